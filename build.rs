@@ -1,0 +1,4 @@
+fn main() {
+    #[cfg(feature = "binding")]
+    napi_build::setup();
+}

@@ -1,0 +1,320 @@
+//! The one error of the crate: what failed, how it is called, and whether trying again can help.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Codes of failures that neither Node nor S3 has a name for. Everything else keeps the name that people
+/// already know (`ECONNRESET`, `SlowDown`, ...).
+pub mod code {
+    pub const ABORTED: &str = "ERR_ABORTED";
+    pub const BLOCKED_URL: &str = "ERR_BLOCKED_URL";
+    pub const CLOSED: &str = "ERR_CLOSED";
+    pub const INTEGRITY: &str = "ERR_INTEGRITY";
+    pub const INTERNAL: &str = "ERR_INTERNAL";
+    pub const INVALID_BODY: &str = "ERR_INVALID_BODY";
+    pub const INVALID_KEY: &str = "ERR_INVALID_KEY";
+    pub const INVALID_METADATA: &str = "ERR_INVALID_METADATA";
+    pub const INVALID_OPTION: &str = "ERR_INVALID_OPTION";
+    pub const INVALID_URL: &str = "ERR_INVALID_URL";
+    pub const MISSING_OPTION: &str = "ERR_MISSING_OPTION";
+    pub const PROTOCOL: &str = "ERR_PROTOCOL";
+    pub const REDIRECT: &str = "ERR_REDIRECT";
+    pub const SOURCE_EMPTY: &str = "ERR_SOURCE_EMPTY";
+    pub const SOURCE_ENCODING: &str = "ERR_SOURCE_ENCODING";
+    pub const SOURCE_STATUS: &str = "ERR_SOURCE_STATUS";
+    pub const TOO_LARGE: &str = "ERR_TOO_LARGE";
+    pub const UNSUPPORTED: &str = "ERR_UNSUPPORTED";
+
+    pub const ALL: &[&str] = &[
+        ABORTED,
+        BLOCKED_URL,
+        CLOSED,
+        INTEGRITY,
+        INTERNAL,
+        INVALID_BODY,
+        INVALID_KEY,
+        INVALID_METADATA,
+        INVALID_OPTION,
+        INVALID_URL,
+        MISSING_OPTION,
+        PROTOCOL,
+        REDIRECT,
+        SOURCE_EMPTY,
+        SOURCE_ENCODING,
+        SOURCE_STATUS,
+        TOO_LARGE,
+        UNSUPPORTED,
+    ];
+}
+
+/// What kind of thing went wrong; decides the JavaScript class and the message for the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Category {
+    Network,
+    Timeout,
+    Throttled,
+    Auth,
+    Input,
+    Source,
+    Service,
+    Aborted,
+    Internal,
+}
+
+impl Category {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::Throttled => "throttled",
+            Self::Auth => "auth",
+            Self::Input => "input",
+            Self::Source => "source",
+            Self::Service => "service",
+            Self::Aborted => "aborted",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// A sentence that may be shown to the person in front of the page.
+    pub const fn user_message(self) -> &'static str {
+        match self {
+            Self::Network => {
+                "There is a connection problem with the storage. Please check your connection and try again."
+            }
+            Self::Timeout => "The upload timed out. Please try again, if need be with a smaller image.",
+            Self::Throttled => "The storage is busy at the moment. Please wait a moment and try again.",
+            Self::Auth => "The storage refused access. Please contact the operator of this site.",
+            Self::Input => "The upload could not be started because its data is not valid.",
+            Self::Source => "The file could not be fetched from its source. Please try again.",
+            Self::Service => "The storage service reported a problem. Please try again later.",
+            Self::Aborted => "The upload was cancelled.",
+            Self::Internal => "Something unexpected went wrong during the upload. Please try again.",
+        }
+    }
+}
+
+/// Whether the same request, sent again, may succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retryability {
+    Permanent,
+    /// One more try, after the usual wait (R2's `BadDigest`: the bytes may have been harmed on the way).
+    Once,
+    /// One more try at once: the failure itself mended its cause (clock skew, now measured).
+    OnceNow,
+    Transient,
+}
+
+/// What the caller asked for. Names are those of the JavaScript API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    UploadFile,
+    DownloadAndUpload,
+    NewStorage,
+    RetryWithBackoff,
+}
+
+impl Operation {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UploadFile => "uploadFile",
+            Self::DownloadAndUpload => "downloadAndUpload",
+            Self::NewStorage => "newStorage",
+            Self::RetryWithBackoff => "retryWithBackoff",
+        }
+    }
+}
+
+/// Boxed so that a `Result` on the hot path stays two words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(Box<Failure>);
+
+#[derive(Debug, thiserror::Error)]
+pub struct Failure {
+    pub code: Cow<'static, str>,
+    pub category: Category,
+    pub retryability: Retryability,
+    /// What happened, without the code: lower case, no trailing dot, no secret, no URL query.
+    pub detail: String,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    pub host: Option<String>,
+    /// The option that is wrong, as the caller wrote it (`retry.maxAttempts`).
+    pub option: Option<String>,
+    /// How long the server asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The least wait before the next attempt, whatever the policy says.
+    pub min_wait: Duration,
+    pub operation: Option<Operation>,
+    pub key: Option<String>,
+    pub attempts: u32,
+    pub elapsed: Duration,
+    #[source]
+    pub source: Option<Source>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.operation {
+            f.write_str(operation.as_str())?;
+            if let Some(key) = &self.key {
+                write!(f, " of \"{}\"", printable(key, 120))?;
+            }
+            f.write_str(" failed")?;
+            if self.attempts > 0 {
+                let plural = if self.attempts == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    " after {} attempt{plural} in {} ms",
+                    self.attempts,
+                    self.elapsed.as_millis()
+                )?;
+            }
+            f.write_str(": ")?;
+        }
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl Error {
+    pub fn new(
+        code: impl Into<Cow<'static, str>>,
+        category: Category,
+        retryability: Retryability,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self(Box::new(Failure {
+            code: code.into(),
+            category,
+            retryability,
+            detail: detail.into(),
+            status: None,
+            request_id: None,
+            host: None,
+            option: None,
+            retry_after: None,
+            min_wait: Duration::ZERO,
+            operation: None,
+            key: None,
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            source: None,
+        }))
+    }
+
+    /// An option that is wrong: `name` as the caller wrote it, `allowed` says what would be right.
+    pub fn invalid_option(name: impl Into<String>, allowed: impl fmt::Display) -> Self {
+        let name = name.into();
+        Self::invalid(code::INVALID_OPTION, name.clone(), format!("{name} must be {allowed}"))
+    }
+
+    /// Bad input of any other kind (`code` is one of [`code`]'s).
+    pub fn invalid(
+        code: &'static str,
+        option: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let mut error = Self::new(code, Category::Input, Retryability::Permanent, detail);
+        error.0.option = Some(option.into());
+        error
+    }
+
+    /// An attempt that did not end in time. The message always holds the word "timeout".
+    pub fn timeout(what: &str, limit: Duration) -> Self {
+        Self::new(
+            "ETIMEDOUT",
+            Category::Timeout,
+            Retryability::Transient,
+            format!("timeout: {what} within {} ms", limit.as_millis()),
+        )
+    }
+
+    pub fn internal(detail: impl Into<String>) -> Self {
+        Self::new(code::INTERNAL, Category::Internal, Retryability::Permanent, detail)
+    }
+
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Failure)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
+    #[must_use]
+    pub fn caused_by(self, source: impl Into<Source>) -> Self {
+        self.with(|failure| failure.source = Some(source.into()))
+    }
+
+    /// The messages of the causes, outermost first; bounded, since foreign chains may be long.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = std::error::Error::source(&*self.0);
+        while let Some(cause) = next.filter(|_| causes.len() < 8) {
+            let text = printable(&cause.to_string(), 300);
+            // Wrappers repeat what they wrap; the reader wants each thing said once.
+            if causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+}
+
+impl std::ops::Deref for Error {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
+    }
+}
+
+/// Foreign text made safe for one line of a log: control characters out, cut at `max` characters.
+pub fn printable(text: &str, max: usize) -> String {
+    let mut out: String = text
+        .chars()
+        .take(max)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(max).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_operation_key_attempts_and_code() {
+        let error = Error::new("ECONNRESET", Category::Network, Retryability::Transient, "connection reset")
+            .with(|f| {
+                f.operation = Some(Operation::UploadFile);
+                f.key = Some("a/b.png".into());
+                f.attempts = 4;
+                f.elapsed = Duration::from_millis(1200);
+            });
+        assert_eq!(
+            error.to_string(),
+            "uploadFile of \"a/b.png\" failed after 4 attempts in 1200 ms: ECONNRESET: connection reset"
+        );
+    }
+
+    #[test]
+    fn timeouts_say_timeout() {
+        let error = Error::timeout("no answer", Duration::from_secs(60));
+        assert!(error.to_string().contains("timeout"));
+        assert_eq!(error.category, Category::Timeout);
+    }
+
+    #[test]
+    fn foreign_text_stays_on_one_line() {
+        assert_eq!(printable("a\r\nb\u{1b}[31m", 20), "a  b [31m");
+        assert_eq!(printable("abcdef", 3), "abc…");
+    }
+}

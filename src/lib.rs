@@ -1,0 +1,29 @@
+//! Uploads to Cloudflare R2 that succeed.
+//!
+//! The house has floors. A module imports its own floor's folder or a strictly lower floor, never a
+//! sibling; `tests/architecture.rs` holds it to that.
+//!
+//! | floor | rooms | what lives there |
+//! |---|---|---|
+//! | 0 | [`error`], [`secret`], [`net`] | words, and what the network's raw faults are called |
+//! | 1 | [`resilience`] | when to try again; no I/O, no S3 |
+//! | 2 | [`source`], [`store`] | where bytes come from and where they go |
+//! | 3 | [`transfer`] | one object, moved whole |
+//! | 4 | [`storage`] | the product: configuration, validation, calls |
+//! | 6 | `binding` | the only place with `#[napi]` (feature `binding`) |
+
+pub mod error;
+pub mod net;
+pub mod secret;
+
+pub mod resilience;
+
+pub mod source;
+pub mod store;
+
+pub mod transfer;
+
+pub mod storage;
+
+#[cfg(feature = "binding")]
+mod binding;

@@ -1,0 +1,6 @@
+//! What the network is made of, shared by everything that opens a connection: names, trust, and the
+//! Node names of raw faults.
+
+pub mod dns;
+pub mod fault;
+pub mod trust;
