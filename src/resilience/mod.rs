@@ -1,0 +1,15 @@
+//! When to try again, and for how long. Pure: no I/O, no S3, no Node; time comes from `tokio::time`, so
+//! that tests run on a paused clock.
+
+pub mod backoff;
+pub mod classify;
+pub mod foreign;
+pub mod policy;
+pub mod preset;
+pub mod retry;
+pub mod retry_after;
+pub mod schedule;
+
+pub use policy::RetryPolicy;
+pub use preset::Preset;
+pub use retry::{Attempt, RetryContext, RetryEvent, RetryObserver};
