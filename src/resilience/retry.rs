@@ -1,0 +1,205 @@
+//! The one retry loop of the program.
+//!
+//! Around it the deadline, inside it the timeout of each attempt:
+//! `deadline( retry( attempt timeout( request )))`. The other way round a single timeout would bound all
+//! attempts together, and the second would start with what the first left over.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::policy::RetryPolicy;
+use super::schedule::{Decision, Schedule, StopReason};
+use crate::error::{Error, Operation, Result};
+
+/// Told to the operation at the start of each attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// 1 for the first.
+    pub number: u32,
+    pub timeout: Duration,
+}
+
+/// A failed attempt that will be followed by another.
+#[derive(Debug)]
+pub struct RetryEvent<'a> {
+    /// The attempt that failed; 1 for the first.
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub wait: Duration,
+    pub error: &'a Error,
+}
+
+/// Hears of retries as they happen. Called inside the loop: must be quick and do no I/O.
+pub trait RetryObserver: Send + Sync {
+    fn on_retry(&self, event: &RetryEvent<'_>);
+}
+
+/// What one loop needs besides the operation.
+#[derive(Clone, Copy)]
+pub struct RetryContext<'a> {
+    pub policy: &'a RetryPolicy,
+    /// When the call began; the deadline counts from here, also where one call runs two loops.
+    pub started: Instant,
+    pub operation: Operation,
+    /// Said in errors; already checked and safe to show.
+    pub key: &'a str,
+    pub observer: &'a dyn RetryObserver,
+}
+
+impl std::fmt::Debug for RetryContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RetryContext").field("policy", self.policy).field("operation", &self.operation).finish()
+    }
+}
+
+/// Runs `operation` until it succeeds, cannot succeed, or may not be tried again. Gives its value and the
+/// number of attempts it took. Safe to drop at any point: whatever is in flight is dropped with it.
+///
+/// # Errors
+/// The last attempt's error, with attempts, elapsed time, operation and key filled in.
+pub async fn run<T, F, Fut>(context: RetryContext<'_>, mut operation: F) -> Result<(T, u32)>
+where
+    F: FnMut(Attempt) -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    let mut schedule = Schedule::new(context.policy.clone());
+    loop {
+        let number = schedule.failed() + 1;
+        let limit = schedule.attempt_timeout(context.started.elapsed());
+        let outcome = timeout(limit, operation(Attempt { number, timeout: limit }))
+            .await
+            .unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
+        let error = match outcome {
+            Ok(value) => return Ok((value, number)),
+            Err(error) => error,
+        };
+        match schedule.decide(&error, context.started.elapsed()) {
+            Decision::Retry { wait } => {
+                context.observer.on_retry(&RetryEvent {
+                    attempt: number,
+                    max_attempts: context.policy.max_attempts,
+                    wait,
+                    error: &error,
+                });
+                sleep(wait).await;
+            }
+            Decision::Stop(reason) => return Err(finish(error, reason, number, &context)),
+        }
+    }
+}
+
+fn finish(error: Error, reason: StopReason, attempts: u32, context: &RetryContext<'_>) -> Error {
+    error.with(|failure| {
+        failure.operation = Some(context.operation);
+        failure.key = Some(context.key.to_owned());
+        failure.attempts = attempts;
+        failure.elapsed = context.started.elapsed();
+        if reason == StopReason::Deadline {
+            failure.detail.push_str(" (the deadline leaves no time for another attempt)");
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::error::{Category, Retryability};
+    use crate::resilience::backoff::Jitter;
+    use crate::resilience::preset::Preset;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<u64>>);
+
+    impl RetryObserver for Heard {
+        fn on_retry(&self, event: &RetryEvent<'_>) {
+            let ms = u64::try_from(event.wait.as_millis()).unwrap_or(u64::MAX);
+            self.0.lock().expect("no panic elsewhere").push(ms);
+        }
+    }
+
+    fn context<'a>(policy: &'a RetryPolicy, observer: &'a Heard) -> RetryContext<'a> {
+        let started = Instant::now();
+        RetryContext { policy, started, operation: Operation::UploadFile, key: "a.png", observer }
+    }
+
+    fn reset() -> Error {
+        Error::new("ECONNRESET", Category::Network, Retryability::Transient, "reset")
+    }
+
+    /// Every preset's exact waits, without jitter, on a paused clock: the sleeps really happen.
+    #[tokio::test(start_paused = true)]
+    async fn every_preset_waits_exactly_as_promised() {
+        let expected: [(&str, Vec<u64>); 5] = [
+            ("fast", vec![500, 1000]),
+            ("standard", vec![1000, 2000]),
+            ("fileUpload", vec![1500, 3000, 6000]),
+            ("aggressive", vec![2000, 4000, 8000, 16000]),
+            ("persistent", [vec![100, 200, 400, 800, 1600], vec![2000; 44]].concat()),
+        ];
+        for (preset, (name, waits)) in Preset::ALL.iter().zip(expected) {
+            assert_eq!(preset.name(), name);
+            let policy = RetryPolicy { jitter: Jitter::None, ..preset.policy() };
+            let heard = Heard::default();
+            let context = context(&policy, &heard);
+            let error = run(context, async |_| Err::<(), _>(reset())).await.expect_err("always fails");
+            assert_eq!(error.attempts, policy.max_attempts, "{name}");
+            let slept = u64::try_from(context.started.elapsed().as_millis()).expect("short");
+            assert_eq!(*heard.0.lock().expect("mine"), waits, "{name}");
+            assert_eq!(slept, waits.iter().sum::<u64>(), "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jitter_stays_between_two_thirds_and_the_whole() {
+        let policy = Preset::FileUpload.policy();
+        for _ in 0..200 {
+            let heard = Heard::default();
+            let _ = run(context(&policy, &heard), async |_| Err::<(), _>(reset())).await;
+            let waits = heard.0.lock().expect("mine").clone();
+            for (wait, ceiling) in waits.into_iter().zip([1500, 3000, 6000]) {
+                assert!((ceiling * 2 / 3..=ceiling).contains(&wait), "{wait} of {ceiling}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hanging_attempt_is_followed_by_one_with_twice_the_time() {
+        let policy = Preset::FileUpload.policy();
+        let heard = Heard::default();
+        let (limit, attempts) = run(context(&policy, &heard), async |attempt: Attempt| {
+            sleep(Duration::from_secs(100)).await;
+            Ok(attempt.timeout)
+        })
+        .await
+        .expect("the second has 120 s");
+        assert_eq!((limit, attempts), (Duration::from_secs(120), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_bounds_attempts_and_waits_together() {
+        let policy = RetryPolicy { jitter: Jitter::None, ..Preset::Persistent.policy() };
+        let heard = Heard::default();
+        let context = context(&policy, &heard);
+        let error = run(context, async |_| {
+            sleep(Duration::from_secs(7)).await;
+            Err::<(), _>(reset())
+        })
+        .await
+        .expect_err("always fails");
+        assert!(context.started.elapsed() <= Duration::from_secs(120));
+        assert!(error.detail.contains("deadline"), "{error}");
+        assert!(error.attempts > 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permanent_failure_is_tried_once() {
+        let policy = Preset::Aggressive.policy();
+        let heard = Heard::default();
+        let denied = || Error::new("AccessDenied", Category::Auth, Retryability::Permanent, "no");
+        let error = run(context(&policy, &heard), async |_| Err::<(), _>(denied())).await.expect_err("denied");
+        assert_eq!((error.attempts, error.elapsed), (1, Duration::ZERO));
+    }
+}

@@ -1,0 +1,7 @@
+//! Where bytes come from.
+
+pub mod http;
+pub mod url_guard;
+
+pub use http::{HttpSource, SourceRequest};
+pub use url_guard::GuardPolicy;
