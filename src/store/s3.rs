@@ -1,0 +1,205 @@
+//! R2 by way of the AWS SDK, which signs and speaks S3 here and decides nothing: its retries are off, its
+//! checksums only where S3 requires them (R2 refuses two at once), its bodies in memory and signed (R2
+//! answers 501 to chunk-signed ones).
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, ConfigBag, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    RuntimeComponents, StalledStreamProtectionConfig, dyn_dispatch_hint,
+};
+use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::box_error::BoxError;
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use url::Url;
+
+use super::ObjectStore;
+use super::s3_error::{Origin, describe};
+use super::s3_http::Transport;
+use super::types::{ProgressSink, PutObject, PutOutcome};
+use crate::error::{Category, Error, Result, Retryability, code};
+use crate::secret::Secret;
+
+/// Where the store is and how to prove who we are; already checked.
+#[derive(Debug, Clone)]
+pub struct S3Settings {
+    pub endpoint: Url,
+    pub region: String,
+    pub access_key: Secret<String>,
+    pub secret_key: Secret<String>,
+    pub session_token: Option<Secret<String>>,
+    pub connect_timeout: Duration,
+}
+
+#[derive(Debug)]
+pub struct S3Store {
+    client: Client,
+    origin: Origin,
+}
+
+impl S3Store {
+    pub fn new(settings: &S3Settings, tls: rustls::ClientConfig) -> Self {
+        let credentials = Credentials::new(
+            settings.access_key.expose(),
+            settings.secret_key.expose(),
+            settings.session_token.as_ref().map(|token| token.expose().clone()),
+            None,
+            "reliable-r2",
+        );
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .endpoint_url(settings.endpoint.as_str().trim_end_matches('/'))
+            .region(Region::new(settings.region.clone()))
+            .credentials_provider(credentials)
+            .force_path_style(true)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // One retry loop in the whole program, and it is ours (`resilience::retry`): the SDK's token
+            // bucket runs dry under heavy faults, and it does not retry R2's 429.
+            .retry_config(RetryConfig::disabled())
+            // Bounded by the attempt's timeout around this store and the transport's own for connecting.
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .http_client(Transport::new(tls, settings.connect_timeout))
+            .build();
+        Self { client: Client::from_conf(config), origin: Origin::of(&settings.endpoint) }
+    }
+}
+
+impl ObjectStore for S3Store {
+    async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
+        let digest = request.verify_etag.then(|| BodyDigest::of(request.body.clone()));
+        let headers = &request.headers;
+        let call = self
+            .client
+            .put_object()
+            .bucket(request.bucket.as_str())
+            .key(request.key.as_str())
+            .body(ByteStream::from(request.body.clone()))
+            .content_type(&headers.content_type)
+            .set_content_disposition(headers.content_disposition.clone())
+            .set_cache_control(headers.cache_control.clone())
+            .set_content_encoding(headers.content_encoding.clone())
+            .set_content_language(headers.content_language.clone())
+            .set_metadata(
+                (!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()),
+            );
+        let sent = match request.progress.clone() {
+            None => call.send().await,
+            Some(sink) => call.customize().interceptor(AttachProgress(sink)).send().await,
+        };
+        let answer = sent.map_err(|error| describe(error, &self.origin))?;
+        let outcome = PutOutcome {
+            etag: answer.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
+            request_id: answer.request_id().map(str::to_owned),
+        };
+        if let (Some(digest), Some(etag)) = (digest, &outcome.etag) {
+            verify(etag, &digest.hex().await, &self.origin)?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Compares the ETag with the MD5 of what was sent. An ETag of another form (multipart, SSE-C) says nothing
+/// about the bytes.
+fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
+    let is_md5 = etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_md5 || etag.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let detail = "the storage holds other bytes than were sent (its ETag is not their MD5)";
+    Err(Error::new(code::INTEGRITY, Category::Service, Retryability::Once, detail)
+        .with(|failure| origin.mark(failure, true)))
+}
+
+/// The MD5 of a body, computed beside the upload rather than before or after it.
+enum BodyDigest {
+    Ready(String),
+    Running(tokio::task::JoinHandle<String>),
+}
+
+impl BodyDigest {
+    /// Below this, handing the work to another thread costs more than the work.
+    const INLINE_BYTES: usize = 64 * 1024;
+
+    fn of(body: Bytes) -> Self {
+        if body.len() <= Self::INLINE_BYTES {
+            Self::Ready(hex_md5(&body))
+        } else {
+            Self::Running(tokio::task::spawn_blocking(move || hex_md5(&body)))
+        }
+    }
+
+    async fn hex(self) -> String {
+        match self {
+            Self::Ready(hex) => hex,
+            // A digest that was lost (the runtime is going down) verifies nothing: the empty text is
+            // no MD5, so the caller gets an error, never a false success.
+            Self::Running(task) => task.await.unwrap_or_default(),
+        }
+    }
+}
+
+fn hex_md5(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Md5::digest(bytes).iter().fold(String::with_capacity(32), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Hands the progress sink to the transport, past the SDK, which has no place for one. After signing, so
+/// that the signature is of the body as it is.
+#[derive(Debug)]
+struct AttachProgress(ProgressSink);
+
+#[dyn_dispatch_hint]
+impl Intercept for AttachProgress {
+    fn name(&self) -> &'static str {
+        "AttachProgress"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().add_extension(self.0.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin::of(&Url::parse("https://localhost:9000").expect("a URL"))
+    }
+
+    #[test]
+    fn an_etag_that_is_an_md5_must_match() {
+        let hello = hex_md5(b"hello");
+        assert_eq!(hello, "5d41402abc4b2a76b9719d911017c592");
+        assert!(verify(&hello.to_uppercase(), &hello, &origin()).is_ok());
+        assert!(verify(&hex_md5(b"other"), &hello, &origin()).is_err());
+        assert!(verify("abc-2", &hello, &origin()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn large_bodies_are_digested_on_another_thread() {
+        let body = Bytes::from(vec![7; BodyDigest::INLINE_BYTES + 1]);
+        let expected = hex_md5(&body);
+        let digest = BodyDigest::of(body);
+        assert!(matches!(digest, BodyDigest::Running(_)));
+        assert_eq!(digest.hex().await, expected);
+    }
+}

@@ -1,0 +1,154 @@
+//! The SDK's errors, in our words.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+use url::Url;
+
+use super::s3_http::TransportError;
+use crate::error::{Category, Error, Failure, Retryability, code, printable};
+use crate::resilience::classify::{self, Verdict};
+use crate::resilience::retry_after;
+
+/// R2 takes one write a second to a key and answers the second with 429.
+const SAME_KEY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The server that an error came from.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    host: String,
+    is_r2: bool,
+}
+
+impl Origin {
+    pub(super) fn of(endpoint: &Url) -> Self {
+        let host = endpoint.host_str().unwrap_or_default().to_owned();
+        let is_r2 = host.ends_with(".r2.cloudflarestorage.com");
+        Self { host, is_r2 }
+    }
+
+    /// Fills in what every error of this server has.
+    pub(super) fn mark(&self, failure: &mut Failure, maybe_sent: bool) {
+        failure.host = Some(self.host.clone());
+        if maybe_sent && self.is_r2 {
+            failure.min_wait = failure.min_wait.max(SAME_KEY_INTERVAL);
+        }
+        if failure.status == Some(429) {
+            failure.min_wait = failure.min_wait.max(SAME_KEY_INTERVAL);
+        }
+    }
+}
+
+pub(super) fn describe<E>(error: SdkError<E, HttpResponse>, origin: &Origin) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::DispatchFailure(failure) => {
+            let transport = failure
+                .as_connector_error()
+                .and_then(std::error::Error::source)
+                .and_then(|source| source.downcast_ref::<TransportError>());
+            match transport {
+                Some(transport) => describe_transport(transport, origin).caused_by(error),
+                None => Error::internal("the request could not be sent").caused_by(error),
+            }
+        }
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => describe_answer(&error, origin),
+        // Ours is around the SDK, which has none of its own; whoever set one, it is a timeout.
+        SdkError::TimeoutError(_) => Error::timeout("no answer", Duration::ZERO).caused_by(error),
+        _ => Error::internal("the request could not be built").caused_by(error),
+    }
+}
+
+fn describe_transport(transport: &TransportError, origin: &Origin) -> Error {
+    let verdict = classify::by_node_code(transport.code).unwrap_or(Verdict::retry(Category::Network));
+    Error::new(transport.code, verdict.category, verdict.retryability, transport.detail.clone())
+        .with(|failure| origin.mark(failure, transport.maybe_sent))
+}
+
+/// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
+/// from the edge, or nothing.
+fn describe_answer<E>(error: &SdkError<E, HttpResponse>, origin: &Origin) -> Error
+where
+    E: ProvideErrorMetadata,
+{
+    let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let s3_code = metadata.and_then(|meta| meta.code());
+    let response = error.raw_response();
+    let status = response.map_or(0, |response| response.status().as_u16());
+    let header = |name| response.and_then(|response| response.headers().get(name));
+
+    let verdict = if (200..300).contains(&status) && s3_code.is_none() {
+        // A 200 that is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
+        Verdict { category: Category::Service, retryability: Retryability::Once }
+    } else {
+        s3_code.and_then(classify::by_s3_code).unwrap_or_else(|| classify::by_status(status))
+    };
+    let name = match s3_code {
+        Some(code) => printable(code, 60),
+        None if (200..300).contains(&status) => code::PROTOCOL.to_owned(),
+        None => format!("HTTP_{status}"),
+    };
+    let detail = match metadata.and_then(|meta| meta.message()) {
+        Some(message) => format!("the storage answered {status}: {}", printable(&redact(message), 300)),
+        None => format!("the storage answered with status {status}"),
+    };
+    let retry_after = header("retry-after")
+        .and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));
+    // R2 sends no x-amz-request-id; the edge's ray is what its support asks for.
+    let request_id = metadata
+        .and_then(RequestId::request_id)
+        .or_else(|| header("cf-ray"))
+        .map(|id| printable(id, 100));
+    Error::new(name, verdict.category, verdict.retryability, detail).with(|failure| {
+        failure.status = Some(status);
+        failure.request_id = request_id;
+        failure.retry_after = retry_after;
+        origin.mark(failure, true);
+    })
+}
+
+/// Some servers echo the string to sign or the access key into their message; nothing after such a word is
+/// shown.
+fn redact(message: &str) -> String {
+    const TELLTALES: &[&str] = &["AWSAccessKeyId", "StringToSign", "Signature=", "Credential=", "X-Amz-"];
+    match TELLTALES.iter().filter_map(|word| message.find(word)).min() {
+        Some(at) => format!("{}…", &message[..at]),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(endpoint: &str, status: Option<u16>, maybe_sent: bool) -> Duration {
+        let origin = Origin::of(&Url::parse(endpoint).expect("a URL"));
+        Error::internal("x")
+            .with(|failure| {
+                failure.status = status;
+                origin.mark(failure, maybe_sent);
+            })
+            .min_wait
+    }
+
+    #[test]
+    fn a_write_that_may_have_reached_r2_waits_a_second() {
+        let r2 = "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com";
+        let eu = "https://0123456789abcdef0123456789abcdef.eu.r2.cloudflarestorage.com";
+        assert_eq!(marked(r2, None, true), SAME_KEY_INTERVAL);
+        assert_eq!(marked(eu, Some(500), true), SAME_KEY_INTERVAL);
+        assert_eq!(marked(r2, None, false), Duration::ZERO, "nothing was sent");
+        assert_eq!(marked("https://localhost:9000", Some(500), true), Duration::ZERO);
+        assert_eq!(marked("https://localhost:9000", Some(429), true), SAME_KEY_INTERVAL);
+    }
+
+    #[test]
+    fn echoed_secrets_are_cut_off() {
+        assert_eq!(redact("bad <StringToSign>abc"), "bad <…");
+        assert_eq!(redact("fine"), "fine");
+    }
+}

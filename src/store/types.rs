@@ -1,0 +1,164 @@
+//! The nouns of a store, valid by construction.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result, code};
+
+/// A key that every HTTP stack on the way takes as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// R2's and S3's limit, in bytes of UTF-8.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// # Errors
+    /// `ERR_INVALID_KEY` with what is allowed.
+    pub fn parse(key: &str) -> Result<Self> {
+        let invalid = |why: String| Error::invalid(code::INVALID_KEY, "key", format!("key {why}"));
+        if key.is_empty() {
+            return Err(invalid("must not be empty".into()));
+        }
+        if key.len() > Self::MAX_BYTES {
+            return Err(invalid(format!(
+                "must be at most {} bytes of UTF-8; this one has {}",
+                Self::MAX_BYTES,
+                key.len()
+            )));
+        }
+        if key.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+            return Err(invalid("must not hold control characters".into()));
+        }
+        if key.contains('\\') {
+            return Err(invalid("must not hold a backslash; use / between folders".into()));
+        }
+        // HTTP stacks, proxies and browsers rewrite such paths, each in its own way, so that the object
+        // would be stored under one name and asked for under another.
+        if key.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(invalid(
+                "must not start or end with /, nor hold //, nor have . or .. as a segment".into(),
+            ));
+        }
+        Ok(Self(key.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last segment.
+    pub fn filename(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+/// A bucket's name by R2's rule: 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketName(String);
+
+impl BucketName {
+    /// # Errors
+    /// `ERR_INVALID_OPTION` naming `bucket`.
+    pub fn parse(name: &str) -> Result<Self> {
+        let sound = (3..=63).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+            && !name.starts_with(['-', '.'])
+            && !name.ends_with(['-', '.'])
+            && !name.contains("..");
+        if sound {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(Error::invalid_option(
+                "bucket",
+                "3 to 63 characters: lower-case letters, digits and hyphens, the first and last a letter or digit",
+            ))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is stored with the bytes. Every value is checked: no line breaks reach a header.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectHeaders {
+    pub content_type: String,
+    pub content_disposition: Option<String>,
+    pub cache_control: Option<String>,
+    pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
+    /// Names in lower case without the `x-amz-meta-` prefix; values ready for the wire.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Hears how many bytes of the current attempt were handed to the connection. Called on the I/O path:
+/// must be quick.
+#[derive(Clone)]
+pub struct ProgressSink(pub Arc<dyn Fn(u64) + Send + Sync>);
+
+impl fmt::Debug for ProgressSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProgressSink")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PutObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub body: Bytes,
+    pub headers: ObjectHeaders,
+    /// Whether the answer's `ETag` must be the MD5 of the body, where it has the form of one.
+    pub verify_etag: bool,
+    pub progress: Option<ProgressSink>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOutcome {
+    /// Without its quotes.
+    pub etag: Option<String>,
+    pub request_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_counted_in_bytes() {
+        assert!(ObjectKey::parse(&"a".repeat(1024)).is_ok());
+        assert!(ObjectKey::parse(&"a".repeat(1025)).is_err());
+        assert!(ObjectKey::parse(&"€".repeat(341)).is_ok());
+        assert!(ObjectKey::parse(&"€".repeat(342)).is_err());
+    }
+
+    #[test]
+    fn keys_that_would_be_rewritten_on_the_way_are_refused() {
+        for key in ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\u{7f}", "a\\b", "a\u{2028}"] {
+            assert!(ObjectKey::parse(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn odd_but_sound_keys_are_taken_as_they_are() {
+        for key in ["%2e%2e/x", "a b", "a+b&c=d?e#f", "é", "😀/…", ".htaccess", "a..b", "!*'()~"] {
+            assert_eq!(ObjectKey::parse(key).expect(key).as_str(), key);
+        }
+        assert_eq!(ObjectKey::parse("a/b/c.png").expect("a key").filename(), "c.png");
+    }
+
+    #[test]
+    fn bucket_names() {
+        for name in ["abc", "my-bucket-1", &"a".repeat(63)] {
+            assert!(BucketName::parse(name).is_ok(), "{name}");
+        }
+        for name in ["", "ab", "UPPER", "a_b", "-ab", "ab-", "a..b", "a/b", &"a".repeat(64)] {
+            assert!(BucketName::parse(name).is_err(), "{name}");
+        }
+    }
+}

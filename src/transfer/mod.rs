@@ -1,0 +1,7 @@
+//! One object, moved whole.
+
+pub mod content_type;
+pub mod receipt;
+pub mod single;
+
+pub use receipt::Receipt;

@@ -1,0 +1,22 @@
+//! What a caller gets for a stored object.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The object's address at the S3 endpoint.
+    pub location: String,
+    pub bucket: String,
+    pub key: String,
+    /// The key's last segment.
+    pub filename: String,
+    /// Under the public domain where one is set, else `location`.
+    pub url: String,
+    pub etag: Option<String>,
+    pub size: u64,
+    pub content_type: String,
+    /// The first included.
+    pub attempts: u32,
+    pub elapsed: Duration,
+    pub request_id: Option<String>,
+}

@@ -1,0 +1,25 @@
+//! An object in one request.
+
+use crate::error::Result;
+use crate::resilience::RetryContext;
+use crate::store::{ObjectStore, PutObject, PutOutcome, ResilientStore};
+
+/// What one upload came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub outcome: PutOutcome,
+    pub attempts: u32,
+}
+
+/// Stores a body that is in memory. Every attempt sends the same bytes.
+///
+/// # Errors
+/// See [`ResilientStore::put_object`].
+pub async fn upload<S: ObjectStore>(
+    store: &ResilientStore<S>,
+    request: &PutObject,
+    context: RetryContext<'_>,
+) -> Result<Stored> {
+    let (outcome, attempts) = store.put_object(request, context).await?;
+    Ok(Stored { outcome, attempts })
+}
