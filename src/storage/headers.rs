@@ -1,0 +1,206 @@
+//! What callers may store with an object, checked before anything is sent: a line break in a value would
+//! be a header of somebody else's making.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result, code};
+use crate::store::ObjectHeaders;
+
+/// R2's limit for all metadata together, names and values.
+const MAX_METADATA_BYTES: usize = 8192;
+const DEFAULT_DISPOSITION: &str = "inline";
+const SETTABLE: &[&str] =
+    &["cache-control", "content-disposition", "content-encoding", "content-language", "content-type"];
+const METADATA_PREFIX: &str = "x-amz-meta-";
+
+/// As a caller writes them. A header may be named by its option or in `headers`; the option wins.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderOptions {
+    pub content_type: Option<String>,
+    pub disposition: Option<String>,
+    pub cache_control: Option<String>,
+    pub headers: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Checked; only the content type may still be open, since it may depend on the bytes.
+#[derive(Debug, Clone)]
+pub struct CheckedHeaders {
+    headers: ObjectHeaders,
+    content_type: Option<String>,
+}
+
+impl CheckedHeaders {
+    pub fn complete(&self, choose_type: impl FnOnce(Option<&str>) -> String) -> ObjectHeaders {
+        ObjectHeaders { content_type: choose_type(self.content_type.as_deref()), ..self.headers.clone() }
+    }
+}
+
+impl HeaderOptions {
+    /// # Errors
+    /// `ERR_INVALID_OPTION` or `ERR_INVALID_METADATA`, naming the option.
+    pub fn check(&self) -> Result<CheckedHeaders> {
+        let mut given: BTreeMap<String, String> = BTreeMap::new();
+        let mut metadata = BTreeMap::new();
+        for (name, value) in &self.headers {
+            let lower = name.to_ascii_lowercase();
+            let option = format!("headers[{name:?}]");
+            if let Some(meta) = lower.strip_prefix(METADATA_PREFIX) {
+                add_metadata(&mut metadata, meta, value, &option)?;
+            } else if SETTABLE.contains(&lower.as_str()) {
+                if given.insert(lower, header_value(&option, value)?).is_some() {
+                    return Err(Error::invalid_option(option, "given once (header names ignore case)"));
+                }
+            } else {
+                let allowed = format!("one of {}, {METADATA_PREFIX}*", SETTABLE.join(", "));
+                return Err(Error::invalid_option(option, allowed));
+            }
+        }
+        for (name, value) in &self.metadata {
+            let lower = name.to_ascii_lowercase();
+            let bare = lower.strip_prefix(METADATA_PREFIX).unwrap_or(&lower);
+            add_metadata(&mut metadata, bare, value, &format!("metadata[{name:?}]"))?;
+        }
+        let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > MAX_METADATA_BYTES {
+            let detail = format!("metadata must be at most {MAX_METADATA_BYTES} bytes together; this is {size}");
+            return Err(Error::invalid(code::INVALID_METADATA, "metadata", detail));
+        }
+        let mut pick = |option: &str, value: &Option<String>, header: &str| match value {
+            Some(value) => header_value(option, value).map(Some),
+            None => Ok(given.remove(header)),
+        };
+        let content_type = pick("contentType", &self.content_type, "content-type")?;
+        if let Some(value) = &content_type {
+            check_content_type(value)?;
+        }
+        let headers = ObjectHeaders {
+            content_type: String::new(),
+            content_disposition: pick("disposition", &self.disposition, "content-disposition")?
+                .or_else(|| Some(DEFAULT_DISPOSITION.to_owned())),
+            cache_control: pick("cacheControl", &self.cache_control, "cache-control")?,
+            content_encoding: given.remove("content-encoding"),
+            content_language: given.remove("content-language"),
+            metadata,
+        };
+        Ok(CheckedHeaders { headers, content_type })
+    }
+}
+
+fn header_value(option: &str, value: &str) -> Result<String> {
+    let printable = value.bytes().all(|b| (0x20..0x7f).contains(&b));
+    if printable && !value.trim().is_empty() && value.len() <= 1024 {
+        Ok(value.trim().to_owned())
+    } else {
+        Err(Error::invalid_option(option, "1 to 1024 printable ASCII characters on one line"))
+    }
+}
+
+fn check_content_type(value: &str) -> Result<()> {
+    match value.parse::<mime_guess::mime::Mime>() {
+        Ok(_) if value.len() <= 255 => Ok(()),
+        _ => Err(Error::invalid_option("contentType", "a media type such as image/png")),
+    }
+}
+
+fn add_metadata(all: &mut BTreeMap<String, String>, name: &str, value: &str, option: &str) -> Result<()> {
+    let invalid = |detail: &str| Error::invalid(code::INVALID_METADATA, option, format!("{option} {detail}"));
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(invalid("has a name that is no HTTP token (letters, digits, - and _ are)"));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(invalid("has a value with line breaks or control characters"));
+    }
+    if all.insert(name.to_owned(), encode_metadata(value)).is_some() {
+        return Err(invalid("stands there twice (names ignore case)"));
+    }
+    Ok(())
+}
+
+/// Headers carry ASCII; R2 reads and counts metadata by RFC 2047, whose encoded words carry the rest (a
+/// prompt in any language). An encoded word holds at most 75 characters, hence the pieces.
+fn encode_metadata(value: &str) -> String {
+    const WORD_BYTES: usize = 45;
+    // Leading and trailing blanks would be trimmed on the way, and two in a row folded for the signature.
+    let plain = value.bytes().all(|b| (0x20..0x7f).contains(&b))
+        && value.trim() == value
+        && !value.contains("  ")
+        && !value.contains("=?");
+    if plain {
+        return value.to_owned();
+    }
+    let mut words: Vec<String> = Vec::new();
+    let mut piece = String::new();
+    for c in value.chars() {
+        if piece.len() + c.len_utf8() > WORD_BYTES {
+            words.push(std::mem::take(&mut piece));
+        }
+        piece.push(c);
+    }
+    words.push(piece);
+    let encoded = words.iter().map(|word| format!("=?UTF-8?B?{}?=", aws_smithy_types::base64::encode(word)));
+    encoded.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(name: &str, value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(name.to_owned(), value.to_owned())])
+    }
+
+    fn checked(options: HeaderOptions) -> Result<ObjectHeaders> {
+        options.check().map(|headers| headers.complete(|given| given.unwrap_or("a/b").to_owned()))
+    }
+
+    #[test]
+    fn the_option_wins_over_the_header_and_inline_is_the_default() {
+        let headers = checked(HeaderOptions {
+            cache_control: Some("no-store".into()),
+            headers: one("Cache-Control", "public"),
+            ..HeaderOptions::default()
+        })
+        .expect("sound");
+        assert_eq!(headers.cache_control.as_deref(), Some("no-store"));
+        assert_eq!(headers.content_disposition.as_deref(), Some("inline"));
+    }
+
+    #[test]
+    fn nothing_smuggles_a_header_in() {
+        for value in ["a\r\nX-Evil: 1", "a\nb", "a\0b", "", " ", "é"] {
+            let options = HeaderOptions { cache_control: Some(value.into()), ..HeaderOptions::default() };
+            assert!(checked(options).is_err(), "{value:?}");
+        }
+        for (name, value) in [("a", "b\r\nc"), ("a b", "c"), ("a:b", "c"), ("", "c"), ("é", "c")] {
+            let options = HeaderOptions { metadata: one(name, value), ..HeaderOptions::default() };
+            assert_eq!(checked(options).expect_err(name).code, code::INVALID_METADATA);
+        }
+        for name in ["Host", "Authorization", "Content-Length", "x-amz-acl", "Transfer-Encoding"] {
+            let options = HeaderOptions { headers: one(name, "x"), ..HeaderOptions::default() };
+            assert!(checked(options).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn metadata_in_any_language_becomes_ascii() {
+        let headers = checked(HeaderOptions { metadata: one("Prompt", "Überraschung"), ..HeaderOptions::default() });
+        assert_eq!(headers.expect("sound").metadata["prompt"], "=?UTF-8?B?w5xiZXJyYXNjaHVuZw==?=");
+    }
+
+    #[test]
+    fn metadata_has_the_limit_of_r2() {
+        let size = |n: usize| checked(HeaderOptions { metadata: one("ab", &"x".repeat(n)), ..HeaderOptions::default() });
+        assert!(size(8190).is_ok());
+        assert!(size(8191).is_err());
+    }
+
+    #[test]
+    fn content_types_are_media_types() {
+        for (value, sound) in [("image/png", true), ("text/plain; charset=utf-8", true), ("image", false), ("png", false)] {
+            let options = HeaderOptions { content_type: Some(value.into()), ..HeaderOptions::default() };
+            assert_eq!(checked(options).is_ok(), sound, "{value}");
+        }
+    }
+}

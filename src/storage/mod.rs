@@ -1,0 +1,263 @@
+//! The product: what a caller configures and calls.
+
+pub mod config;
+pub mod endpoint;
+pub mod headers;
+pub mod limits;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Environment, ResolvedConfig, StorageConfig};
+pub use headers::HeaderOptions;
+pub use limits::RetryOptions;
+
+use crate::error::{Category, Error, Operation, Result, Retryability, code};
+use crate::net::trust;
+use crate::resilience::{RetryContext, RetryObserver, retry};
+use crate::source::{GuardPolicy, HttpSource, SourceRequest, url_guard};
+use crate::store::{BucketName, ObjectKey, ProgressSink, PutObject, ResilientStore, S3Store};
+use crate::transfer::single::{self, Stored};
+use crate::transfer::{Receipt, content_type};
+
+/// Where an object goes and how: what every call has in common.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectOptions {
+    pub key: String,
+    pub bucket: Option<String>,
+    pub headers: HeaderOptions,
+    pub retry: Option<RetryOptions>,
+    pub verify_etag: Option<bool>,
+}
+
+/// Where a download comes from.
+#[derive(Debug, Clone, Default)]
+pub struct SourceOptions {
+    pub url: String,
+    pub headers: BTreeMap<String, String>,
+    pub max_bytes: Option<f64>,
+    pub allow_private_networks: Option<bool>,
+    pub allowed_hosts: Option<Vec<String>>,
+}
+
+/// What accompanies one call: who listens, and how it is called off.
+#[derive(Clone)]
+pub struct Call {
+    pub observer: Arc<dyn RetryObserver>,
+    pub progress: Option<ProgressSink>,
+    pub cancel: CancellationToken,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("cancel", &self.cancel).finish_non_exhaustive()
+    }
+}
+
+/// Uploads to one bucket with one policy. Cheap to share by `Arc`; everything that it holds open is closed
+/// when it is dropped.
+#[derive(Debug)]
+pub struct Storage {
+    config: ResolvedConfig,
+    store: ResilientStore,
+    source: HttpSource,
+    closed: CancellationToken,
+}
+
+/// A call whose options are checked.
+struct Prepared {
+    key: ObjectKey,
+    bucket: BucketName,
+    headers: headers::CheckedHeaders,
+    policy: crate::resilience::RetryPolicy,
+    verify_etag: bool,
+    started: Instant,
+    operation: Operation,
+}
+
+impl Storage {
+    /// # Errors
+    /// Bad certificates in `caCertificates`.
+    pub fn new(config: ResolvedConfig) -> Result<Self> {
+        let tls = trust::client_config(&config.ca_certificates)
+            .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
+        Ok(Self {
+            source: HttpSource::new(&tls, config.s3.connect_timeout)?,
+            store: ResilientStore::new(S3Store::new(&config.s3, tls)),
+            closed: CancellationToken::new(),
+            config,
+        })
+    }
+
+    pub const fn config(&self) -> &ResolvedConfig {
+        &self.config
+    }
+
+    /// Stores bytes that are in memory.
+    ///
+    /// # Errors
+    /// Bad input before anything is sent; else the last attempt's.
+    pub async fn upload(&self, options: ObjectOptions, body: Bytes, call: Call) -> Result<Receipt> {
+        let prepared = self.prepare(options, Operation::UploadFile)?;
+        self.until_called_off(&prepared, &call, self.put(&prepared, body, &call)).await
+    }
+
+    /// Fetches a URL and stores what it gave. Nothing is stored of a source that did not arrive whole.
+    ///
+    /// # Errors
+    /// Bad input before anything is sent; the source's; else the upload's last attempt's.
+    pub async fn download_and_upload(
+        &self,
+        source: SourceOptions,
+        options: ObjectOptions,
+        call: Call,
+    ) -> Result<Receipt> {
+        let prepared = self.prepare(options, Operation::DownloadAndUpload)?;
+        let request = self.source_request(source).map_err(|error| prepared.mark(error))?;
+        let work = async {
+            let context = prepared.context(call.observer.as_ref());
+            let (fetched, _) = retry::run(context, |_| self.source.fetch(&request)).await?;
+            self.put(&prepared, fetched.bytes, &call).await
+        };
+        self.until_called_off(&prepared, &call, work).await
+    }
+
+    /// Ends what is in flight and refuses what comes later. Can be called twice.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    async fn put(&self, prepared: &Prepared, body: Bytes, call: &Call) -> Result<Receipt> {
+        let size = body.len() as u64;
+        let headers = prepared.headers.complete(|given| content_type::choose(given, &body, prepared.key.as_str()));
+        let request = PutObject {
+            bucket: prepared.bucket.clone(),
+            key: prepared.key.clone(),
+            body,
+            headers,
+            verify_etag: prepared.verify_etag,
+            progress: call.progress.clone(),
+        };
+        let context = prepared.context(call.observer.as_ref());
+        let stored = single::upload(&self.store, &request, context).await?;
+        Ok(self.receipt(prepared, request.headers.content_type, size, stored))
+    }
+
+    fn receipt(&self, prepared: &Prepared, content_type: String, size: u64, stored: Stored) -> Receipt {
+        let key = prepared.key.as_str();
+        let location = self.config.location(prepared.bucket.as_str(), key);
+        Receipt {
+            url: self.config.public_url(key).unwrap_or_else(|| location.clone()),
+            location,
+            bucket: prepared.bucket.as_str().to_owned(),
+            key: key.to_owned(),
+            filename: prepared.key.filename().to_owned(),
+            etag: stored.outcome.etag,
+            size,
+            content_type,
+            attempts: stored.attempts,
+            elapsed: prepared.started.elapsed(),
+            request_id: stored.outcome.request_id,
+        }
+    }
+
+    fn prepare(&self, options: ObjectOptions, operation: Operation) -> Result<Prepared> {
+        let started = Instant::now();
+        let check = || -> Result<Prepared> {
+            if self.closed.is_cancelled() {
+                return Err(closed());
+            }
+            let bucket = match &options.bucket {
+                Some(name) => BucketName::parse(name)?,
+                None => self.config.bucket.clone(),
+            };
+            let policy = match &options.retry {
+                Some(retry) => retry.resolve("retry", &self.config.retry)?,
+                None => self.config.retry.clone(),
+            };
+            Ok(Prepared {
+                key: ObjectKey::parse(&options.key)?,
+                bucket,
+                headers: options.headers.check()?,
+                policy,
+                verify_etag: options.verify_etag.unwrap_or(self.config.verify_etag),
+                started,
+                operation,
+            })
+        };
+        check().map_err(|error| {
+            error.with(|failure| {
+                failure.operation = Some(operation);
+                failure.key = Some(options.key.clone());
+            })
+        })
+    }
+
+    fn source_request(&self, source: SourceOptions) -> Result<SourceRequest> {
+        let own = &self.config.guard;
+        let allowed_hosts = match source.allowed_hosts {
+            Some(hosts) => config::check_hosts("allowedHosts", hosts)?,
+            None => own.allowed_hosts.clone(),
+        };
+        let guard = GuardPolicy {
+            allow_private_networks: source.allow_private_networks.unwrap_or(own.allow_private_networks),
+            allowed_hosts,
+        };
+        let max_bytes = match source.max_bytes {
+            Some(value) => limits::bytes("maxBytes", value)?,
+            None => self.config.max_bytes,
+        };
+        let url = url_guard::parse(&source.url)?;
+        url_guard::check(&url, &guard)?;
+        Ok(SourceRequest { url, headers: source.headers, max_bytes, guard })
+    }
+
+    /// Runs `work` until it ends, the caller aborts or the storage is closed. Dropping the work closes its
+    /// connection, whatever phase it is in.
+    async fn until_called_off<T>(
+        &self,
+        prepared: &Prepared,
+        call: &Call,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = call.cancel.cancelled() => Err(prepared.mark(aborted())),
+            () = self.closed.cancelled() => Err(prepared.mark(closed())),
+            outcome = work => outcome.map_err(|error| prepared.mark(error)),
+        }
+    }
+}
+
+impl Prepared {
+    fn context<'a>(&'a self, observer: &'a dyn RetryObserver) -> RetryContext<'a> {
+        RetryContext {
+            policy: &self.policy,
+            started: self.started,
+            operation: self.operation,
+            key: self.key.as_str(),
+            observer,
+        }
+    }
+
+    fn mark(&self, error: Error) -> Error {
+        error.with(|failure| {
+            failure.operation = Some(self.operation);
+            failure.key = Some(self.key.as_str().to_owned());
+            failure.elapsed = self.started.elapsed();
+        })
+    }
+}
+
+fn aborted() -> Error {
+    Error::new(code::ABORTED, Category::Aborted, Retryability::Permanent, "the caller aborted it")
+}
+
+fn closed() -> Error {
+    Error::new(code::CLOSED, Category::Aborted, Retryability::Permanent, "the storage is closed")
+}
