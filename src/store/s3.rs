@@ -11,7 +11,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, ConfigBag, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    RuntimeComponents, StalledStreamProtectionConfig, dyn_dispatch_hint,
+    RuntimeComponents, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStream;
@@ -160,7 +160,6 @@ fn hex_md5(bytes: &[u8]) -> String {
 #[derive(Debug)]
 struct AttachProgress(ProgressSink);
 
-#[dyn_dispatch_hint]
 impl Intercept for AttachProgress {
     fn name(&self) -> &'static str {
         "AttachProgress"
