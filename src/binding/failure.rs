@@ -1,0 +1,54 @@
+//! Errors as values: JavaScript tells them from results by `isFailure`.
+
+use napi_derive::napi;
+
+use crate::error::{Error, Retryability};
+
+#[napi(object)]
+pub struct NativeFailure {
+    #[napi(ts_type = "true")]
+    pub is_failure: bool,
+    pub code: String,
+    pub category: String,
+    pub message: String,
+    pub user_message: String,
+    pub retryable: bool,
+    pub attempts: u32,
+    pub elapsed_ms: f64,
+    pub operation: String,
+    pub key: Option<String>,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    pub host: Option<String>,
+    pub retry_after_ms: Option<f64>,
+    pub option: Option<String>,
+    pub causes: Vec<String>,
+}
+
+impl From<Error> for NativeFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            is_failure: true,
+            code: error.code.to_string(),
+            category: error.category.as_str().to_owned(),
+            message: error.to_string(),
+            user_message: error.category.user_message().to_owned(),
+            retryable: error.retryability != Retryability::Permanent,
+            attempts: error.attempts,
+            elapsed_ms: milliseconds(error.elapsed),
+            operation: error.operation.map_or("", |operation| operation.as_str()).to_owned(),
+            key: error.key.clone(),
+            status: error.status,
+            request_id: error.request_id.clone(),
+            host: error.host.clone(),
+            retry_after_ms: error.retry_after.map(milliseconds),
+            option: error.option.clone(),
+            causes: error.causes(),
+        }
+    }
+}
+
+/// JavaScript's number; a duration of a call is far below where it loses milliseconds.
+pub(super) fn milliseconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round()
+}

@@ -1,0 +1,27 @@
+//! The seam to Node: the only `#[napi]` in the crate.
+//!
+//! Rules that keep it memory-safe, each learnt from a crash: no `async fn(&self)`, no JavaScript buffer held
+//! across an await (a sync function copies the bytes, clones the `Arc`s and gives an `AsyncBlock`), a panic
+//! is caught on every synchronous export. Failures cross as values; `lib/errors.js` makes the errors.
+
+#![expect(unreachable_pub, reason = "napi's exports must be pub, and this module is not")]
+#![expect(missing_debug_implementations, reason = "what crosses the seam may hold secrets; it is never printed")]
+
+mod events;
+mod failure;
+mod operation;
+mod options;
+mod output;
+mod retry;
+mod storage;
+
+use napi_derive::napi;
+
+#[napi]
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The codes that are ours, for the types and the documents to be checked against.
+#[napi(catch_unwind)]
+pub fn error_codes() -> Vec<String> {
+    crate::error::code::ALL.iter().map(|&code| code.to_owned()).collect()
+}

@@ -1,0 +1,165 @@
+//! Options as they cross the seam: all optional, no defaults, no judgement. The core judges.
+
+use std::collections::{BTreeMap, HashMap};
+
+use napi_derive::napi;
+
+use crate::secret::Secret;
+use crate::storage::{Environment, HeaderOptions, ObjectOptions, RetryOptions, SourceOptions, StorageConfig};
+
+#[napi(object, object_to_js = false)]
+pub struct NativeRetryOptions {
+    pub preset: Option<String>,
+    pub max_attempts: Option<f64>,
+    pub initial_delay_ms: Option<f64>,
+    pub max_delay_ms: Option<f64>,
+    pub timeout: Option<f64>,
+    pub timeout_growth: Option<f64>,
+    pub deadline_ms: Option<f64>,
+    pub jitter: Option<String>,
+}
+
+impl From<NativeRetryOptions> for RetryOptions {
+    fn from(options: NativeRetryOptions) -> Self {
+        Self {
+            preset: options.preset,
+            max_attempts: options.max_attempts,
+            initial_delay_ms: options.initial_delay_ms,
+            max_delay_ms: options.max_delay_ms,
+            timeout_ms: options.timeout,
+            timeout_growth: options.timeout_growth,
+            deadline_ms: options.deadline_ms,
+            jitter: options.jitter,
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeStorageOptions {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub access_key: Option<String>,
+    pub secret_key: Option<String>,
+    pub session_token: Option<String>,
+    pub bucket: Option<String>,
+    pub domain: Option<String>,
+    pub allow_http: Option<bool>,
+    pub ca_certificates: Option<Vec<String>>,
+    pub retry: Option<NativeRetryOptions>,
+    pub verify_etag: Option<bool>,
+    pub connect_timeout_ms: Option<f64>,
+    pub allow_private_networks: Option<bool>,
+    pub allowed_hosts: Option<Vec<String>>,
+    pub max_bytes: Option<f64>,
+    pub concurrency: Option<f64>,
+}
+
+impl From<NativeStorageOptions> for StorageConfig {
+    fn from(options: NativeStorageOptions) -> Self {
+        Self {
+            endpoint: options.endpoint,
+            region: options.region,
+            access_key: options.access_key.map(Secret::new),
+            secret_key: options.secret_key.map(Secret::new),
+            session_token: options.session_token.map(Secret::new),
+            bucket: options.bucket,
+            domain: options.domain,
+            allow_http: options.allow_http,
+            ca_certificates: options.ca_certificates.unwrap_or_default(),
+            retry: options.retry.map(Into::into),
+            verify_etag: options.verify_etag,
+            connect_timeout_ms: options.connect_timeout_ms,
+            allow_private_networks: options.allow_private_networks,
+            allowed_hosts: options.allowed_hosts.unwrap_or_default(),
+            max_bytes: options.max_bytes,
+            concurrency: options.concurrency,
+        }
+    }
+}
+
+/// The variables that fill in for absent options, read by JavaScript: `process.env` is what Next.js has
+/// put its `.env` files into.
+#[napi(object, object_to_js = false)]
+pub struct NativeEnvironment {
+    pub storage_endpoint: Option<String>,
+    pub storage_region: Option<String>,
+    pub storage_access_key: Option<String>,
+    pub storage_secret_key: Option<String>,
+    pub storage_bucket: Option<String>,
+    pub storage_domain: Option<String>,
+    /// The text of the file that `NODE_EXTRA_CA_CERTS` names.
+    pub extra_ca_certificates: Option<String>,
+}
+
+impl From<NativeEnvironment> for Environment {
+    fn from(environment: NativeEnvironment) -> Self {
+        Self {
+            storage_endpoint: environment.storage_endpoint,
+            storage_region: environment.storage_region,
+            storage_access_key: environment.storage_access_key.map(Secret::new),
+            storage_secret_key: environment.storage_secret_key.map(Secret::new),
+            storage_bucket: environment.storage_bucket,
+            storage_domain: environment.storage_domain,
+            extra_ca_certificates: environment.extra_ca_certificates,
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeUploadOptions {
+    pub key: String,
+    pub bucket: Option<String>,
+    pub content_type: Option<String>,
+    pub disposition: Option<String>,
+    pub cache_control: Option<String>,
+    pub headers: Option<HashMap<String, String>>,
+    pub metadata: Option<HashMap<String, String>>,
+    pub retry: Option<NativeRetryOptions>,
+    pub verify_etag: Option<bool>,
+    /// Whether progress events are wanted.
+    pub progress: Option<bool>,
+}
+
+impl From<NativeUploadOptions> for ObjectOptions {
+    fn from(options: NativeUploadOptions) -> Self {
+        Self {
+            key: options.key,
+            bucket: options.bucket,
+            headers: HeaderOptions {
+                content_type: options.content_type,
+                disposition: options.disposition,
+                cache_control: options.cache_control,
+                headers: sorted(options.headers),
+                metadata: sorted(options.metadata),
+            },
+            retry: options.retry.map(Into::into),
+            verify_etag: options.verify_etag,
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeSourceOptions {
+    pub url: String,
+    pub source_headers: Option<HashMap<String, String>>,
+    pub max_bytes: Option<f64>,
+    pub allow_private_networks: Option<bool>,
+    pub allowed_hosts: Option<Vec<String>>,
+}
+
+impl From<NativeSourceOptions> for SourceOptions {
+    fn from(options: NativeSourceOptions) -> Self {
+        Self {
+            url: options.url,
+            headers: sorted(options.source_headers),
+            max_bytes: options.max_bytes,
+            allow_private_networks: options.allow_private_networks,
+            allowed_hosts: options.allowed_hosts,
+        }
+    }
+}
+
+/// In a fixed order, so that the same call is the same request.
+fn sorted(map: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
+    map.unwrap_or_default().into_iter().collect()
+}

@@ -1,0 +1,40 @@
+//! What a call resolves to.
+
+use napi_derive::napi;
+
+use super::failure::milliseconds;
+use crate::transfer::Receipt;
+
+#[napi(object)]
+pub struct NativeReceipt {
+    pub location: String,
+    pub bucket: String,
+    pub key: String,
+    pub filename: String,
+    pub url: String,
+    pub etag: Option<String>,
+    pub size: f64,
+    pub content_type: String,
+    pub attempts: u32,
+    pub elapsed_ms: f64,
+    pub request_id: Option<String>,
+}
+
+impl From<Receipt> for NativeReceipt {
+    #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
+    fn from(receipt: Receipt) -> Self {
+        Self {
+            location: receipt.location,
+            bucket: receipt.bucket,
+            key: receipt.key,
+            filename: receipt.filename,
+            url: receipt.url,
+            etag: receipt.etag,
+            size: receipt.size as f64,
+            content_type: receipt.content_type,
+            attempts: receipt.attempts,
+            elapsed_ms: milliseconds(receipt.elapsed),
+            request_id: receipt.request_id,
+        }
+    }
+}

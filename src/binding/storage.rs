@@ -1,0 +1,116 @@
+//! A storage, as JavaScript holds it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either, Function};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use super::events::{CallEvents, EventFunction, NativeEvent};
+use super::failure::NativeFailure;
+use super::operation::NativeOperation;
+use super::options::{NativeEnvironment, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
+use super::output::NativeReceipt;
+use crate::error;
+use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
+use crate::transfer::Receipt;
+
+type Outcome = Either<NativeFailure, NativeReceipt>;
+
+/// Checks what is given; what is missing is no error yet.
+#[napi(catch_unwind)]
+pub fn check_storage_options(options: NativeStorageOptions) -> Option<NativeFailure> {
+    StorageConfig::from(options).check().err().map(Into::into)
+}
+
+/// `on_event` is called on the JavaScript thread.
+#[napi(catch_unwind)]
+pub fn create_storage(
+    options: NativeStorageOptions,
+    environment: NativeEnvironment,
+    on_event: Function<'_, NativeEvent, ()>,
+) -> Result<Either<NativeFailure, NativeStorage>> {
+    let made = StorageConfig::from(options).resolve(&environment.into()).and_then(Storage::new);
+    let inner = match made {
+        Ok(storage) => Arc::new(storage),
+        Err(error) => return Ok(Either::A(error.into())),
+    };
+    let events: EventFunction = on_event
+        .build_threadsafe_function::<NativeEvent>()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .max_queue_size::<1024>()
+        .build()?;
+    Ok(Either::B(NativeStorage { inner, events: Arc::new(events) }))
+}
+
+#[napi]
+pub struct NativeStorage {
+    inner: Arc<Storage>,
+    events: Arc<EventFunction>,
+}
+
+#[napi]
+impl NativeStorage {
+    /// How many uploads `uploadFiles` keeps in flight.
+    #[napi(getter, catch_unwind)]
+    pub fn concurrency(&self) -> u32 {
+        self.inner.config().concurrency
+    }
+
+    /// Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing.
+    #[napi(catch_unwind)]
+    pub fn upload(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeUploadOptions,
+        body: &[u8],
+    ) -> Result<AsyncBlock<Outcome>> {
+        let storage = Arc::clone(&self.inner);
+        let call = self.call(operation, &options);
+        let options = ObjectOptions::from(options);
+        let body = Bytes::copy_from_slice(body);
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn download_and_upload(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        source: NativeSourceOptions,
+        options: NativeUploadOptions,
+    ) -> Result<AsyncBlock<Outcome>> {
+        let storage = Arc::clone(&self.inner);
+        let call = self.call(operation, &options);
+        let options = ObjectOptions::from(options);
+        AsyncBlockBuilder::new(async move {
+            Ok(outcome(storage.download_and_upload(source.into(), options, call).await))
+        })
+        .build(env)
+    }
+
+    /// Ends what is in flight and refuses what comes later. Can be called twice.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    fn call(&self, operation: &NativeOperation, options: &NativeUploadOptions) -> Call {
+        let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
+        Call {
+            progress: options.progress.unwrap_or(false).then(|| events.clone().progress()),
+            observer: Arc::new(events),
+            cancel: operation.cancel.clone(),
+        }
+    }
+}
+
+fn outcome(result: error::Result<Receipt>) -> Outcome {
+    match result {
+        Ok(receipt) => Either::B(receipt.into()),
+        Err(error) => Either::A(error.into()),
+    }
+}
