@@ -168,12 +168,7 @@ impl fmt::Display for Failure {
             f.write_str(" failed")?;
             if self.attempts > 0 {
                 let plural = if self.attempts == 1 { "" } else { "s" };
-                write!(
-                    f,
-                    " after {} attempt{plural} in {} ms",
-                    self.attempts,
-                    self.elapsed.as_millis()
-                )?;
+                write!(f, " after {} attempt{plural} in {} ms", self.attempts, self.elapsed.as_millis())?;
             }
             f.write_str(": ")?;
         }
@@ -214,11 +209,7 @@ impl Error {
     }
 
     /// Bad input of any other kind (`code` is one of [`code`]'s).
-    pub fn invalid(
-        code: &'static str,
-        option: impl Into<String>,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub fn invalid(code: &'static str, option: impl Into<String>, detail: impl Into<String>) -> Self {
         let mut error = Self::new(code, Category::Input, Retryability::Permanent, detail);
         error.0.option = Some(option.into());
         error
@@ -275,11 +266,7 @@ impl std::ops::Deref for Error {
 
 /// Foreign text made safe for one line of a log: control characters out, cut at `max` characters.
 pub fn printable(text: &str, max: usize) -> String {
-    let mut out: String = text
-        .chars()
-        .take(max)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut out: String = text.chars().take(max).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(max).is_some() {
         out.push('…');
     }
@@ -292,8 +279,8 @@ mod tests {
 
     #[test]
     fn says_operation_key_attempts_and_code() {
-        let error = Error::new("ECONNRESET", Category::Network, Retryability::Transient, "connection reset")
-            .with(|f| {
+        let error =
+            Error::new("ECONNRESET", Category::Network, Retryability::Transient, "connection reset").with(|f| {
                 f.operation = Some(Operation::UploadFile);
                 f.key = Some("a/b.png".into());
                 f.attempts = 4;

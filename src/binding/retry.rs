@@ -8,9 +8,9 @@ use napi_derive::napi;
 use super::failure::{NativeFailure, milliseconds};
 use super::options::NativeRetryOptions;
 use crate::error::{Error, Operation};
+use crate::resilience::Preset;
 use crate::resilience::foreign::{self, ErrorFacts};
 use crate::resilience::schedule::{Decision, Schedule};
-use crate::resilience::Preset;
 use crate::storage::RetryOptions;
 use crate::storage::config::default;
 
@@ -141,9 +141,7 @@ impl NativeRetrySchedule {
 pub fn create_retry_schedule(options: NativeRetryOptions) -> Either<NativeFailure, NativeRetrySchedule> {
     match RetryOptions::from(options).resolve("retry", &default::RETRY.policy()) {
         Ok(policy) => Either::B(NativeRetrySchedule { schedule: Schedule::new(policy) }),
-        Err(error) => {
-            Either::A(error.with(|failure| failure.operation = Some(Operation::RetryWithBackoff)).into())
-        }
+        Err(error) => Either::A(error.with(|failure| failure.operation = Some(Operation::RetryWithBackoff)).into()),
     }
 }
 

@@ -86,9 +86,9 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let call = self.call(operation, &options);
         let options = ObjectOptions::from(options);
-        AsyncBlockBuilder::new(async move {
-            Ok(outcome(storage.download_and_upload(source.into(), options, call).await))
-        })
+        AsyncBlockBuilder::new(
+            async move { Ok(outcome(storage.download_and_upload(source.into(), options, call).await)) },
+        )
         .build(env)
     }
 

@@ -37,9 +37,7 @@ pub async fn lookup(host: &str) -> Result<Vec<SocketAddr>, DnsError> {
     match answer {
         Ok(addresses) if addresses.is_empty() => Err(fail("ENOTFOUND")),
         Ok(addresses) => Ok(addresses),
-        Err(dns_lookup::LookupErrorKind::NoName | dns_lookup::LookupErrorKind::NoData) => {
-            Err(fail("ENOTFOUND"))
-        }
+        Err(dns_lookup::LookupErrorKind::NoName | dns_lookup::LookupErrorKind::NoData) => Err(fail("ENOTFOUND")),
         Err(_) => Err(fail("EAI_AGAIN")),
     }
 }

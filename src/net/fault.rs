@@ -63,10 +63,9 @@ fn from_tls(error: &(dyn Error + 'static)) -> Option<Fault> {
                 "CERT_NOT_YET_VALID",
                 "the server's certificate is not valid yet; is this machine's clock right?",
             ),
-            Cert::NotValidForName | Cert::NotValidForNameContext { .. } => Fault::new(
-                "ERR_TLS_CERT_ALTNAME_INVALID",
-                "the server's certificate is for another host name",
-            ),
+            Cert::NotValidForName | Cert::NotValidForNameContext { .. } => {
+                Fault::new("ERR_TLS_CERT_ALTNAME_INVALID", "the server's certificate is for another host name")
+            }
             Cert::UnknownIssuer => Fault::new(
                 "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
                 "the server's certificate is signed by an authority that is not trusted here \
@@ -76,9 +75,7 @@ fn from_tls(error: &(dyn Error + 'static)) -> Option<Fault> {
         },
         // R2 answers a host with an unknown account id by this alert, so it is no passing fault.
         TlsError::AlertReceived(
-            AlertDescription::HandshakeFailure
-            | AlertDescription::UnrecognisedName
-            | AlertDescription::ProtocolVersion,
+            AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName | AlertDescription::ProtocolVersion,
         ) => Fault::new(
             "EPROTO",
             "the server refused the TLS handshake; is the endpoint's host name (the account id) right?",

@@ -43,26 +43,31 @@ pub fn by_s3_code(code: &str) -> Option<Verdict> {
         "InternalError" | "ServiceUnavailable" | "OperationAborted" | "ConditionalRequestConflict" => {
             Verdict::retry(Service)
         }
-        "SlowDown" | "TooManyRequests" | "TooManyRequestsException" | "Throttling"
-        | "ThrottlingException" | "RequestLimitExceeded" | "TooMuchConcurrency" => Verdict::retry(Throttled),
+        "SlowDown"
+        | "TooManyRequests"
+        | "TooManyRequestsException"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooMuchConcurrency" => Verdict::retry(Throttled),
         "RequestTimeout" => Verdict::retry(Timeout),
         // R2's retryable 400s: the body did not arrive whole, which is the line's fault.
         "IncompleteBody" | "ClientDisconnect" => Verdict::retry(Network),
         // The attempt is signed afresh, so its date is fresh too.
         "ExpiredRequest" => Verdict::retry(Service),
-        "BadDigest" | "XAmzContentSHA256Mismatch" => {
-            Verdict { category: Service, retryability: Retryability::Once }
-        }
+        "BadDigest" | "XAmzContentSHA256Mismatch" => Verdict { category: Service, retryability: Retryability::Once },
         // The SDK has learnt the server's clock from this answer and signs the next attempt by it.
         "RequestTimeTooSkewed" | "RequestInTheFuture" => {
             Verdict { category: Auth, retryability: Retryability::OnceNow }
         }
-        "AccessDenied" | "Unauthorized" | "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "NotEntitled"
+        "AccessDenied"
+        | "Unauthorized"
+        | "SignatureDoesNotMatch"
+        | "InvalidAccessKeyId"
+        | "NotEntitled"
         | "ObjectLockedByBucketPolicy" => Verdict::stop(Auth),
-        "NoSuchBucket" | "InvalidBucketName" | "InvalidObjectName" | "KeyTooLongError"
-        | "EntityTooLarge" | "MetadataTooLarge" | "InvalidDigest" | "InvalidArgument" | "InvalidRequest" => {
-            Verdict::stop(Input)
-        }
+        "NoSuchBucket" | "InvalidBucketName" | "InvalidObjectName" | "KeyTooLongError" | "EntityTooLarge"
+        | "MetadataTooLarge" | "InvalidDigest" | "InvalidArgument" | "InvalidRequest" => Verdict::stop(Input),
         _ => return None,
     })
 }
@@ -71,15 +76,39 @@ pub fn by_s3_code(code: &str) -> Option<Verdict> {
 pub fn by_node_code(code: &str) -> Option<Verdict> {
     use Category::{Input, Network, Timeout};
     Some(match code {
-        "ECONNRESET" | "ENOTFOUND" | "ECONNREFUSED" | "EPIPE" | "EAI_AGAIN" | "ECONNABORTED"
-        | "EHOSTUNREACH" | "ENETUNREACH" | "ENETDOWN" | "EADDRNOTAVAIL" | "EMFILE" | "ENFILE"
-        | "UND_ERR_SOCKET" | "ERR_PROTOCOL" | "ERR_STREAM_PREMATURE_CLOSE" => Verdict::retry(Network),
-        "ETIMEDOUT" | "ESOCKETTIMEDOUT" | "UND_ERR_CONNECT_TIMEOUT" | "UND_ERR_HEADERS_TIMEOUT"
+        "ECONNRESET"
+        | "ENOTFOUND"
+        | "ECONNREFUSED"
+        | "EPIPE"
+        | "EAI_AGAIN"
+        | "ECONNABORTED"
+        | "EHOSTUNREACH"
+        | "ENETUNREACH"
+        | "ENETDOWN"
+        | "EADDRNOTAVAIL"
+        | "EMFILE"
+        | "ENFILE"
+        | "UND_ERR_SOCKET"
+        | "ERR_PROTOCOL"
+        | "ERR_STREAM_PREMATURE_CLOSE" => Verdict::retry(Network),
+        "ETIMEDOUT"
+        | "ESOCKETTIMEDOUT"
+        | "UND_ERR_CONNECT_TIMEOUT"
+        | "UND_ERR_HEADERS_TIMEOUT"
         | "UND_ERR_BODY_TIMEOUT" => Verdict::retry(Timeout),
-        "EPROTO" | "EACCES" | "EPERM" | "CERT_HAS_EXPIRED" | "CERT_NOT_YET_VALID" | "ERR_TLS_CERT_INVALID"
-        | "ERR_TLS_CERT_ALTNAME_INVALID" | "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
-        | "UNABLE_TO_GET_ISSUER_CERT" | "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"
-        | "SELF_SIGNED_CERT_IN_CHAIN" | "DEPTH_ZERO_SELF_SIGNED_CERT" | "CERT_REVOKED"
+        "EPROTO"
+        | "EACCES"
+        | "EPERM"
+        | "CERT_HAS_EXPIRED"
+        | "CERT_NOT_YET_VALID"
+        | "ERR_TLS_CERT_INVALID"
+        | "ERR_TLS_CERT_ALTNAME_INVALID"
+        | "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+        | "UNABLE_TO_GET_ISSUER_CERT"
+        | "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"
+        | "SELF_SIGNED_CERT_IN_CHAIN"
+        | "DEPTH_ZERO_SELF_SIGNED_CERT"
+        | "CERT_REVOKED"
         | "CERT_UNTRUSTED" => Verdict::stop(Network),
         "ERR_INVALID_ARG_TYPE" | "ERR_INVALID_ARG_VALUE" | "ERR_INVALID_URL" => Verdict::stop(Input),
         _ => return None,

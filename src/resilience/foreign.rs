@@ -37,19 +37,15 @@ pub fn read(chain: &[ErrorFacts], timed_out: bool) -> Error {
     let wait = chain.iter().find_map(|facts| facts.retry_after.as_deref());
     let fallback = if timed_out { "ETIMEDOUT" } else { "UNKNOWN" };
     let detail = chain.first().and_then(|facts| facts.message.clone()).unwrap_or_default();
-    Error::new(
-        code.unwrap_or_else(|| fallback.to_owned()),
-        verdict.category,
-        verdict.retryability,
-        detail,
+    Error::new(code.unwrap_or_else(|| fallback.to_owned()), verdict.category, verdict.retryability, detail).with(
+        |failure| {
+            failure.status = status;
+            failure.retry_after = wait.and_then(|value| retry_after::parse(value, None, SystemTime::now()));
+            if verdict.category == Category::Throttled {
+                failure.min_wait = Duration::from_secs(1);
+            }
+        },
     )
-    .with(|failure| {
-        failure.status = status;
-        failure.retry_after = wait.and_then(|value| retry_after::parse(value, None, SystemTime::now()));
-        if verdict.category == Category::Throttled {
-            failure.min_wait = Duration::from_secs(1);
-        }
-    })
 }
 
 fn judge(chain: &[ErrorFacts]) -> Option<Verdict> {
@@ -113,7 +109,9 @@ mod tests {
 
     #[test]
     fn strangers_aborts_and_bugs_are_final() {
-        for chain in [vec![], vec![facts("TypeError", "", "x is not a function")], vec![facts("AbortError", "ABORT_ERR", "")]] {
+        for chain in
+            [vec![], vec![facts("TypeError", "", "x is not a function")], vec![facts("AbortError", "ABORT_ERR", "")]]
+        {
             assert!(!is_retryable(&read(&chain, false)), "{chain:?}");
         }
     }

@@ -17,8 +17,7 @@ pub enum Preset {
 
 impl Preset {
     /// In the order in which they are shown.
-    pub const ALL: &[Self] =
-        &[Self::Fast, Self::Standard, Self::FileUpload, Self::Aggressive, Self::Persistent];
+    pub const ALL: &[Self] = &[Self::Fast, Self::Standard, Self::FileUpload, Self::Aggressive, Self::Persistent];
     pub const NAMES: &[&str] = &["fast", "standard", "fileUpload", "aggressive", "persistent"];
 
     pub const fn name(self) -> &'static str {

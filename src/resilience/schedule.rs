@@ -3,7 +3,6 @@
 //! A pure state machine over elapsed time. [`super::retry::run`] drives it in Rust; `retryWithBackoff`
 //! drives the same one from JavaScript, so that both sides decide alike.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::backoff::{self, Jitter};
@@ -45,7 +44,7 @@ pub struct Schedule {
     failed: u32,
     timeouts: u32,
     /// Codes whose one extra try is spent.
-    spent: Vec<Cow<'static, str>>,
+    spent: Vec<String>,
 }
 
 impl Schedule {
@@ -71,8 +70,8 @@ impl Schedule {
     pub fn attempt_timeout(&self, elapsed: Duration) -> Duration {
         // 2^31 times a minute is longer than any call; beyond that f64 would lose its way.
         let growth = self.policy.timeout_growth.powi(i32::try_from(self.timeouts.min(31)).unwrap_or(31));
-        let grown = Duration::try_from_secs_f64(self.policy.attempt_timeout.as_secs_f64() * growth)
-            .unwrap_or(Duration::MAX);
+        let grown =
+            Duration::try_from_secs_f64(self.policy.attempt_timeout.as_secs_f64() * growth).unwrap_or(Duration::MAX);
         match self.policy.deadline {
             Some(deadline) => grown.min(deadline.saturating_sub(elapsed)),
             None => grown,
@@ -116,10 +115,10 @@ impl Schedule {
         backoff.max(error.min_wait).max(error.retry_after.unwrap_or_default())
     }
 
-    fn spend(&mut self, code: &Cow<'static, str>) -> bool {
-        let first = !self.spent.contains(code);
+    fn spend(&mut self, code: &str) -> bool {
+        let first = !self.spent.iter().any(|spent| spent == code);
         if first {
-            self.spent.push(code.clone());
+            self.spent.push(code.to_owned());
         }
         first
     }

@@ -160,14 +160,14 @@ fn status_error(status: u16, headers: &HeaderMap, host: &str) -> Error {
     // A source that refuses is a matter between it and its URL (an expired one, mostly).
     let category = if retryability == Retryability::Permanent { Category::Source } else { category };
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let retry_after =
-        text(RETRY_AFTER).and_then(|value| retry_after::parse(value, text(DATE), SystemTime::now()));
-    Error::new(code::SOURCE_STATUS, category, retryability, format!("the source answered with status {status}"))
-        .with(|failure| {
+    let retry_after = text(RETRY_AFTER).and_then(|value| retry_after::parse(value, text(DATE), SystemTime::now()));
+    Error::new(code::SOURCE_STATUS, category, retryability, format!("the source answered with status {status}")).with(
+        |failure| {
             failure.status = Some(status);
             failure.host = Some(host.to_owned());
             failure.retry_after = retry_after;
-        })
+        },
+    )
 }
 
 fn network_error(error: reqwest::Error, host: &str) -> Error {

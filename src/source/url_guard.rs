@@ -76,11 +76,7 @@ pub fn check(url: &Url, policy: &GuardPolicy) -> Result<String> {
         return Ok(host);
     }
     let public_name = matches!(url.host(), Some(Host::Domain(_))) && is_public_name(&host);
-    if url.scheme() == "https" && url.port().is_none() && public_name {
-        Ok(host)
-    } else {
-        Err(blocked())
-    }
+    if url.scheme() == "https" && url.port().is_none() && public_name { Ok(host) } else { Err(blocked()) }
 }
 
 /// Judges what a name resolved to: one forbidden address condemns the name.
@@ -107,8 +103,20 @@ pub fn blocked() -> Error {
 /// Names that only mean something inside a network.
 fn is_public_name(host: &str) -> bool {
     const INSIDE: &[&str] = &[
-        "localhost", "local", "internal", "intranet", "home.arpa", "lan", "corp", "home", "svc",
-        "cluster.local", "test", "example", "invalid", "onion",
+        "localhost",
+        "local",
+        "internal",
+        "intranet",
+        "home.arpa",
+        "lan",
+        "corp",
+        "home",
+        "svc",
+        "cluster.local",
+        "test",
+        "example",
+        "invalid",
+        "onion",
     ];
     let inside = INSIDE
         .iter()

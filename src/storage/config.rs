@@ -186,14 +186,10 @@ fn join(base: &Url, folders: &[&str], key: &str) -> String {
 
 /// An empty variable is an unset one: that is how `.env` files leave things out.
 fn required<T: Clone + Blank>(option: &Option<T>, variable: &Option<T>, name: &str, variable_name: &str) -> Result<T> {
-    option
-        .as_ref()
-        .or_else(|| variable.as_ref().filter(|value| !value.is_blank()))
-        .cloned()
-        .ok_or_else(|| {
-            let detail = format!("{name} is missing: give the option {name} or set {variable_name}");
-            Error::invalid(code::MISSING_OPTION, name, detail)
-        })
+    option.as_ref().or_else(|| variable.as_ref().filter(|value| !value.is_blank())).cloned().ok_or_else(|| {
+        let detail = format!("{name} is missing: give the option {name} or set {variable_name}");
+        Error::invalid(code::MISSING_OPTION, name, detail)
+    })
 }
 
 trait Blank {
@@ -220,8 +216,9 @@ fn bucket(config: &StorageConfig, environment: &Environment, endpoint: &Endpoint
             "without a bucket, or with the same one as the option bucket (STORAGE_BUCKET)",
         )),
         (Some(bucket), _) | (None, Some(bucket)) => Ok(bucket),
-        (None, None) => required(&None::<String>, &None, "bucket", "STORAGE_BUCKET")
-            .and_then(|name| BucketName::parse(&name)),
+        (None, None) => {
+            required(&None::<String>, &None, "bucket", "STORAGE_BUCKET").and_then(|name| BucketName::parse(&name))
+        }
     }
 }
 

@@ -68,10 +68,7 @@ fn bucket_in_path(url: &Url) -> Result<Option<BucketName>> {
         [bucket] => BucketName::parse(bucket).map(Some).map_err(|_| {
             Error::invalid_option("endpoint", "without a path, or with the bucket's name as its whole path")
         }),
-        _ => Err(Error::invalid_option(
-            "endpoint",
-            "without a path; folders belong into key, the bucket into bucket",
-        )),
+        _ => Err(Error::invalid_option("endpoint", "without a path; folders belong into key, the bucket into bucket")),
     }
 }
 
@@ -140,15 +137,33 @@ mod tests {
     #[test]
     fn mistakes_are_refused_with_advice() {
         let mistakes = [
-            "", "r2.cloudflarestorage.com", "https://abc.r2.cloudflarestorage.com", "https://r2.cloudflarestorage.com",
-            &format!("https://{ID}.asia.{R2_DOMAIN}"), &format!("https://a.b.{ID}.{R2_DOMAIN}"),
-            &format!("http://{ID}.{R2_DOMAIN}"), &format!("https://{ID}.{R2_DOMAIN}/a/b"),
-            &format!("https://a-b.{ID}.{R2_DOMAIN}/c-d"), "https://pub-x.r2.dev", "http://example.com", "ftp://h",
-            "h:9000", "//h", "https://", "https://u:pw@h", "https://h?x=1", "https://h#f", "https://h:0", "https://h h",
+            "",
+            "r2.cloudflarestorage.com",
+            "https://abc.r2.cloudflarestorage.com",
+            "https://r2.cloudflarestorage.com",
+            &format!("https://{ID}.asia.{R2_DOMAIN}"),
+            &format!("https://a.b.{ID}.{R2_DOMAIN}"),
+            &format!("http://{ID}.{R2_DOMAIN}"),
+            &format!("https://{ID}.{R2_DOMAIN}/a/b"),
+            &format!("https://a-b.{ID}.{R2_DOMAIN}/c-d"),
+            "https://pub-x.r2.dev",
+            "http://example.com",
+            "ftp://h",
+            "h:9000",
+            "//h",
+            "https://",
+            "https://u:pw@h",
+            "https://h?x=1",
+            "https://h#f",
+            "https://h:0",
+            "https://h h",
         ];
         for text in mistakes {
             let error = parse(text, false).expect_err(text);
-            assert_eq!(error.option.as_deref(), Some(if error.detail.starts_with("bucket") { "bucket" } else { "endpoint" }));
+            assert_eq!(
+                error.option.as_deref(),
+                Some(if error.detail.starts_with("bucket") { "bucket" } else { "endpoint" })
+            );
             assert!(!error.to_string().contains("pw@"), "{error}");
         }
     }

@@ -191,14 +191,17 @@ mod tests {
 
     #[test]
     fn metadata_has_the_limit_of_r2() {
-        let size = |n: usize| checked(HeaderOptions { metadata: one("ab", &"x".repeat(n)), ..HeaderOptions::default() });
+        let size =
+            |n: usize| checked(HeaderOptions { metadata: one("ab", &"x".repeat(n)), ..HeaderOptions::default() });
         assert!(size(8190).is_ok());
         assert!(size(8191).is_err());
     }
 
     #[test]
     fn content_types_are_media_types() {
-        for (value, sound) in [("image/png", true), ("text/plain; charset=utf-8", true), ("image", false), ("png", false)] {
+        for (value, sound) in
+            [("image/png", true), ("text/plain; charset=utf-8", true), ("image", false), ("png", false)]
+        {
             let options = HeaderOptions { content_type: Some(value.into()), ..HeaderOptions::default() };
             assert_eq!(checked(options).is_ok(), sound, "{value}");
         }

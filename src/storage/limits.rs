@@ -71,9 +71,9 @@ impl RetryOptions {
     pub fn resolve(&self, path: &str, base: &RetryPolicy) -> Result<RetryPolicy> {
         let name = |field: &str| format!("{path}.{field}");
         let mut policy = match &self.preset {
-            Some(preset) => Preset::parse(preset)
-                .ok_or_else(|| Error::invalid_option(path, one_of(Preset::NAMES)))?
-                .policy(),
+            Some(preset) => {
+                Preset::parse(preset).ok_or_else(|| Error::invalid_option(path, one_of(Preset::NAMES)))?.policy()
+            }
             None => base.clone(),
         };
         if let Some(value) = self.max_attempts {
@@ -90,7 +90,10 @@ impl RetryOptions {
         }
         if let Some(value) = self.timeout_growth {
             if !(1.0..=100.0).contains(&value) {
-                return Err(Error::invalid_option(name("timeoutGrowth"), format_args!("a number from 1 to 100, not {value}")));
+                return Err(Error::invalid_option(
+                    name("timeoutGrowth"),
+                    format_args!("a number from 1 to 100, not {value}"),
+                ));
             }
             policy.timeout_growth = value;
         }

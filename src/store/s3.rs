@@ -88,9 +88,7 @@ impl ObjectStore for S3Store {
             .set_cache_control(headers.cache_control.clone())
             .set_content_encoding(headers.content_encoding.clone())
             .set_content_language(headers.content_language.clone())
-            .set_metadata(
-                (!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()),
-            );
+            .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
         let sent = match request.progress.clone() {
             None => call.send().await,
             Some(sink) => call.customize().interceptor(AttachProgress(sink)).send().await,

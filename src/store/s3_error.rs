@@ -96,13 +96,10 @@ where
         Some(message) => format!("the storage answered {status}: {}", printable(&redact(message), 300)),
         None => format!("the storage answered with status {status}"),
     };
-    let retry_after = header("retry-after")
-        .and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));
+    let retry_after =
+        header("retry-after").and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));
     // R2 sends no x-amz-request-id; the edge's ray is what its support asks for.
-    let request_id = metadata
-        .and_then(RequestId::request_id)
-        .or_else(|| header("cf-ray"))
-        .map(|id| printable(id, 100));
+    let request_id = metadata.and_then(RequestId::request_id).or_else(|| header("cf-ray")).map(|id| printable(id, 100));
     Error::new(name, verdict.category, verdict.retryability, detail).with(|failure| {
         failure.status = Some(status);
         failure.request_id = request_id;

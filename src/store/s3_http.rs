@@ -102,7 +102,8 @@ impl Transport {
         tcp.set_connect_timeout(Some(connect_timeout));
         let mut tls = tls;
         tls.alpn_protocols.clear(); // hyper-rustls sets them
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)

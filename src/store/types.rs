@@ -39,9 +39,7 @@ impl ObjectKey {
         // HTTP stacks, proxies and browsers rewrite such paths, each in its own way, so that the object
         // would be stored under one name and asked for under another.
         if key.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-            return Err(invalid(
-                "must not start or end with /, nor hold //, nor have . or .. as a segment".into(),
-            ));
+            return Err(invalid("must not start or end with /, nor hold //, nor have . or .. as a segment".into()));
         }
         Ok(Self(key.to_owned()))
     }
@@ -139,7 +137,9 @@ mod tests {
 
     #[test]
     fn keys_that_would_be_rewritten_on_the_way_are_refused() {
-        for key in ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\u{7f}", "a\\b", "a\u{2028}"] {
+        for key in
+            ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\u{7f}", "a\\b", "a\u{2028}"]
+        {
             assert!(ObjectKey::parse(key).is_err(), "{key:?}");
         }
     }
