@@ -26,4 +26,5 @@ pub mod transfer;
 pub mod storage;
 
 #[cfg(feature = "binding")]
-mod binding;
+#[doc(hidden)]
+pub mod binding;

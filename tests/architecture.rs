@@ -1,6 +1,8 @@
 //! The rules of the house, held by a test: which module may import which, and which crate may be named
 //! where. Textual, so a tripwire rather than a proof.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,16 +4,15 @@
 //! across an await (a sync function copies the bytes, clones the `Arc`s and gives an `AsyncBlock`), a panic
 //! is caught on every synchronous export. Failures cross as values; `lib/errors.js` makes the errors.
 
-#![expect(unreachable_pub, reason = "napi's exports must be pub, and this module is not")]
 #![expect(missing_debug_implementations, reason = "what crosses the seam may hold secrets; it is never printed")]
 
-mod events;
-mod failure;
-mod operation;
-mod options;
-mod output;
-mod retry;
-mod storage;
+pub mod events;
+pub mod failure;
+pub mod operation;
+pub mod options;
+pub mod output;
+pub mod retry;
+pub mod storage;
 
 use napi_derive::napi;
 
