@@ -60,7 +60,7 @@ impl NativeStorage {
     }
 
     /// Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
     pub fn upload(
         &self,
         env: &Env,
@@ -75,7 +75,7 @@ impl NativeStorage {
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
     }
 
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
     pub fn download_and_upload(
         &self,
         env: &Env,
