@@ -1,0 +1,496 @@
+/// <reference lib="esnext.disposable" />
+
+/** The version of this package and of its native part. */
+export declare const VERSION: string
+
+/**
+ * Bytes to store. All but a `Blob` are copied before `uploadFile` returns: changing them afterwards changes
+ * nothing that is stored. A string is stored as UTF-8.
+ */
+export type UploadBody = ArrayBufferView | ArrayBuffer | SharedArrayBuffer | Blob | string
+
+/** The name of a set of retry numbers; see {@link RetryPresets}. */
+export type RetryPresetName = 'fast' | 'standard' | 'fileUpload' | 'aggressive' | 'persistent'
+
+/**
+ * How the wait before an attempt is drawn from its full length `d`: `bounded` from 2d/3 to d (the default),
+ * `full` from 0 to d, `none` always d.
+ */
+export type Jitter = 'bounded' | 'full' | 'none'
+
+/** The numbers of a preset. Times are in milliseconds. */
+export interface RetryPreset {
+  /** Attempts in all, the first one included. */
+  readonly maxAttempts: number
+  /** Full length of the first wait; each later one is twice as long. */
+  readonly initialDelayMs: number
+  /** No wait is longer, unless the server asks for it by `Retry-After`. */
+  readonly maxDelayMs: number
+  /** For each attempt. */
+  readonly timeout: number
+  /** For the whole call, waits included. Absent: bounded by `maxAttempts` only. */
+  readonly deadlineMs?: number
+}
+
+/**
+ * Changes to the retry numbers. What is absent comes from `preset`; without one, in a call from the storage,
+ * and in a storage from the preset `fileUpload`. Times are whole numbers of milliseconds up to 2147483647.
+ */
+export interface RetryOptions {
+  /** The numbers to start from. */
+  preset?: RetryPresetName | undefined
+  /** Attempts in all, the first one included: 1 to 100. */
+  maxAttempts?: number | undefined
+  /** Full length of the first wait; each later one is twice as long. At most `maxDelayMs`. */
+  initialDelayMs?: number | undefined
+  /** No wait is longer, unless the server asks for it by `Retry-After`. */
+  maxDelayMs?: number | undefined
+  /** For each attempt, in milliseconds; at least 1. */
+  timeout?: number | undefined
+  /** After an attempt that timed out, the next one may take this many times as long: 1 to 100. Default 2. */
+  timeoutGrowth?: number | undefined
+  /** For the whole call in milliseconds, waits included; at least 1. No wait goes past it. */
+  deadlineMs?: number | undefined
+  /** Default `bounded`. */
+  jitter?: Jitter | undefined
+}
+
+/**
+ * The presets, frozen. Each can be given wherever retry options are, as can its name.
+ *
+ * | preset | maxAttempts | initialDelayMs | maxDelayMs | timeout | deadlineMs |
+ * |---|---|---|---|---|---|
+ * | fast | 3 | 500 | 5000 | 15000 | |
+ * | standard | 3 | 1000 | 10000 | 30000 | |
+ * | fileUpload | 4 | 1500 | 15000 | 60000 | |
+ * | aggressive | 5 | 2000 | 20000 | 60000 | |
+ * | persistent | 50 | 100 | 2000 | 30000 | 120000 |
+ */
+export declare const RetryPresets: {
+  /** For small objects where a person waits. */
+  readonly fast: RetryPreset
+  readonly standard: RetryPreset
+  /** The default of a storage. */
+  readonly fileUpload: RetryPreset
+  readonly aggressive: RetryPreset
+  /** Bounded by time, not by count: rides out two minutes of outage. */
+  readonly persistent: Required<RetryPreset>
+}
+
+/** Where log lines go: `console`, a pino logger, or any object like them. Each method gets one string. */
+export interface Logger {
+  debug?(line: string): void
+  info?(line: string): void
+  /** `[Storage] Upload retry ...` */
+  warn?(line: string): void
+  /** `[Critical] Failed to upload ...` */
+  error?(line: string): void
+}
+
+/**
+ * A storage's configuration. Fields that are absent, `null` or empty come from the environment, where a
+ * variable is named. What is given is checked at once, what is missing only by the first call, so that
+ * `next build` can import a route without its environment.
+ */
+export interface StorageConfig {
+  /**
+   * `https://<account id>.r2.cloudflarestorage.com`, or another S3 server's URL. Default `STORAGE_ENDPOINT`.
+   * `http` for loopback addresses only, unless `allowHttp` is set.
+   */
+  endpoint?: string | undefined
+  /** Default `STORAGE_REGION`, else `auto`. */
+  region?: string | undefined
+  /** Default `STORAGE_ACCESS_KEY`. */
+  accessKey?: string | undefined
+  /** Default `STORAGE_SECRET_KEY`. */
+  secretKey?: string | undefined
+  /** For temporary credentials. */
+  sessionToken?: string | undefined
+  /** Default `STORAGE_BUCKET`. */
+  bucket?: string | undefined
+  /** The public domain of the bucket, from which results get their `url`. Default `STORAGE_DOMAIN`. */
+  domain?: string | undefined
+  /** Whether the endpoint may be `http` on other hosts than loopback. Default `false`. */
+  allowHttp?: boolean | undefined
+  /** Certificates in PEM to trust besides the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  caCertificates?: readonly string[] | undefined
+  /** Default `fileUpload`. */
+  retry?: RetryPresetName | RetryOptions | undefined
+  /** Another name of `retry`; give one of them. */
+  retryOptions?: RetryPresetName | RetryOptions | undefined
+  /** Whether the ETag in the answer is compared with the MD5 of what was sent. Default `true`. */
+  verifyEtag?: boolean | undefined
+  /** How long a connection may take to be made, in milliseconds. Default 10000. */
+  connectTimeoutMs?: number | undefined
+  /** Whether `downloadAndUpload` may fetch from private, loopback and link-local addresses. Default `false`. */
+  allowPrivateNetworks?: boolean | undefined
+  /** Hosts that `downloadAndUpload` may fetch from whatever their address is; `*.suffix` for all names below. */
+  allowedHosts?: readonly string[] | undefined
+  /** The largest object that `downloadAndUpload` fetches, in bytes. Default 104857600 (100 MiB). */
+  maxBytes?: number | undefined
+  /** Uploads that `uploadFiles` keeps in flight: 1 to 256. Default 4. */
+  concurrency?: number | undefined
+  /**
+   * Default: `console`, which is told of retries outside production only (`NODE_ENV`), and of failed uploads
+   * always. `false` silences.
+   */
+  logger?: Logger | false | undefined
+}
+
+/** How far an upload is. */
+export interface ProgressDetail {
+  readonly loadedBytes: number
+  readonly totalBytes: number
+  /** The attempt that is under way; 1 for the first. */
+  readonly attempt: number
+}
+
+/** An attempt that failed and will be followed by another. */
+export interface RetryEvent {
+  readonly operation: 'uploadFile' | 'downloadAndUpload'
+  readonly key: string
+  /** The attempt that failed; 1 for the first. */
+  readonly attempt: number
+  readonly maxAttempts: number
+  /** The wait before the next attempt, in milliseconds. */
+  readonly delayMs: number
+  readonly code: StorageErrorCode
+  readonly category: StorageErrorCategory
+  readonly message: string
+  readonly status?: number
+  readonly host?: string
+  /** Since the call began, in milliseconds. */
+  readonly elapsedMs: number
+}
+
+/** What every call that stores an object takes. */
+export interface ObjectOptions {
+  /** The object's name: 1 to 1024 bytes of UTF-8, without control characters. */
+  key: string
+  /** Default: the storage's. */
+  bucket?: string | undefined
+  /** Default: from the first bytes, else from the key's extension, else `application/octet-stream`. */
+  contentType?: string | undefined
+  /** `Content-Disposition`. Default `inline`. */
+  disposition?: 'inline' | 'attachment' | (string & {}) | undefined
+  /** `Cache-Control`. */
+  cacheControl?: string | undefined
+  /** `Cache-Control`, `Content-Encoding`, `Content-Language` and such; `x-amz-meta-*` is metadata. */
+  headers?: Readonly<Record<string, string>> | undefined
+  /** Your own names and values, at most 8192 bytes together. */
+  metadata?: Readonly<Record<string, string>> | undefined
+  /** Changes to the storage's retry numbers for this call. */
+  retry?: RetryPresetName | RetryOptions | undefined
+  /** Default: the storage's. */
+  verifyEtag?: boolean | undefined
+  /** Ends the call, waits included; it rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined
+  /**
+   * Gets whole percents from 0 to 100, never a smaller one than before; 100 once the object is stored. An
+   * exception in it is reported by `process.emitWarning` and changes nothing.
+   */
+  onProgress?: ((percent: number, detail: ProgressDetail) => void) | undefined
+  /** Called before each wait. An exception in it is reported like one in `onProgress`. */
+  onRetry?: ((event: RetryEvent) => void) | undefined
+}
+
+/** Options of `uploadFile`. */
+export interface UploadOptions extends ObjectOptions {
+  /** The bytes. A `Blob` that has a `type` gives the content type where none is given. */
+  body: UploadBody
+}
+
+/** Options of `downloadAndUpload`. */
+export interface DownloadOptions extends ObjectOptions {
+  /** `https` or `http`. */
+  url: string | URL
+  /** Headers of the request to `url`. */
+  sourceHeaders?: Readonly<Record<string, string>> | undefined
+  /** Default: the storage's. */
+  maxBytes?: number | undefined
+  /** Default: the storage's. */
+  allowPrivateNetworks?: boolean | undefined
+  /** Default: the storage's. */
+  allowedHosts?: readonly string[] | undefined
+}
+
+/** A stored object. */
+export interface UploadResult {
+  /** The object's address at the endpoint. */
+  location: string
+  bucket: string
+  key: string
+  /** The last segment of `key`. */
+  filename: string
+  /** The address under `domain` where one is set, else `location`. */
+  url: string
+  etag?: string
+  /** In bytes. */
+  size: number
+  contentType: string
+  /** Attempts that it took, the successful one included. */
+  attempts: number
+  elapsedMs: number
+  /** The service's name for the request. */
+  requestId?: string
+}
+
+/** An item of `uploadFiles`: with `url` it is fetched first, with `body` it is stored. */
+export type UploadItem = (UploadOptions & { url?: undefined }) | (DownloadOptions & { body?: undefined })
+
+/** What became of an item of `uploadFiles`. */
+export type UploadOutcome = UploadSuccess | UploadFailure
+
+export interface UploadSuccess extends UploadResult {
+  uploadError: false
+}
+
+export interface UploadFailure {
+  uploadError: true
+  /** Safe to show. */
+  errorMessage: string
+  /** A {@link StorageError}, or `signal.reason` where the item's signal ended it. */
+  error: unknown
+  key?: string | undefined
+}
+
+/** Options of `uploadFiles`. */
+export interface UploadFilesOptions {
+  /** Uploads in flight at once: 1 to 256. Default: the storage's. */
+  concurrency?: number | undefined
+}
+
+/** A bucket to upload to. Holds connections; one for each configuration is enough for a process. */
+export declare class Storage {
+  /** @throws {InputError} for a wrong value or an unknown option. Never for a missing one. */
+  constructor(config?: StorageConfig | null)
+  /**
+   * Stores `body` as `key`. Retries what another attempt can mend.
+   *
+   * Rejects with {@link StorageError}, or with `signal.reason` if `signal` ended the call.
+   */
+  uploadFile(options: UploadOptions): Promise<UploadResult>
+  /**
+   * Stores what `url` gives as `key`. The download is retried by itself; a download that fails or breaks off
+   * stores nothing. Addresses of private networks are refused, also behind redirects; see
+   * `allowPrivateNetworks` and `allowedHosts`. Holds the object in memory.
+   *
+   * Rejects with {@link StorageError}, or with `signal.reason` if `signal` ended the call.
+   */
+  downloadAndUpload(options: DownloadOptions): Promise<UploadResult>
+  /**
+   * Stores the items, some at a time, and resolves to what became of each, in their order. Rejects for wrong
+   * arguments only ({@link InputError}), not for an item's failure. An item's bytes are read when its turn
+   * comes.
+   */
+  uploadFiles(items: readonly UploadItem[], options?: UploadFilesOptions | null): Promise<UploadOutcome[]>
+  /** Ends what is in flight and refuses later calls, with code `ERR_CLOSED`. Can be called twice. */
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Makes a storage.
+ *
+ * @throws {InputError} for a wrong value or an unknown option. Never for a missing one.
+ */
+export declare function newStorage(config?: StorageConfig | null): Storage
+
+/** {@link Storage.uploadFile} of a storage that the first call makes from the environment. */
+export declare function uploadFile(options: UploadOptions): Promise<UploadResult>
+
+/** {@link Storage.uploadFiles} of a storage that the first call makes from the environment. */
+export declare function uploadFiles(
+  items: readonly UploadItem[],
+  options?: UploadFilesOptions | null,
+): Promise<UploadOutcome[]>
+
+/** {@link Storage.downloadAndUpload} of a storage that the first call makes from the environment. */
+export declare function downloadAndUpload(options: DownloadOptions): Promise<UploadResult>
+
+/** What `retryWithBackoff` tells the function of its attempt. */
+export interface Attempt {
+  /** 1 for the first. */
+  readonly attempt: number
+  /** Fires when the attempt's time is up, and with the caller's signal. */
+  readonly signal: AbortSignal
+}
+
+/** An attempt of `retryWithBackoff` that failed and will be followed by another. */
+export interface AttemptFailure {
+  readonly attempt: number
+  readonly maxAttempts: number
+  /** The wait before the next attempt, in milliseconds. */
+  readonly delayMs: number
+  readonly code: StorageErrorCode
+  /** What the attempt threw. */
+  readonly error: unknown
+  /** Since the call began, in milliseconds. */
+  readonly elapsedMs: number
+}
+
+/** Retry numbers, and what `retryWithBackoff` listens to. */
+export interface RetryWithBackoffOptions extends RetryOptions {
+  /** Ends the loop, waits included; it rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined
+  /** Called before each wait. */
+  onRetry?: ((failure: AttemptFailure) => void) | undefined
+}
+
+/**
+ * Calls `fn` until it succeeds, with the waits, time limits and judgement that uploads have. Numbers default
+ * to the preset `fileUpload`.
+ *
+ * Rejects with what the last attempt threw, untouched; with {@link TimeoutError} if that attempt took too
+ * long; with `signal.reason` if `signal` ended the loop; with {@link InputError} for wrong options.
+ */
+export declare function retryWithBackoff<T>(
+  fn: (attempt: Attempt) => T | PromiseLike<T>,
+  presetOrOptions?: RetryPresetName | RetryWithBackoffOptions | null,
+): Promise<T>
+
+/**
+ * Whether another try may help: a {@link StorageError} knows; of other errors the names, codes and statuses
+ * in the chain of causes tell. `false` for what is unknown.
+ */
+export declare function isRetryableError(error: unknown): boolean
+
+/** What kind of thing went wrong. */
+export type StorageErrorCategory =
+  | 'network'
+  | 'timeout'
+  | 'throttled'
+  | 'auth'
+  | 'input'
+  | 'source'
+  | 'service'
+  | 'aborted'
+  | 'internal'
+
+/** Codes of failures that neither Node nor S3 has a name for. */
+export type ReliableR2ErrorCode =
+  | 'ERR_ABORTED'
+  | 'ERR_BLOCKED_URL'
+  | 'ERR_CLOSED'
+  | 'ERR_INTEGRITY'
+  | 'ERR_INTERNAL'
+  | 'ERR_INVALID_BODY'
+  | 'ERR_INVALID_KEY'
+  | 'ERR_INVALID_METADATA'
+  | 'ERR_INVALID_OPTION'
+  | 'ERR_INVALID_URL'
+  | 'ERR_MISSING_OPTION'
+  | 'ERR_PROTOCOL'
+  | 'ERR_REDIRECT'
+  | 'ERR_SOURCE_EMPTY'
+  | 'ERR_SOURCE_ENCODING'
+  | 'ERR_SOURCE_STATUS'
+  | 'ERR_TOO_LARGE'
+  | 'ERR_UNSUPPORTED'
+
+/** Node's code where there is one (`ECONNRESET`), else S3's (`SlowDown`), else one of ours. */
+export type StorageErrorCode =
+  | ReliableR2ErrorCode
+  | 'ECONNRESET'
+  | 'ECONNREFUSED'
+  | 'ETIMEDOUT'
+  | 'ENOTFOUND'
+  | 'EAI_AGAIN'
+  | 'EPIPE'
+  | (string & {})
+
+/**
+ * A call that failed. The message of a timeout contains "timeout", that of a network failure its code. No
+ * error ever holds a secret, a signature or a URL's query.
+ */
+export declare class StorageError extends Error {
+  protected constructor()
+  /** Whether `value` is an error of this class, from whatever copy of the package. */
+  static isInstance<C extends abstract new (...args: never) => unknown>(
+    this: C | { prototype: InstanceType<C> },
+    value: unknown,
+  ): value is InstanceType<C>
+  readonly code: StorageErrorCode
+  readonly category: StorageErrorCategory
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean
+  /** 0 if nothing was sent. */
+  readonly attempts: number
+  readonly elapsedMs: number
+  readonly operation: string
+  readonly key?: string
+  /** The HTTP status. */
+  readonly status?: number
+  /** The service's name for the request. */
+  readonly requestId?: string
+  readonly host?: string
+  /** The option that is wrong, as it was written: `retry.maxAttempts`. */
+  readonly option?: string
+  /** How long the service asked to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number
+  /** A sentence that is safe to show to the person in front of the page. */
+  readonly userMessage: string
+  toJSON(): StorageErrorJson
+}
+
+/** A {@link StorageError} as plain data. */
+export interface StorageErrorJson {
+  name: string
+  message: string
+  code: StorageErrorCode
+  category: StorageErrorCategory
+  retryable: boolean
+  attempts: number
+  elapsedMs: number
+  operation: string
+  userMessage: string
+  key?: string
+  option?: string
+  status?: number
+  requestId?: string
+  host?: string
+  retryAfterMs?: number
+  /** Messages of the causes, outermost first. */
+  causes?: string[]
+}
+
+/** Input that was refused, before anything was sent or by the service. */
+export declare class InputError extends StorageError {
+  readonly category: 'input'
+}
+
+/** No connection, or a broken one. */
+export declare class NetworkError extends StorageError {
+  readonly category: 'network'
+}
+
+/** An attempt that did not end in time. */
+export declare class TimeoutError extends StorageError {
+  readonly category: 'timeout'
+}
+
+/** 429 or SlowDown: too many requests. */
+export declare class ThrottledError extends StorageError {
+  readonly category: 'throttled'
+}
+
+/** Credentials that the service did not accept, or that may not do this. */
+export declare class AuthError extends StorageError {
+  readonly category: 'auth'
+}
+
+/** The source of `downloadAndUpload` failed or is not allowed. */
+export declare class SourceError extends StorageError {
+  readonly category: 'source'
+}
+
+/** The storage service answered with a failure. */
+export declare class ServiceError extends StorageError {
+  readonly category: 'service'
+}
+
+/** A failure inside this package. */
+export declare class InternalError extends StorageError {
+  readonly category: 'internal'
+}

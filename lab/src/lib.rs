@@ -1,0 +1,143 @@
+//! A local R2 behind a proxy that makes faults on command.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`] | the S3 server: `s3s-fs`, with real signature checks, on a folder |
+//! | [`fault`] | which request meets which fault, exactly as often as asked |
+//! | [`proxy`] | the plain and the TLS port in front of the server, where faults happen |
+//! | [`wire`] | HTTP/1.1 by hand: a proxy that breaks rules cannot use a library that keeps them |
+//! | [`events`] | what happened, in order |
+//! | [`control`] | all of it over HTTP, for programs in other languages |
+
+pub mod certificate;
+pub mod control;
+pub mod events;
+pub mod fault;
+pub mod proxy;
+pub mod server;
+pub mod wire;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub use events::Event;
+pub use fault::{Fault, Rule};
+
+use certificate::Certificate;
+use events::EventLog;
+use fault::FaultPlan;
+
+/// How to start a [`LocalR2`]. Port 0 means any that is free.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub data: PathBuf,
+    pub access_key: String,
+    pub secret_key: String,
+    pub buckets: Vec<String>,
+    pub s3_port: u16,
+    pub proxy_port: u16,
+    pub tls_port: u16,
+    pub control_port: u16,
+}
+
+impl Options {
+    /// On free ports, with a bucket `pictures` and the keys `local` and `local-secret`.
+    pub fn in_folder(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            access_key: "local".to_owned(),
+            secret_key: "local-secret".to_owned(),
+            buckets: vec!["pictures".to_owned()],
+            s3_port: 0,
+            proxy_port: 0,
+            tls_port: 0,
+            control_port: 0,
+        }
+    }
+}
+
+/// A running server, proxy and control port, all on 127.0.0.1. Everything stops when it is dropped.
+#[derive(Debug)]
+pub struct LocalR2 {
+    s3: SocketAddr,
+    proxy: SocketAddr,
+    tls: SocketAddr,
+    control: SocketAddr,
+    certificate: Certificate,
+    state: Arc<State>,
+    _tasks: JoinSet<()>,
+}
+
+/// What proxy and control port share.
+#[derive(Debug, Default)]
+pub struct State {
+    pub plan: FaultPlan,
+    pub events: EventLog,
+}
+
+impl LocalR2 {
+    /// # Errors
+    /// A folder that cannot be made, a port that is taken.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let bind = async |name: &str, port: u16| {
+            TcpListener::bind(("127.0.0.1", port))
+                .await
+                .map_err(|error| io::Error::new(error.kind(), format!("{name} port {port}: {error}")))
+        };
+        let s3_listener = bind("s3", options.s3_port).await?;
+        let proxy_listener = bind("proxy", options.proxy_port).await?;
+        let tls_listener = bind("tls", options.tls_port).await?;
+        let control_listener = bind("control", options.control_port).await?;
+        let (s3, proxy) = (s3_listener.local_addr()?, proxy_listener.local_addr()?);
+        let (tls, control) = (tls_listener.local_addr()?, control_listener.local_addr()?);
+        let certificate = Certificate::for_localhost()?;
+        let state = Arc::new(State::default());
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server::run(s3_listener, server::service(&options)?));
+        tasks.spawn(proxy::run(proxy_listener, None, s3, Arc::clone(&state)));
+        tasks.spawn(proxy::run(tls_listener, Some(certificate.acceptor()?), s3, Arc::clone(&state)));
+        tasks.spawn(control::run(control_listener, Arc::clone(&state)));
+        Ok(Self { s3, proxy, tls, control, certificate, state, _tasks: tasks })
+    }
+
+    /// The server itself, without faults.
+    pub fn s3_url(&self) -> String {
+        format!("http://{}", self.s3)
+    }
+
+    pub fn proxy_url(&self) -> String {
+        format!("http://{}", self.proxy)
+    }
+
+    pub fn tls_proxy_url(&self) -> String {
+        format!("https://localhost:{}", self.tls.port())
+    }
+
+    pub fn control_url(&self) -> String {
+        format!("http://{}", self.control)
+    }
+
+    /// The authority that signed the TLS port's certificate, as PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.certificate.authority_pem
+    }
+
+    /// Replaces all rules.
+    pub fn set_faults(&self, rules: Vec<Rule>) {
+        self.state.plan.set(rules);
+    }
+
+    pub fn clear_faults(&self) {
+        self.state.plan.set(Vec::new());
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.state.events.after(0)
+    }
+}

@@ -1,0 +1,269 @@
+//! The plain and the TLS port in front of the server, where the faults happen.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, sink};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+
+use crate::State;
+use crate::events::Event;
+use crate::fault::Fault;
+use crate::wire::{Answer, BodyLength, Head, Pace, copy_body, read_head};
+
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Serves one port until it is dropped.
+pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, server: SocketAddr, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        while connections.try_join_next().is_some() {}
+        let (tls, state) = (tls.clone(), Arc::clone(&state));
+        connections.spawn(async move {
+            let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+            // How a connection ends is in the events.
+            let _ = serve(socket, tls, id, server, &state).await;
+        });
+    }
+}
+
+async fn serve(
+    mut socket: TcpStream,
+    tls: Option<TlsAcceptor>,
+    id: u64,
+    server: SocketAddr,
+    state: &State,
+) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let port = if tls.is_some() { "tls" } else { "plain" };
+    if let Some(fault) = state.plan.for_connection() {
+        state.events.add(event(id, port, fault.name()));
+        if fault == Fault::TlsCut {
+            if tls.is_some() {
+                // Part of the client's hello, then the end: the rest is never read, nothing is answered.
+                let mut hello = [0; 64];
+                let _ = socket.read(&mut hello).await?;
+                drain_then_close(socket).await;
+            }
+        } else {
+            reset(&socket);
+        }
+        return Ok(());
+    }
+    // The socket's own handle, to reset it under the TLS layer: a reset has no close_notify.
+    let (socket, breaker) = split_breaker(socket)?;
+    let mut connection = Connection { id, port, requests: 0, server, state, breaker };
+    match tls {
+        None => connection.requests(socket).await,
+        Some(acceptor) => connection.requests(acceptor.accept(socket).await?).await,
+    }
+}
+
+/// A second handle on the same socket.
+fn split_breaker(socket: TcpStream) -> io::Result<(TcpStream, std::net::TcpStream)> {
+    let socket = socket.into_std()?;
+    let breaker = socket.try_clone()?;
+    Ok((TcpStream::from_std(socket)?, breaker))
+}
+
+/// Closing with unread bytes would send a reset instead of an orderly end.
+async fn drain_then_close(mut socket: TcpStream) {
+    let _ = socket.shutdown().await;
+    let mut rest = vec![0; 4096];
+    let _ = tokio::time::timeout(Duration::from_millis(200), async {
+        while socket.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
+}
+
+/// Makes the close that follows a reset.
+fn reset<'a>(socket: impl Into<SockRef<'a>>) {
+    // Refused only on a socket that is already gone.
+    let _ = socket.into().set_linger(Some(Duration::ZERO));
+}
+
+fn event(connection: u64, port: &'static str, action: &str) -> Event {
+    Event {
+        seq: 0,
+        at_ms: 0,
+        connection,
+        request: None,
+        port,
+        method: None,
+        path: None,
+        key: None,
+        action: action.to_owned(),
+        status: None,
+        body_bytes: 0,
+        amz_date: None,
+    }
+}
+
+/// How a request left its connection.
+enum End {
+    KeepAlive,
+    Close,
+    Reset,
+}
+
+struct Connection<'a> {
+    id: u64,
+    port: &'static str,
+    requests: u64,
+    server: SocketAddr,
+    state: &'a State,
+    breaker: std::net::TcpStream,
+}
+
+impl Connection<'_> {
+    async fn requests<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: S) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        while let Some(raw) = read_head(&mut stream).await? {
+            let head = Head::parse(raw)?;
+            self.requests += 1;
+            let fault = self.state.plan.for_request(&head.method, &head.key());
+            let mut event = Event {
+                request: Some(self.requests),
+                method: Some(head.method.clone()),
+                path: Some(head.path.clone()),
+                key: Some(head.key()),
+                amz_date: head.amz_date.clone(),
+                ..event(self.id, self.port, fault.as_ref().map_or("forward", Fault::name))
+            };
+            let end = self.request(&mut stream, &head, fault, &mut event).await;
+            self.state.events.add(event);
+            match end? {
+                End::KeepAlive => {}
+                End::Close => {
+                    stream.get_mut().shutdown().await?;
+                    return Ok(());
+                }
+                End::Reset => {
+                    reset(&self.breaker);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn request<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut BufReader<S>,
+        head: &Head,
+        fault: Option<Fault>,
+        event: &mut Event,
+    ) -> io::Result<End> {
+        if let Some(Fault::EarlyStatus { status, code, message }) = &fault {
+            event.status = Some(*status);
+            let answer = error_answer(*status, code, message.as_deref(), &[("connection", "close")]);
+            stream.get_mut().write_all(&answer).await?;
+            return Ok(End::Close);
+        }
+        if head.expects_continue {
+            stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
+        let whole = match head.body {
+            BodyLength::Known(length) => length,
+            BodyLength::Chunked => u64::MAX,
+        };
+        let read = &mut event.body_bytes;
+        match fault {
+            Some(Fault::Reset { after_bytes }) => {
+                swallow(stream, head, after_bytes.unwrap_or(whole / 2), read).await?;
+                Ok(End::Reset)
+            }
+            Some(Fault::Fin { after_bytes }) => {
+                swallow(stream, head, after_bytes.unwrap_or(whole / 2), read).await?;
+                Ok(End::Close)
+            }
+            Some(Fault::Hang { for_ms }) => {
+                swallow(stream, head, u64::MAX, read).await?;
+                let forever = Duration::from_secs(3600);
+                // Until the client gives up, too: its end is seen as the end of the stream.
+                let mut byte = [0];
+                tokio::select! {
+                    () = sleep(for_ms.map_or(forever, Duration::from_millis)) => {}
+                    _ = stream.read(&mut byte) => {}
+                }
+                Ok(End::Reset)
+            }
+            Some(Fault::Status { status, code, message, retry_after, date, headers }) => {
+                swallow(stream, head, u64::MAX, read).await?;
+                event.status = Some(status);
+                let extra = [("retry-after", retry_after), ("date", date)];
+                let mut extra: Vec<(&str, &str)> =
+                    extra.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+                extra.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                let answer = error_answer(status, &code, message.as_deref(), &extra);
+                stream.get_mut().write_all(&answer).await?;
+                Ok(End::KeepAlive)
+            }
+            other => self.forward(stream, head, other, event).await,
+        }
+    }
+
+    async fn forward<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut BufReader<S>,
+        head: &Head,
+        fault: Option<Fault>,
+        event: &mut Event,
+    ) -> io::Result<End> {
+        let mut upstream = BufReader::new(TcpStream::connect(self.server).await?);
+        upstream.get_mut().write_all(&head.for_upstream()).await?;
+        let pace = match fault {
+            Some(Fault::Slow { bytes_per_second }) => Pace::BytesPerSecond(bytes_per_second),
+            _ => Pace::AsItComes,
+        };
+        copy_body(stream, upstream.get_mut(), head.body, u64::MAX, pace, &mut event.body_bytes).await?;
+        let mut answer = Answer::read(&mut upstream).await?;
+        match fault {
+            Some(Fault::DropResponse) => return Ok(End::Reset),
+            Some(Fault::Delay { ms }) => sleep(Duration::from_millis(ms)).await,
+            Some(Fault::BadEtag) => answer.set_etag("00000000000000000000000000000000"),
+            Some(Fault::Truncate) => {
+                event.status = Some(answer.status);
+                stream.get_mut().write_all(&answer.head).await?;
+                stream.get_mut().write_all(&answer.body[..answer.body.len() / 2]).await?;
+                return Ok(End::Close);
+            }
+            _ => {}
+        }
+        event.status = Some(answer.status);
+        stream.get_mut().write_all(&answer.head).await?;
+        stream.get_mut().write_all(&answer.body).await?;
+        stream.get_mut().flush().await?;
+        Ok(End::KeepAlive)
+    }
+}
+
+async fn swallow<S: AsyncRead + Unpin>(
+    stream: &mut BufReader<S>,
+    head: &Head,
+    limit: u64,
+    read: &mut u64,
+) -> io::Result<()> {
+    copy_body(stream, &mut sink(), head.body, limit, Pace::AsItComes, read).await
+}
+
+fn error_answer(status: u16, code: &str, message: Option<&str>, headers: &[(&str, &str)]) -> Vec<u8> {
+    let message = message.unwrap_or("made by the fault proxy");
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    let mut answer = format!("HTTP/1.1 {status} Fault\r\n");
+    for (name, value) in headers {
+        answer.push_str(&format!("{name}: {value}\r\n"));
+    }
+    answer.push_str(&format!("content-type: application/xml\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+    answer.into_bytes()
+}

@@ -1,0 +1,40 @@
+//! The S3 server: `s3s-fs` on a folder, with real signature checks.
+
+use std::fs;
+use std::io;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::Options;
+
+/// # Errors
+/// A folder that cannot be made.
+pub fn service(options: &Options) -> io::Result<S3Service> {
+    for bucket in &options.buckets {
+        fs::create_dir_all(options.data.join(bucket))?;
+    }
+    let files = FileSystem::new(&options.data).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let mut builder = S3ServiceBuilder::new(files);
+    builder.set_auth(SimpleAuth::from_single(&options.access_key, options.secret_key.as_str()));
+    Ok(builder.build())
+}
+
+pub async fn run(listener: TcpListener, service: S3Service) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        while connections.try_join_next().is_some() {}
+        let service = service.clone();
+        connections.spawn(async move {
+            // A connection that ends badly is the peer's affair.
+            let _ =
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await;
+        });
+    }
+}

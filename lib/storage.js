@@ -1,0 +1,222 @@
+'use strict'
+
+const { readFileSync } = require('node:fs')
+const { setImmediate: nextTurn } = require('node:timers/promises')
+const native = require('./load.js')
+const { throwIfAborted, withSignal } = require('./abort.js')
+const { blobBytes, bytesOf, isBlob } = require('./body.js')
+const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
+const { makeLog } = require('./log.js')
+const { observe } = require('./observe.js')
+const { readBatch, readDownload, readStorageConfig, readUpload } = require('./options.js')
+
+class Storage {
+  #options
+  #log
+  #native
+  #closed = false
+  /** Calls in flight, by the id that comes back in their events. */
+  #calls = new Map()
+  #lastId = 0
+
+  constructor(config) {
+    const { options, logger } = readStorageConfig(config)
+    this.#options = options
+    this.#log = makeLog(logger)
+  }
+
+  async uploadFile(options) {
+    Storage.#require(this, 'uploadFile')
+    const call = describe('uploadFile', options)
+    const { body, object, observers } = readUpload(options, call)
+    throwIfAborted(observers.signal)
+    // Nothing is awaited before the native part has its copy, except for a Blob, which nobody can change.
+    let bytes
+    if (isBlob(body)) {
+      bytes = await blobBytes(body, observers.signal, call)
+      if (object.contentType === undefined && body.type) object.contentType = body.type
+    } else {
+      bytes = bytesOf(body, call)
+    }
+    const start = (storage, operation, wants) => storage.upload(operation, { ...object, ...wants }, bytes)
+    return this.#run(call, observers, bytes.byteLength, start)
+  }
+
+  async downloadAndUpload(options) {
+    Storage.#require(this, 'downloadAndUpload')
+    const call = describe('downloadAndUpload', options)
+    const { source, object, observers } = readDownload(options, call)
+    const start = (storage, operation, wants) => storage.downloadAndUpload(operation, source, { ...object, ...wants })
+    return this.#run(call, observers, undefined, start)
+  }
+
+  async uploadFiles(items, options) {
+    Storage.#require(this, 'uploadFiles')
+    const call = { operation: 'uploadFiles' }
+    if (!Array.isArray(items)) throw inputError('ERR_INVALID_OPTION', 'items', 'items must be an array', call)
+    const { concurrency = this.#concurrency() } = readBatch(options, call)
+    const outcomes = new Array(items.length)
+    const queue = items.keys()
+    const worker = async () => {
+      for (const index of queue) outcomes[index] = await this.#outcomeOf(items[index])
+    }
+    await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
+    return outcomes
+  }
+
+  close() {
+    Storage.#require(this, 'close')
+    this.#closed = true
+    this.#native?.close()
+  }
+
+  /** Runs one native call under the caller's signal and observers. No await before `start`. */
+  async #run(call, observers, totalBytes, start) {
+    const { signal } = observers
+    throwIfAborted(signal)
+    const storage = this.#open(call)
+    const id = this.#nextId()
+    const operation = new native.NativeOperation(id)
+    const observer = observe(observers, call, this.#log, totalBytes)
+    this.#calls.set(id, observer)
+    try {
+      const receipt = await withSignal(
+        signal,
+        () => operation.abort(),
+        async () => {
+          const outcome = await answerOf(() => start(storage, operation, { progress: observer.wantsProgress }), call)
+          // Events come by another queue than answers; those that were sent before it arrive in this turn.
+          if (observer.retries() < outcome.attempts - 1) await nextTurn()
+          if (outcome.isFailure) throw fromFailure(outcome)
+          return outcome
+        },
+      )
+      observer.succeeded(receipt)
+      return receipt
+    } catch (error) {
+      this.#report(error)
+      throw error
+    } finally {
+      this.#calls.delete(id)
+    }
+  }
+
+  /** Neither input that was refused here nor an abort is a failed upload. */
+  #report(error) {
+    if (!StorageError.isInstance(error) || error.category === 'aborted') return
+    if (error.category === 'input' && error.attempts === 0) return
+    this.#log.failed(error)
+  }
+
+  async #outcomeOf(item) {
+    try {
+      const fromUrl = item?.url !== undefined && item?.url !== null
+      const result = await (fromUrl ? this.downloadAndUpload(item) : this.uploadFile(item))
+      return { ...result, uploadError: false }
+    } catch (error) {
+      const key = typeof item?.key === 'string' ? item.key : undefined
+      return { uploadError: true, errorMessage: userMessageOf(error), error, key }
+    }
+  }
+
+  /** The native storage, made at the first call: `next build` imports routes without their environment. */
+  #open({ operation, key }) {
+    if (this.#closed) throw closedError(operation, key)
+    if (!this.#native) {
+      const made = native.createStorage(this.#options, readEnvironment(), (event) => this.#calls.get(event.id)?.handle(event))
+      if (made.isFailure) throw fromFailure(made)
+      this.#native = made
+    }
+    return this.#native
+  }
+
+  #concurrency() {
+    try {
+      return this.#open({ operation: 'uploadFiles' }).concurrency
+    } catch {
+      // Each item says so for itself: a caller with partial results has a place for that.
+      return 1
+    }
+  }
+
+  #nextId() {
+    do this.#lastId = (this.#lastId + 1) >>> 0
+    while (this.#calls.has(this.#lastId))
+    return this.#lastId
+  }
+
+  static #require(value, method) {
+    if (typeof value === 'object' && value !== null && #calls in value) return
+    throw new TypeError(`${method} was called without its storage; call it as storage.${method}(...)`)
+  }
+}
+
+if (Symbol.dispose) {
+  Storage.prototype[Symbol.dispose] = function dispose() {
+    this.close()
+  }
+}
+if (Symbol.asyncDispose) {
+  Storage.prototype[Symbol.asyncDispose] = async function asyncDispose() {
+    this.close()
+  }
+}
+
+/** The native part answers with values; if it throws or rejects, that is a bug in it. */
+async function answerOf(start, { operation, key }) {
+  try {
+    return await start()
+  } catch (cause) {
+    throw internalError(operation, key, cause)
+  }
+}
+
+function describe(operation, options) {
+  const key = options?.key
+  return { operation, key: typeof key === 'string' ? key : undefined }
+}
+
+function readEnvironment() {
+  const { env } = process
+  const environment = {
+    storageEndpoint: env.STORAGE_ENDPOINT,
+    storageRegion: env.STORAGE_REGION,
+    storageAccessKey: env.STORAGE_ACCESS_KEY,
+    storageSecretKey: env.STORAGE_SECRET_KEY,
+    storageBucket: env.STORAGE_BUCKET,
+    storageDomain: env.STORAGE_DOMAIN,
+    extraCaCertificates: readExtraCertificates(env.NODE_EXTRA_CA_CERTS),
+  }
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined))
+}
+
+function readExtraCertificates(file) {
+  if (!file) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    // Node itself has warned of it at its start and goes on without; so do we.
+    return undefined
+  }
+}
+
+function newStorage(config) {
+  return new Storage(config)
+}
+
+let defaultStorage
+const onDefaultStorage = () => (defaultStorage ??= newStorage())
+
+async function uploadFile(options) {
+  return onDefaultStorage().uploadFile(options)
+}
+
+async function uploadFiles(items, options) {
+  return onDefaultStorage().uploadFiles(items, options)
+}
+
+async function downloadAndUpload(options) {
+  return onDefaultStorage().downloadAndUpload(options)
+}
+
+module.exports = { Storage, downloadAndUpload, newStorage, uploadFile, uploadFiles }

@@ -1,0 +1,167 @@
+//! A storage in front of a local R2, through the fault proxy.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reliable_r2::error::Error;
+use reliable_r2::resilience::{RetryEvent, RetryObserver};
+use reliable_r2::secret::Secret;
+use reliable_r2::storage::{Call, Environment, ObjectOptions, RetryOptions, SourceOptions, Storage, StorageConfig};
+use reliable_r2::transfer::Receipt;
+use reliable_r2_lab::{Event, Fault, LocalR2, Options};
+use tokio_util::sync::CancellationToken;
+
+/// A folder that goes with its test.
+#[derive(Debug)]
+pub struct TempFolder(PathBuf);
+
+impl TempFolder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("reliable-r2-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Keeps the retries it hears of.
+#[derive(Debug, Default)]
+pub struct Heard(pub Mutex<Vec<(String, Duration)>>);
+
+impl RetryObserver for Heard {
+    fn on_retry(&self, event: &RetryEvent<'_>) {
+        self.0.lock().expect("no panic elsewhere").push((event.error.code.to_string(), event.wait));
+    }
+}
+
+impl Heard {
+    pub fn codes(&self) -> Vec<String> {
+        self.0.lock().expect("no panic elsewhere").iter().map(|(code, _)| code.clone()).collect()
+    }
+
+    pub fn waits(&self) -> Vec<Duration> {
+        self.0.lock().expect("no panic elsewhere").iter().map(|&(_, wait)| wait).collect()
+    }
+}
+
+pub struct Fixture {
+    pub lab: LocalR2,
+    pub storage: Storage,
+    pub heard: Arc<Heard>,
+    folder: TempFolder,
+}
+
+/// Short waits, so that a test of four attempts takes less than a second.
+pub fn quick() -> RetryOptions {
+    RetryOptions {
+        max_attempts: Some(4.0),
+        initial_delay_ms: Some(10.0),
+        max_delay_ms: Some(50.0),
+        timeout_ms: Some(2000.0),
+        ..RetryOptions::default()
+    }
+}
+
+impl Fixture {
+    pub async fn plain() -> Self {
+        Self::with(|lab, config| config.endpoint = Some(lab.proxy_url())).await
+    }
+
+    pub async fn tls() -> Self {
+        Self::with(|lab, config| {
+            config.endpoint = Some(lab.tls_proxy_url());
+            config.ca_certificates = vec![lab.ca_pem().to_owned()];
+        })
+        .await
+    }
+
+    pub async fn with(change: impl FnOnce(&LocalR2, &mut StorageConfig)) -> Self {
+        let folder = TempFolder::new();
+        let lab = LocalR2::start(Options::in_folder(folder.path())).await.expect("a local R2");
+        let mut config = StorageConfig {
+            access_key: Some(Secret::new("local".into())),
+            secret_key: Some(Secret::new("local-secret".into())),
+            bucket: Some("pictures".into()),
+            retry: Some(quick()),
+            ..StorageConfig::default()
+        };
+        change(&lab, &mut config);
+        let config = config.resolve(&Environment::default()).expect("a sound configuration");
+        Self { storage: Storage::new(config).expect("a storage"), lab, heard: Arc::default(), folder }
+    }
+
+    pub fn call(&self) -> Call {
+        let observer: Arc<dyn RetryObserver> = self.heard.clone();
+        Call { observer, progress: None, cancel: CancellationToken::new() }
+    }
+
+    pub async fn upload(&self, key: &str, body: &[u8]) -> Result<Receipt, Error> {
+        self.storage.upload(to(key), Bytes::copy_from_slice(body), self.call()).await
+    }
+
+    pub async fn download_and_upload(&self, source: SourceOptions, key: &str) -> Result<Receipt, Error> {
+        self.storage.download_and_upload(source, to(key), self.call()).await
+    }
+
+    /// What the server holds under a key.
+    pub fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.folder.path().join("pictures").join(key)).ok()
+    }
+
+    /// The requests and refused connections that the proxy saw.
+    pub fn actions(&self) -> Vec<String> {
+        self.lab.events().into_iter().map(|event: Event| event.action).collect()
+    }
+}
+
+pub fn to(key: &str) -> ObjectOptions {
+    ObjectOptions { key: key.to_owned(), ..ObjectOptions::default() }
+}
+
+pub fn status(status: u16, code: &str) -> Fault {
+    Fault::Status {
+        status,
+        code: code.to_owned(),
+        message: None,
+        retry_after: None,
+        date: None,
+        headers: std::collections::BTreeMap::default(),
+    }
+}
+
+/// Bytes that are no file of any kind, the same for the same seed.
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ size as u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    })
+    .take(size)
+    .collect()
+}
+
+/// What the server keeps beside an object's bytes, as text.
+pub fn stored_attributes(fixture: &Fixture, _key: &str) -> String {
+    std::fs::read_dir(fixture.folder.path())
+        .expect("the folder")
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .collect()
+}

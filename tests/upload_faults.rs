@@ -1,0 +1,325 @@
+//! Uploads under faults, over real sockets to a real S3 server: stored bytes, attempts, codes, bounds.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reliable_r2::error::Category;
+use reliable_r2::storage::{ObjectOptions, RetryOptions};
+use reliable_r2_lab::{Fault, Rule};
+use support::{Fixture, noise, quick, status, to};
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn nothing_fails() {
+    let fixture = Fixture::plain().await;
+    let body = noise(100_000);
+    let receipt = fixture.upload("a/b c.png", &body).await.expect("stored");
+    assert_eq!(fixture.stored("a/b c.png"), Some(body));
+    assert_eq!((receipt.attempts, receipt.size, receipt.filename.as_str()), (1, 100_000, "b c.png"));
+    assert_eq!(receipt.content_type, "image/png");
+    assert!(receipt.location.ends_with("/pictures/a/b%20c.png"), "{}", receipt.location);
+    assert!(fixture.heard.codes().is_empty());
+}
+
+/// Each fault that another attempt mends, twice in a row: stored on the third, whole.
+#[tokio::test]
+async fn passing_faults_are_survived() {
+    let faults = [
+        (Fault::Refuse, "ECONNRESET"),
+        (Fault::Reset { after_bytes: Some(0) }, "ECONNRESET"),
+        (Fault::Reset { after_bytes: None }, "ECONNRESET"),
+        (Fault::Fin { after_bytes: None }, "ECONNRESET"),
+        (Fault::DropResponse, "ECONNRESET"),
+        (status(500, "InternalError"), "InternalError"),
+        (status(502, "BadGateway"), "BadGateway"),
+        (status(503, "ServiceUnavailable"), "ServiceUnavailable"),
+        (status(520, "x"), "x"),
+        (status(408, "RequestTimeout"), "RequestTimeout"),
+        (status(400, "IncompleteBody"), "IncompleteBody"),
+        (status(400, "ClientDisconnect"), "ClientDisconnect"),
+        (status(400, "ExpiredRequest"), "ExpiredRequest"),
+        (status(400, "RequestTimeout"), "RequestTimeout"),
+        (Fault::EarlyStatus { status: 503, code: "SlowDown".into(), message: None }, ""),
+    ];
+    let body = noise(300_000);
+    for (fault, code) in faults {
+        let fixture = Fixture::plain().await;
+        fixture.lab.set_faults(vec![Rule::times(fault.clone(), 2)]);
+        let receipt = fixture.upload("a.bin", &body).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        assert_eq!(receipt.attempts, 3, "{fault:?}");
+        assert_eq!(fixture.stored("a.bin").as_ref(), Some(&body), "{fault:?}");
+        assert_eq!(fixture.actions(), [fault.name(), fault.name(), "forward"], "{fault:?}");
+        // A server that closes while it is written to may be heard as EPIPE.
+        let heard = fixture.heard.codes();
+        let expected = |heard: &String| code.is_empty() || heard == code || (code == "ECONNRESET" && heard == "EPIPE");
+        assert!(heard.iter().all(expected), "{fault:?}: {heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tls_handshake_cut_short_is_survived() {
+    let fixture = Fixture::tls().await;
+    fixture.lab.set_faults(vec![Rule::times(Fault::TlsCut, 2)]);
+    let body = noise(50_000);
+    let receipt = fixture.upload("a.bin", &body).await.expect("the third handshake is whole");
+    assert_eq!((receipt.attempts, fixture.stored("a.bin")), (3, Some(body)));
+    assert_eq!(fixture.heard.codes(), ["ECONNRESET", "ECONNRESET"]);
+    assert_eq!(fixture.actions(), ["tlsCut", "tlsCut", "forward"]);
+}
+
+#[tokio::test]
+async fn faults_under_tls_are_survived_too() {
+    for fault in [Fault::Reset { after_bytes: None }, Fault::Fin { after_bytes: None }, Fault::DropResponse] {
+        let fixture = Fixture::tls().await;
+        fixture.lab.set_faults(vec![Rule::times(fault.clone(), 1)]);
+        let body = noise(200_000);
+        let receipt = fixture.upload("a.bin", &body).await.expect("survived");
+        assert_eq!((receipt.attempts, fixture.stored("a.bin")), (2, Some(body)), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_fails_with_a_clear_message_and_all_attempts() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::always(Fault::Down)]);
+    let error = fixture.upload("a.bin", b"x").await.expect_err("down");
+    assert_eq!((error.attempts, error.category, error.code.as_ref()), (4, Category::Network, "ECONNRESET"));
+    assert!(error.to_string().contains("ECONNRESET"), "{error}");
+    assert_eq!(error.host.as_deref(), Some("127.0.0.1"));
+    assert_eq!(fixture.actions(), ["down"; 4]);
+    assert_eq!(fixture.stored("a.bin"), None);
+}
+
+/// A line that is too slow for the first timeout is fast enough for the second, which is twice as long.
+#[tokio::test]
+async fn a_large_file_on_a_slow_line_gets_through() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::always(Fault::Slow { bytes_per_second: 1_000_000 })]);
+    let body = noise(1_500_000);
+    let retry = RetryOptions { timeout_ms: Some(1000.0), ..quick() };
+    let options = ObjectOptions { retry: Some(retry), ..to("large.bin") };
+    let started = Instant::now();
+    let receipt = fixture.storage.upload(options, Bytes::from(body.clone()), fixture.call()).await.expect("stored");
+    assert_eq!(fixture.stored("large.bin"), Some(body));
+    assert!((2..=3).contains(&receipt.attempts), "{}", receipt.attempts);
+    assert!(fixture.heard.codes().iter().all(|code| code == "ETIMEDOUT"));
+    assert!(started.elapsed() >= Duration::from_secs(2), "a whole timeout passed before");
+}
+
+#[tokio::test]
+async fn a_hanging_server_is_a_timeout() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::always(Fault::Hang { for_ms: None })]);
+    let retry = RetryOptions { timeout_ms: Some(100.0), max_attempts: Some(2.0), ..quick() };
+    let options = ObjectOptions { retry: Some(retry), ..to("a.bin") };
+    let error = fixture.storage.upload(options, Bytes::from_static(b"x"), fixture.call()).await.expect_err("hangs");
+    assert_eq!((error.category, error.code.as_ref(), error.attempts), (Category::Timeout, "ETIMEDOUT", 2));
+    assert!(error.to_string().contains("timeout"), "{error}");
+}
+
+#[tokio::test]
+async fn rate_limits_wait_at_least_a_second() {
+    for fault in [status(429, "TooManyRequests"), status(503, "SlowDown")] {
+        let fixture = Fixture::plain().await;
+        fixture.lab.set_faults(vec![Rule::times(fault.clone(), 1)]);
+        let receipt = fixture.upload("a.bin", b"x").await.expect("stored");
+        assert_eq!((receipt.attempts, fixture.stored("a.bin")), (2, Some(b"x".to_vec())));
+        if matches!(fault, Fault::Status { status: 429, .. }) {
+            assert!(fixture.heard.waits()[0] >= Duration::from_secs(1), "{:?}", fixture.heard.waits());
+        }
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed_or_ends_the_call() {
+    let asked = |seconds: &str| {
+        let mut fault = status(503, "SlowDown");
+        if let Fault::Status { retry_after, .. } = &mut fault {
+            *retry_after = Some(seconds.to_owned());
+        }
+        vec![Rule::times(fault, 1)]
+    };
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(asked("1"));
+    fixture.upload("a.bin", b"x").await.expect("stored");
+    assert_eq!(fixture.heard.waits(), [Duration::from_secs(1)]);
+
+    fixture.lab.set_faults(asked("3600"));
+    let retry = RetryOptions { deadline_ms: Some(5000.0), ..quick() };
+    let options = ObjectOptions { retry: Some(retry), ..to("b.bin") };
+    let started = Instant::now();
+    let error = fixture.storage.upload(options, Bytes::new(), fixture.call()).await.expect_err("an hour");
+    assert_eq!((error.category, error.attempts), (Category::Throttled, 1));
+    assert_eq!(error.retry_after, Some(Duration::from_secs(3600)));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn refusals_are_tried_once() {
+    for (number, code, category) in [
+        (403, "AccessDenied", Category::Auth),
+        (403, "SignatureDoesNotMatch", Category::Auth),
+        (401, "Unauthorized", Category::Auth),
+        (404, "NoSuchBucket", Category::Input),
+        (400, "InvalidArgument", Category::Input),
+        (412, "PreconditionFailed", Category::Service),
+        (501, "NotImplemented", Category::Service),
+        (418, "Teapot", Category::Service),
+    ] {
+        let fixture = Fixture::plain().await;
+        fixture.lab.set_faults(vec![Rule::always(status(number, code))]);
+        let error = fixture.upload("a.bin", b"x").await.expect_err(code);
+        assert_eq!((error.attempts, error.code.as_ref(), error.category), (1, code, category));
+        assert_eq!(error.status, Some(number));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_said_and_not_retried() {
+    let fixture = Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url());
+        config.secret_key = Some(reliable_r2::secret::Secret::new("CANARYSECRET".into()));
+    })
+    .await;
+    let error = fixture.upload("a.bin", b"x").await.expect_err("refused");
+    assert_eq!((error.category, error.attempts), (Category::Auth, 1));
+    let everything = format!("{error} {error:?} {:?} {:?}", error.causes(), fixture.storage);
+    assert!(!everything.contains("CANARY") && !everything.contains("Signature="), "{everything}");
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_final() {
+    let fixture = Fixture::with(|lab, config| config.endpoint = Some(lab.tls_proxy_url())).await;
+    let error = fixture.upload("a.bin", b"x").await.expect_err("untrusted");
+    assert_eq!((error.code.as_ref(), error.attempts), ("UNABLE_TO_VERIFY_LEAF_SIGNATURE", 1));
+}
+
+#[tokio::test]
+async fn tls_towards_a_plain_port_is_final() {
+    let fixture = Fixture::with(|lab, config| config.endpoint = Some(lab.proxy_url().replace("http:", "https:"))).await;
+    let error = fixture.upload("a.bin", b"x").await.expect_err("no TLS there");
+    assert_eq!((error.category, error.key.as_deref()), (Category::Network, Some("a.bin")));
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_found_and_sent_once_more() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::times(Fault::BadEtag, 1)]);
+    let receipt = fixture.upload("a.bin", b"hello").await.expect("the second is right");
+    assert_eq!((receipt.attempts, receipt.etag.as_deref()), (2, Some("5d41402abc4b2a76b9719d911017c592")));
+
+    fixture.lab.set_faults(vec![Rule::always(Fault::BadEtag)]);
+    let error = fixture.upload("a.bin", b"hello").await.expect_err("never right");
+    assert_eq!((error.code.as_ref(), error.attempts), ("ERR_INTEGRITY", 2));
+
+    let options = ObjectOptions { verify_etag: Some(false), ..to("a.bin") };
+    fixture.storage.upload(options, Bytes::from_static(b"hello"), fixture.call()).await.expect("not asked to look");
+}
+
+/// The server's clock is an hour ahead: its refusal teaches us its time, and the next attempt is signed by it.
+#[tokio::test]
+async fn clock_skew_is_corrected_and_tried_once_more() {
+    let fixture = Fixture::plain().await;
+    let hour_ahead = std::time::SystemTime::now() + Duration::from_secs(3600);
+    let mut fault = status(403, "RequestTimeTooSkewed");
+    if let Fault::Status { date, .. } = &mut fault {
+        *date = Some(httpdate::fmt_http_date(hour_ahead));
+    }
+    fixture.lab.set_faults(vec![Rule::times(fault.clone(), 1), Rule::always(status(403, "AccessDenied"))]);
+    let error = fixture.upload("a.bin", b"x").await.expect_err("the second answer is a refusal");
+    assert_eq!((error.attempts, error.code.as_ref()), (2, "AccessDenied"));
+    let dates: Vec<String> = fixture.lab.events().into_iter().filter_map(|event| event.amz_date).collect();
+    let hour = |date: &str| date.get(9..11).and_then(|hour| hour.parse::<u32>().ok()).expect("an x-amz-date");
+    assert_eq!((hour(&dates[0]) + 1) % 24, hour(&dates[1]), "{dates:?}");
+
+    fixture.lab.set_faults(vec![Rule::always(fault)]);
+    let error = fixture.upload("a.bin", b"x").await.expect_err("still skewed");
+    assert_eq!(error.attempts, 2, "corrected once, then final");
+}
+
+#[tokio::test]
+async fn an_abort_ends_every_phase_and_closes_the_connection() {
+    for fault in [Fault::Hang { for_ms: None }, Fault::Slow { bytes_per_second: 1000 }, Fault::Down] {
+        let fixture = Fixture::plain().await;
+        fixture.lab.set_faults(vec![Rule::always(fault.clone())]);
+        let retry = RetryOptions { initial_delay_ms: Some(10_000.0), max_delay_ms: Some(10_000.0), ..quick() };
+        let options = ObjectOptions { retry: Some(retry), ..to("a.bin") };
+        let call = fixture.call();
+        let cancel = call.cancel.clone();
+        let body = Bytes::from(noise(100_000));
+        let upload = fixture.storage.upload(options, body, call);
+        let aborted_at = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            cancel.cancel();
+            Instant::now()
+        };
+        let (outcome, aborted_at) = tokio::join!(upload, aborted_at);
+        let error = outcome.expect_err("aborted");
+        assert_eq!((error.category, error.code.as_ref()), (Category::Aborted, "ERR_ABORTED"), "{fault:?}");
+        assert!(aborted_at.elapsed() < Duration::from_secs(1), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_what_is_in_flight_and_refuses_what_comes() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::always(Fault::Hang { for_ms: None })]);
+    let close = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        fixture.storage.close();
+    };
+    let (outcome, ()) = tokio::join!(fixture.upload("a.bin", b"x"), close);
+    assert_eq!(outcome.expect_err("closed").code, "ERR_CLOSED");
+    assert_eq!(fixture.upload("b.bin", b"x").await.expect_err("closed").code, "ERR_CLOSED");
+    fixture.storage.close();
+}
+
+#[tokio::test]
+async fn two_hundred_at_once_are_all_whole() {
+    let fixture = Fixture::plain().await;
+    let uploads = (0..200_usize).map(|n| {
+        let fixture = &fixture;
+        async move { fixture.upload(&format!("many/{n}.bin"), &noise(1000 + n * 37)).await }
+    });
+    let outcomes = futures_join(uploads).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    for n in 0..200_usize {
+        assert_eq!(fixture.stored(&format!("many/{n}.bin")), Some(noise(1000 + n * 37)), "{n}");
+    }
+}
+
+async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|cx| {
+        let mut all = true;
+        for (future, output) in &mut pending {
+            if output.is_none() {
+                match future.as_mut().poll(cx) {
+                    std::task::Poll::Ready(value) => *output = Some(value),
+                    std::task::Poll::Pending => all = false,
+                }
+            }
+        }
+        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    pending.into_iter().map(|(_, output)| output.expect("polled to the end")).collect()
+}
+
+#[tokio::test]
+async fn headers_and_metadata_reach_the_object() {
+    let fixture = Fixture::plain().await;
+    let mut options = to("a.png");
+    options.headers.cache_control = Some("public, max-age=31536000, immutable".into());
+    options.headers.disposition = Some("attachment; filename=\"a.png\"".into());
+    options.headers.metadata.insert("Prompt".into(), "ein Löwe".into());
+    fixture.storage.upload(options, Bytes::from_static(b"x"), fixture.call()).await.expect("stored");
+    let kept = support::stored_attributes(&fixture, "a.png");
+    for part in ["image/png", "public, max-age=31536000, immutable", "attachment; filename=", "prompt"] {
+        assert!(kept.contains(part), "{part} in {kept}");
+    }
+}
