@@ -407,10 +407,7 @@ export type StorageErrorCode =
 export declare class StorageError extends Error {
   protected constructor()
   /** Whether `value` is an error of this class, from whatever copy of the package. */
-  static isInstance<C extends abstract new (...args: never) => unknown>(
-    this: C | { prototype: InstanceType<C> },
-    value: unknown,
-  ): value is InstanceType<C>
+  static isInstance<E>(this: { readonly prototype: E }, value: unknown): value is E
   readonly code: StorageErrorCode
   readonly category: StorageErrorCategory
   /** Whether the same call may succeed later. */

@@ -24,7 +24,7 @@ module.exports = {
 }
 
 const error = new Error(
-  'reliable-r2 is a native Node.js addon: it cannot run in the Edge runtime or in a browser. ' +
+  'reliable-r2 needs the Node.js runtime: it is a native addon and runs neither in the Edge runtime nor in a browser. ' +
     "In a Next.js route, replace `export const runtime = 'edge'` by `export const runtime = 'nodejs'`; " +
     'from a page or a client component, call such a route instead of importing this package.',
 )

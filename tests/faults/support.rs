@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 /// A folder that goes with its test.
 #[derive(Debug)]
-pub struct TempFolder(PathBuf);
+struct TempFolder(PathBuf);
 
 impl TempFolder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("reliable-r2-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -27,7 +27,7 @@ impl TempFolder {
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -40,7 +40,7 @@ impl Drop for TempFolder {
 
 /// Keeps the retries it hears of.
 #[derive(Debug, Default)]
-pub struct Heard(pub Mutex<Vec<(String, Duration)>>);
+pub(crate) struct Heard(Mutex<Vec<(String, Duration)>>);
 
 impl RetryObserver for Heard {
     fn on_retry(&self, event: &RetryEvent<'_>) {
@@ -49,24 +49,24 @@ impl RetryObserver for Heard {
 }
 
 impl Heard {
-    pub fn codes(&self) -> Vec<String> {
+    pub(crate) fn codes(&self) -> Vec<String> {
         self.0.lock().expect("no panic elsewhere").iter().map(|(code, _)| code.clone()).collect()
     }
 
-    pub fn waits(&self) -> Vec<Duration> {
+    pub(crate) fn waits(&self) -> Vec<Duration> {
         self.0.lock().expect("no panic elsewhere").iter().map(|&(_, wait)| wait).collect()
     }
 }
 
-pub struct Fixture {
-    pub lab: LocalR2,
-    pub storage: Storage,
-    pub heard: Arc<Heard>,
+pub(crate) struct Fixture {
+    pub(crate) lab: LocalR2,
+    pub(crate) storage: Storage,
+    pub(crate) heard: Arc<Heard>,
     folder: TempFolder,
 }
 
 /// Short waits, so that a test of four attempts takes less than a second.
-pub fn quick() -> RetryOptions {
+pub(crate) fn quick() -> RetryOptions {
     RetryOptions {
         max_attempts: Some(4.0),
         initial_delay_ms: Some(10.0),
@@ -77,11 +77,11 @@ pub fn quick() -> RetryOptions {
 }
 
 impl Fixture {
-    pub async fn plain() -> Self {
+    pub(crate) async fn plain() -> Self {
         Self::with(|lab, config| config.endpoint = Some(lab.proxy_url())).await
     }
 
-    pub async fn tls() -> Self {
+    pub(crate) async fn tls() -> Self {
         Self::with(|lab, config| {
             config.endpoint = Some(lab.tls_proxy_url());
             config.ca_certificates = vec![lab.ca_pem().to_owned()];
@@ -89,7 +89,7 @@ impl Fixture {
         .await
     }
 
-    pub async fn with(change: impl FnOnce(&LocalR2, &mut StorageConfig)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&LocalR2, &mut StorageConfig)) -> Self {
         let folder = TempFolder::new();
         let lab = LocalR2::start(Options::in_folder(folder.path())).await.expect("a local R2");
         let mut config = StorageConfig {
@@ -104,35 +104,35 @@ impl Fixture {
         Self { storage: Storage::new(config).expect("a storage"), lab, heard: Arc::default(), folder }
     }
 
-    pub fn call(&self) -> Call {
+    pub(crate) fn call(&self) -> Call {
         let observer: Arc<dyn RetryObserver> = self.heard.clone();
         Call { observer, progress: None, cancel: CancellationToken::new() }
     }
 
-    pub async fn upload(&self, key: &str, body: &[u8]) -> Result<Receipt, Error> {
+    pub(crate) async fn upload(&self, key: &str, body: &[u8]) -> Result<Receipt, Error> {
         self.storage.upload(to(key), Bytes::copy_from_slice(body), self.call()).await
     }
 
-    pub async fn download_and_upload(&self, source: SourceOptions, key: &str) -> Result<Receipt, Error> {
+    pub(crate) async fn download_and_upload(&self, source: SourceOptions, key: &str) -> Result<Receipt, Error> {
         self.storage.download_and_upload(source, to(key), self.call()).await
     }
 
     /// What the server holds under a key.
-    pub fn stored(&self, key: &str) -> Option<Vec<u8>> {
+    pub(crate) fn stored(&self, key: &str) -> Option<Vec<u8>> {
         std::fs::read(self.folder.path().join("pictures").join(key)).ok()
     }
 
     /// The requests and refused connections that the proxy saw.
-    pub fn actions(&self) -> Vec<String> {
+    pub(crate) fn actions(&self) -> Vec<String> {
         self.lab.events().into_iter().map(|event: Event| event.action).collect()
     }
 }
 
-pub fn to(key: &str) -> ObjectOptions {
+pub(crate) fn to(key: &str) -> ObjectOptions {
     ObjectOptions { key: key.to_owned(), ..ObjectOptions::default() }
 }
 
-pub fn status(status: u16, code: &str) -> Fault {
+pub(crate) fn status(status: u16, code: &str) -> Fault {
     Fault::Status {
         status,
         code: code.to_owned(),
@@ -144,7 +144,7 @@ pub fn status(status: u16, code: &str) -> Fault {
 }
 
 /// Bytes that are no file of any kind, the same for the same seed.
-pub fn noise(size: usize) -> Vec<u8> {
+pub(crate) fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ size as u64;
     std::iter::repeat_with(|| {
         state ^= state << 13;
@@ -157,7 +157,7 @@ pub fn noise(size: usize) -> Vec<u8> {
 }
 
 /// What the server keeps beside an object's bytes, as text.
-pub fn stored_attributes(fixture: &Fixture, _key: &str) -> String {
+pub(crate) fn stored_attributes(fixture: &Fixture) -> String {
     std::fs::read_dir(fixture.folder.path())
         .expect("the folder")
         .filter_map(Result::ok)

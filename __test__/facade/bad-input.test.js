@@ -1,0 +1,273 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { after, before, describe, test } = require('node:test')
+const { inspect } = require('node:util')
+
+const { InputError, RetryPresets, Storage, newStorage, retryWithBackoff } = require('../../index.js')
+const { startServer } = require('./support/server.js')
+
+let server
+let storage
+before(async () => {
+  server = await startServer()
+  storage = newStorage(server.config)
+})
+after(async () => {
+  storage.close()
+  assert.equal(server.connections(), 0, 'nothing was sent')
+  await server.close()
+})
+
+const body = Buffer.from('x')
+const key = 'a.png'
+
+describe('a configuration is refused at once', () => {
+  const odd = [NaN, Infinity, -Infinity, -1, 0, 1.5, '3', 3n, {}, [3], true]
+  const table = [
+    ['config', [42, 'x', [], () => {}]],
+    ['endpoint', [42, {}, [], true, 'ftp://host', 'not a url', 'http://example.com', 'https://u:CANARY@host', 'https://h/x?CANARY']],
+    ['region', [42, 'us east']],
+    ['accessKey', [42, {}, 'CANARY KEY', 'CANARY\n', '\ud800']],
+    ['secretKey', [42, {}, 'CANARY KEY', 'CANARY\n']],
+    ['sessionToken', [42, 'CANARY\r\n']],
+    ['bucket', [42, 'ab', 'UPPER', 'a_b', '-ab', 'a/b', 'x'.repeat(64)]],
+    ['domain', [42, 'ftp://x', 'https://x?CANARY']],
+    ['allowHttp', ['true', 1]],
+    ['caCertificates', ['PEM', {}]],
+    ['retry', [42, true, [], 'agressive', 'FAST']],
+    ['retryOptions', [42, 'agressive']],
+    ['verifyEtag', ['yes', 0]],
+    ['connectTimeoutMs', [...odd, 2 ** 31]],
+    ['allowPrivateNetworks', ['no']],
+    ['allowedHosts', ['example.com', {}]],
+    ['maxBytes', [...odd, 2 ** 53]],
+    ['concurrency', [...odd, 1e6]],
+    ['logger', [true, 'console', 42, { warn: 'x' }]],
+  ]
+  for (const [option, values] of table) {
+    test(option, () => {
+      for (const value of values) {
+        const config = option === 'config' ? value : { [option]: value }
+        assert.throws(() => newStorage(config), (error) => {
+          assert.ok(error instanceof InputError, `${inspect(value)}: ${inspect(error)}`)
+          assert.equal(error.code, 'ERR_INVALID_OPTION')
+          assert.equal(error.option, option)
+          assert.equal(error.attempts, 0)
+          assert.doesNotMatch(inspect(error) + JSON.stringify(error), /CANARY/)
+          return true
+        })
+      }
+    })
+  }
+
+  test('the numbers of retry options, by their path', () => {
+    const whole = ['maxAttempts', 'initialDelayMs', 'maxDelayMs', 'timeout', 'deadlineMs']
+    for (const field of whole) {
+      for (const value of [NaN, Infinity, -1, 1.5, 2 ** 31, '3', 3n, true]) {
+        const refused = { code: 'ERR_INVALID_OPTION', option: `retry.${field}` }
+        assert.throws(() => newStorage({ retry: { [field]: value } }), refused, `${field} ${String(value)}`)
+      }
+    }
+    assert.throws(() => newStorage({ retry: { jitter: 'maybe' } }), { option: 'retry.jitter' })
+    assert.throws(() => newStorage({ retry: { preset: 'x' } }), { option: 'retry.preset' })
+    assert.throws(() => newStorage({ retry: { timeoutGrowth: 0.5 } }), { option: 'retry.timeoutGrowth' })
+    assert.throws(() => newStorage({ retryOptions: { maxAttempts: 0 } }), { option: 'retry.maxAttempts' })
+  })
+
+  test('list items, by their index', () => {
+    assert.throws(() => newStorage({ allowedHosts: ['a.example', 5] }), { option: 'allowedHosts[1]' })
+    assert.throws(() => newStorage({ caCertificates: [null] }), { option: 'caCertificates[0]' })
+  })
+
+  test('unknown options, with the likely one', () => {
+    const likely = { endpoit: 'endpoint', accessKeyId: 'accessKey', buckets: 'bucket', retrys: 'retry', MAXBYTES: 'maxBytes' }
+    for (const [wrong, right] of Object.entries(likely)) {
+      const message = new RegExp(`${wrong} is not an option; did you mean '${right}'\\?`)
+      assert.throws(() => newStorage({ [wrong]: 'x' }), { code: 'ERR_INVALID_OPTION', option: wrong, message })
+    }
+    assert.throws(() => newStorage({ retry: { retries: 3 } }), { option: 'retry.retries' })
+    assert.throws(() => newStorage({ rejectUnauthorized: false }), { option: 'rejectUnauthorized' })
+    assert.throws(() => newStorage(JSON.parse('{"__proto__": {"bucket": "x"}}')), { option: '__proto__' })
+    assert.throws(() => newStorage({ [`a\n${'x'.repeat(1e6)}`]: 1 }), (error) => error.message.length < 300 && !error.message.includes('\n'))
+    assert.equal({}.bucket, undefined)
+  })
+
+  test('two names of one option', () => {
+    assert.throws(() => newStorage({ retry: 'fast', retryOptions: 'fast' }), { option: 'retryOptions' })
+  })
+})
+
+describe('a configuration is taken', () => {
+  test('without an environment, and with nothing in its fields', () => {
+    const blank = ''
+    for (const config of [undefined, null, {}, { bucket: null, retry: undefined }, { endpoint: blank, accessKey: blank }]) {
+      assert.ok(newStorage(config) instanceof Storage)
+    }
+  })
+
+  test('in any form of object', () => {
+    class Config {
+      get region() {
+        return 'auto'
+      }
+    }
+    const bare = Object.assign(Object.create(null), { region: 'auto' })
+    for (const config of [Object.freeze({ region: 'auto' }), bare, new Config()]) newStorage(config)
+  })
+
+  test('with each preset by name, as an object, spread and changed', () => {
+    for (const [name, preset] of Object.entries(RetryPresets)) {
+      for (const retry of [name, preset, { ...preset }, { preset: name, maxAttempts: 2 }]) {
+        newStorage({ retry })
+        newStorage({ retryOptions: retry })
+      }
+    }
+  })
+})
+
+test('what is missing is told by the first call, by name', async () => {
+  const saved = { ...process.env }
+  for (const name of Object.keys(process.env)) if (name.startsWith('STORAGE_')) delete process.env[name]
+  try {
+    const complete = server.config
+    for (const option of ['endpoint', 'accessKey', 'secretKey', 'bucket']) {
+      const partial = newStorage({ ...complete, [option]: undefined })
+      await assert.rejects(partial.uploadFile({ body, key }), { name: 'InputError', code: 'ERR_MISSING_OPTION', option })
+    }
+    const outcomes = await newStorage().uploadFiles([{ body, key }, { url: 'https://example.com/', key: 'b' }])
+    assert.deepEqual(outcomes.map(({ uploadError, error }) => [uploadError, error.code]), Array(2).fill([true, 'ERR_MISSING_OPTION']))
+  } finally {
+    Object.assign(process.env, saved)
+  }
+})
+
+describe('a call is refused by a rejection', () => {
+  const refused = (options, code, option) => async () => {
+    const promise = storage.uploadFile(options)
+    assert.ok(promise instanceof Promise)
+    await assert.rejects(promise, (error) => {
+      assert.ok(error instanceof InputError, inspect(error))
+      assert.deepEqual([error.code, error.option, error.operation], [code, option, 'uploadFile'])
+      assert.ok(error.userMessage.length > 10)
+      return true
+    })
+  }
+
+  for (const options of [undefined, null, 42, 'x', []]) {
+    test(`options ${inspect(options)}`, refused(options, 'ERR_INVALID_OPTION', 'options'))
+  }
+  const long = 'x'.repeat(1025)
+  for (const wrong of [undefined, null, 42, {}, ['a'], Symbol('x'), '', long, '€'.repeat(342), 'a\0b', 'a\x1fb', 'a\x7fb', '\ud800', '..', 'a/../b', '/a']) {
+    test(`key ${inspect(wrong).slice(0, 20)}`, refused({ body, key: wrong }, 'ERR_INVALID_KEY', 'key'))
+  }
+  const options = {
+    bucket: [42, 'A_B'],
+    contentType: [42, 'image', 'image/png\r\nX: y'],
+    disposition: [42, 'a\nb'],
+    cacheControl: [{}, 'a\r\nb'],
+    headers: [42, 'x', [], new Map(), new Headers()],
+    metadata: [42, 'x', []],
+    retry: [42, 'agressive', []],
+    verifyEtag: ['x'],
+    signal: [{}, 'x', { aborted: true }, new EventTarget()],
+    onProgress: ['x', {}],
+    onRetry: [1],
+  }
+  for (const [option, values] of Object.entries(options)) {
+    for (const value of values) {
+      test(`${option} ${inspect(value).slice(0, 30)}`, refused({ body, key, [option]: value }, 'ERR_INVALID_OPTION', option))
+    }
+  }
+  test('a metadata value', refused({ body, key, metadata: { a: 1 } }, 'ERR_INVALID_OPTION', 'metadata["a"]'))
+  test('a metadata line break', refused({ body, key, metadata: { a: 'b\r\nc' } }, 'ERR_INVALID_METADATA', 'metadata["a"]'))
+  test('a header of ours', refused({ body, key, headers: { Host: 'x' } }, 'ERR_INVALID_OPTION', 'headers["Host"]'))
+  test('a number', refused({ body, key, retry: { timeout: NaN } }, 'ERR_INVALID_OPTION', 'retry.timeout'))
+  test('an unknown option', refused({ body, key, contenttype: 'x' }, 'ERR_INVALID_OPTION', 'contenttype'))
+
+  test('a getter that throws', async () => {
+    const thrown = new Error('mine')
+    await assert.rejects(storage.uploadFile({ key, get body() { throw thrown } }), thrown)
+  })
+
+  test('URLs', async () => {
+    for (const url of [undefined, null, 42, {}, '', ' ', 'not a url', '/rel', 'http://', 'http://127.0\n.0.1/']) {
+      await assert.rejects(storage.downloadAndUpload({ url, key }), { name: 'InputError', code: 'ERR_INVALID_URL', option: 'url' }, String(url))
+    }
+  })
+
+  test('a method without its storage', async () => {
+    for (const method of ['uploadFile', 'downloadAndUpload', 'uploadFiles']) {
+      const detached = storage[method]
+      await assert.rejects(detached({ body, key }), { name: 'TypeError', message: new RegExp(`storage\\.${method}`) })
+      await assert.rejects(detached.call({}, { body, key }), TypeError)
+    }
+    const { close } = storage
+    assert.throws(() => close(), TypeError)
+  })
+
+  test('arguments of uploadFiles, but not its items', async () => {
+    for (const items of [undefined, null, 42, 'x', {}, { 0: {} }]) {
+      await assert.rejects(storage.uploadFiles(items), { code: 'ERR_INVALID_OPTION', option: 'items' })
+    }
+    for (const concurrency of [0, -1, 1.5, NaN, Infinity, '4', 1e6]) {
+      const refusal = { code: 'ERR_INVALID_OPTION', option: 'concurrency', operation: 'uploadFiles' }
+      await assert.rejects(storage.uploadFiles([], { concurrency }), refusal)
+    }
+    const outcomes = await storage.uploadFiles([null, 42, {}, { key }, { key: 1, body }, { key, body, url: 'x' }])
+    assert.ok(outcomes.every(({ uploadError, error, errorMessage }) => uploadError && error instanceof InputError && errorMessage))
+    assert.deepEqual(await storage.uploadFiles([]), [])
+  })
+
+  test('options of retryWithBackoff', async () => {
+    const fn = () => assert.fail('called')
+    await assert.rejects(retryWithBackoff(undefined), { code: 'ERR_INVALID_OPTION', option: 'fn' })
+    await assert.rejects(retryWithBackoff(fn, 'agressive'), { option: 'retry', message: /did you mean 'aggressive'/ })
+    await assert.rejects(retryWithBackoff(fn, { maxAttempts: 0 }), { option: 'retry.maxAttempts' })
+    await assert.rejects(retryWithBackoff(fn, { maxAttempt: 1 }), { option: 'retry.maxAttempt', message: /did you mean 'maxAttempts'/ })
+    await assert.rejects(retryWithBackoff(fn, { signal: {} }), { option: 'retry.signal' })
+  })
+})
+
+describe('a body is refused with a hint', () => {
+  const detached = new ArrayBuffer(8)
+  const views = [new Uint8Array(detached), new DataView(detached), detached]
+  structuredClone(detached, { transfer: [detached] })
+  const shrunken = new ArrayBuffer(8, { maxByteLength: 8 })
+  const outside = new Uint8Array(shrunken, 4, 4)
+  shrunken.resize(2)
+  class LyingBlob extends Blob {
+    get size() {
+      return 5
+    }
+  }
+  const table = [
+    [undefined, /missing/],
+    [null, /missing/],
+    [42, /a number/],
+    [true, /a boolean/],
+    [Symbol('x'), /a symbol/],
+    [10n, /a bigint/],
+    [() => {}, /a function/],
+    [{}, /JSON\.stringify/],
+    [new Date(), /a Date/],
+    [[1, 2], /Uint8Array\.from/],
+    [Promise.resolve(body), /did you forget 'await'/],
+    [new Request('http://localhost'), /arrayBuffer\(\)/],
+    [new Response('x'), /arrayBuffer\(\)/],
+    [new FormData(), /formData\.get/],
+    [new Blob(['x']).stream(), /stream/],
+    [require('node:stream').Readable.from(['x']), /stream/],
+    [(async function* () {})(), /stream/],
+    ['\ud800', /surrogate/],
+    ...views.map((view) => [view, /detached/]),
+    [outside, /shrunken/],
+    [new LyingBlob(['x']), /5 bytes of which 1/],
+  ]
+  for (const [wrong, message] of table) {
+    test(inspect(wrong).slice(0, 40), async () => {
+      const expected = { name: 'InputError', code: 'ERR_INVALID_BODY', option: 'body', message }
+      await assert.rejects(storage.uploadFile({ body: wrong, key }), expected)
+    })
+  }
+})

@@ -1,0 +1,265 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { AsyncLocalStorage } = require('node:async_hooks')
+const { getEventListeners } = require('node:events')
+const { after, before, describe, test } = require('node:test')
+
+const api = require('../../index.js')
+const { startServer } = require('./support/server.js')
+
+const quick = { initialDelayMs: 1, maxDelayMs: 1 }
+let server
+let storage
+before(async () => {
+  server = await startServer()
+  storage = api.newStorage({ ...server.config, retry: quick })
+})
+after(async () => {
+  storage.close()
+  await server.close()
+})
+
+test('a result has the contract', async () => {
+  const result = await storage.uploadFile({ body: 'hello', key: 'a/b.txt' })
+  const { etag, elapsedMs, requestId, ...rest } = result
+  assert.deepEqual(rest, {
+    location: `${server.endpoint}/pictures/a/b.txt`,
+    bucket: 'pictures',
+    key: 'a/b.txt',
+    filename: 'b.txt',
+    url: `${server.endpoint}/pictures/a/b.txt`,
+    size: 5,
+    contentType: 'text/plain',
+    attempts: 1,
+  })
+  assert.equal(server.object('a/b.txt').headers['content-disposition'], 'inline')
+})
+
+describe('bodies are stored byte for byte', () => {
+  const memory = Uint8Array.from({ length: 64 }, (_, i) => i).buffer
+  const shared = new SharedArrayBuffer(16)
+  new Uint8Array(shared).set([1, 2, 3])
+  const resizable = new ArrayBuffer(4, { maxByteLength: 64 })
+  new Uint8Array(resizable).fill(7)
+  class Mine extends Uint8Array {}
+  const at = (start, end) => Buffer.from(memory.slice(start, end))
+  const table = {
+    Buffer: [Buffer.from('pool'), Buffer.from('pool')],
+    'empty Buffer': [Buffer.alloc(0), Buffer.alloc(0)],
+    'empty string': ['', Buffer.alloc(0)],
+    string: ['grüße €😀', Buffer.from('grüße €😀')],
+    subarray: [new Uint8Array(memory, 3, 9), at(3, 12)],
+    Float64Array: [new Float64Array(memory, 8, 2), at(8, 24)],
+    DataView: [new DataView(memory, 5, 6), at(5, 11)],
+    subclass: [new Mine(memory, 1, 4), at(1, 5)],
+    ArrayBuffer: [memory, at(0, 64)],
+    'empty ArrayBuffer': [new ArrayBuffer(0), Buffer.alloc(0)],
+    SharedArrayBuffer: [shared, Buffer.from(new Uint8Array(shared))],
+    'view of shared memory': [new Uint8Array(shared, 1, 2), Buffer.from([2, 3])],
+    'resizable ArrayBuffer': [resizable, Buffer.alloc(4, 7)],
+    'resizable view': [new Uint8Array(resizable), Buffer.alloc(4, 7)],
+    Blob: [new Blob(['blob']), Buffer.from('blob')],
+    'other realm': [require('node:vm').runInNewContext('new Uint8Array([1, 2, 3])'), Buffer.from([1, 2, 3])],
+  }
+  for (const [name, [body, expected]] of Object.entries(table)) {
+    test(name, async () => {
+      const { size } = await storage.uploadFile({ body, key: 'body' })
+      assert.deepEqual(server.object('body').body, expected)
+      assert.equal(size, expected.length)
+    })
+  }
+})
+
+test('a buffer may be changed as soon as the call is made', async () => {
+  const body = Buffer.alloc(1 << 20, 1)
+  const promise = storage.uploadFile({ body, key: 'changed' })
+  body.fill(2)
+  await promise
+  assert.ok(server.object('changed').body.every((byte) => byte === 1))
+})
+
+test('the type of a Blob is its content type, unless one is given', async () => {
+  const file = new File(['x'], 'x', { type: 'image/webp' })
+  assert.equal((await storage.uploadFile({ body: file, key: 'f' })).contentType, 'image/webp')
+  assert.equal((await storage.uploadFile({ body: file, key: 'f', contentType: 'image/png' })).contentType, 'image/png')
+  assert.equal((await storage.uploadFile({ body: new Blob(['x']), key: 'f.gif', contentType: '' })).contentType, 'image/gif')
+})
+
+test('headers and metadata arrive', async () => {
+  await storage.uploadFile({ body: 'x', key: 'm', cacheControl: 'no-store', disposition: 'attachment', metadata: { Prompt: 'cat' }, headers: { 'Content-Language': 'de' } })
+  const { headers } = server.object('m')
+  assert.equal(headers['cache-control'], 'no-store')
+  assert.equal(headers['content-disposition'], 'attachment')
+  assert.equal(headers['x-amz-meta-prompt'], 'cat')
+  assert.equal(headers['content-language'], 'de')
+})
+
+test('retries are told to the callback and to the logger', async () => {
+  const lines = []
+  const logger = { warn: (line) => lines.push(['warn', line]), error: (line) => lines.push(['error', line]) }
+  const logged = api.newStorage({ ...server.config, retry: quick, logger })
+  const events = []
+  server.answer(503, 'reset')
+  const result = await logged.uploadFile({ body: 'x', key: 'k', onRetry: (event) => events.push(event) })
+  assert.equal(result.attempts, 3)
+  assert.deepEqual(events.map(({ operation, key, attempt, maxAttempts, category }) => [operation, key, attempt, maxAttempts, category]), [
+    ['uploadFile', 'k', 1, 4, 'service'],
+    ['uploadFile', 'k', 2, 4, 'network'],
+  ])
+  assert.equal(lines.length, 2)
+  assert.match(lines[0][1], /^\[Storage\] Upload retry 1\/4 in \d+ ms: \S+ \(key "k", host 127\.0\.0\.1\S*, status 503, elapsed \d+ ms\): \S/)
+  assert.match(lines[1][1], /^\[Storage\] Upload retry 2\/4 in \d+ ms: ECONNRESET/)
+  lines.length = 0
+  server.answer(403)
+  await assert.rejects(logged.uploadFile({ body: 'x', key: 'k' }), api.AuthError)
+  await assert.rejects(logged.uploadFile({ body: 'x', key: '' }), api.InputError)
+  await assert.rejects(logged.uploadFile({ body: 'x', key: 'k', signal: AbortSignal.abort() }), { name: 'AbortError' })
+  assert.equal(lines.length, 1)
+  assert.match(lines[0][1], /^\[Critical\] Failed to upload "k" after 1 attempt in \d+ ms: \S+ \(.*status 403/)
+  logged.close()
+})
+
+test('in production the console hears of failures only, without details', async (t) => {
+  const { NODE_ENV } = process.env
+  t.after(() => (NODE_ENV === undefined ? delete process.env.NODE_ENV : (process.env.NODE_ENV = NODE_ENV)))
+  process.env.NODE_ENV = 'production'
+  const warn = t.mock.method(console, 'warn', () => {})
+  const error = t.mock.method(console, 'error', () => {})
+  const plain = api.newStorage({ ...server.config, retry: quick, logger: undefined })
+  server.answer(503, 403)
+  await assert.rejects(plain.uploadFile({ body: 'x', key: 'k' }), api.AuthError)
+  assert.equal(warn.mock.callCount(), 0)
+  assert.equal(error.mock.callCount(), 1)
+  assert.match(error.mock.calls[0].arguments[0], /^\[Critical\] Failed to upload "k" after 2 attempts in \d+ ms: \w+$/)
+  plain.close()
+})
+
+test('loggers and callbacks that throw harm no upload', async () => {
+  const warnings = []
+  const listen = (warning) => warnings.push(warning.message)
+  process.on('warning', listen)
+  const logger = { warn() { throw new Error('logger') }, get error() { return undefined } }
+  const loud = api.newStorage({ ...server.config, retry: quick, logger })
+  server.answer(503, 503)
+  const result = await loud.uploadFile({
+    body: 'x',
+    key: 'k',
+    onRetry() { throw new Error('mine') },
+    async onProgress() { throw new Error('also mine') },
+  })
+  assert.equal(result.attempts, 3)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  process.off('warning', listen)
+  assert.equal(warnings.filter((text) => text.startsWith('onRetry threw')).length, 1)
+  assert.equal(warnings.filter((text) => text.startsWith('onProgress threw')).length, 1)
+  loud.close()
+})
+
+test('progress rises to 100, which comes after the answer, in the context of the call', async () => {
+  const context = new AsyncLocalStorage()
+  const seen = []
+  const body = Buffer.alloc(16 << 20)
+  server.answer('reset')
+  const onProgress = (percent, detail) => seen.push([percent, detail, context.getStore()])
+  await context.run('request', () => storage.uploadFile({ body, key: 'big', onProgress }))
+  const percents = seen.map(([percent]) => percent)
+  assert.ok(percents.every((percent, i) => Number.isInteger(percent) && percent >= 0 && (i === 0 || percent > percents[i - 1])), String(percents))
+  assert.equal(percents.at(-1), 100)
+  assert.deepEqual(seen.at(-1)[1], { loadedBytes: body.length, totalBytes: body.length, attempt: 2 })
+  assert.ok(seen.every(([, , store]) => store === 'request'))
+})
+
+describe('a signal', () => {
+  const reason = new Error('gone')
+
+  test('that has fired sends nothing', async () => {
+    const before = server.connections()
+    await assert.rejects(storage.uploadFile({ body: 'x', key: 'k', signal: AbortSignal.abort(reason) }), (error) => error === reason)
+    assert.equal(server.connections(), before)
+  })
+
+  test('ends a hanging request and a wait, with its reason, and is let go', async () => {
+    for (const [answer, retry] of [['hang', undefined], [503, 'aggressive']]) {
+      server.answer(answer)
+      const controller = new AbortController()
+      const mine = () => {}
+      controller.signal.onabort = mine
+      const promise = storage.uploadFile({ body: 'x', key: 'k', signal: controller.signal, retry })
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      const started = performance.now()
+      controller.abort(reason)
+      await assert.rejects(promise, (error) => error === reason)
+      assert.ok(performance.now() - started < 50)
+      assert.equal(controller.signal.onabort, mine)
+      controller.signal.onabort = null
+      assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+    }
+  })
+
+  test('ends the reading of a Blob', async () => {
+    class SlowBlob extends Blob {
+      arrayBuffer() {
+        return new Promise(() => {})
+      }
+    }
+    const signal = AbortSignal.timeout(10)
+    await assert.rejects(storage.uploadFile({ body: new SlowBlob(['x']), key: 'k', signal }), { name: 'TimeoutError' })
+  })
+})
+
+test('close ends what is in flight', async () => {
+  const closing = api.newStorage(server.config)
+  server.answer('hang')
+  const promise = closing.uploadFile({ body: 'x', key: 'k' })
+  setTimeout(() => closing.close(), 20)
+  await assert.rejects(promise, { name: 'StorageError', code: 'ERR_CLOSED', category: 'aborted' })
+})
+
+describe('uploadFiles', () => {
+  test('gives one outcome for each item, in order, and no more at once than asked', async () => {
+    const items = Array.from({ length: 20 }, (_, i) => ({ body: `body ${i}`, key: i === 7 ? '' : `many/${i}` }))
+    const outcomes = await storage.uploadFiles(items, { concurrency: 3 })
+    assert.equal(outcomes.length, 20)
+    for (const [i, outcome] of outcomes.entries()) {
+      assert.equal(outcome.uploadError, i === 7)
+      if (i === 7) assert.deepEqual([outcome.error.code, outcome.errorMessage, outcome.key], ['ERR_INVALID_KEY', outcome.error.userMessage, ''])
+      else assert.equal(server.object(`many/${i}`).body.toString(), `body ${i}`)
+    }
+  })
+
+  test('an aborted item is a failed one', async () => {
+    const [outcome] = await storage.uploadFiles([{ body: 'x', key: 'k', signal: AbortSignal.abort() }])
+    assert.equal(outcome.uploadError, true)
+    assert.equal(outcome.error.name, 'AbortError')
+    assert.match(outcome.errorMessage, /cancelled/)
+  })
+})
+
+test('the top-level functions use the environment, which may come late', async (t) => {
+  const saved = { ...process.env }
+  t.after(() => {
+    for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name]
+    Object.assign(process.env, saved)
+  })
+  for (const name of Object.keys(process.env)) if (name.startsWith('STORAGE_')) delete process.env[name]
+  await assert.rejects(api.uploadFile({ body: 'x', key: 'k' }), { code: 'ERR_MISSING_OPTION' })
+  Object.assign(process.env, {
+    STORAGE_ENDPOINT: server.endpoint,
+    STORAGE_ACCESS_KEY: 'AK',
+    STORAGE_SECRET_KEY: 'SK',
+    STORAGE_BUCKET: 'pictures',
+    STORAGE_DOMAIN: 'https://images.example.com',
+    NODE_EXTRA_CA_CERTS: '/there/is/no/such/file.pem',
+  })
+  assert.equal((await api.uploadFile({ body: 'x', key: 'top' })).url, 'https://images.example.com/top')
+  assert.equal((await api.uploadFiles([{ body: 'x', key: 'top' }]))[0].uploadError, false)
+  await assert.rejects(api.downloadAndUpload({ url: server.endpoint, key: 'top' }), { code: 'ERR_BLOCKED_URL' })
+})
+
+test('using disposes', { skip: !Symbol.dispose }, async () => {
+  const disposed = api.newStorage(server.config)
+  await disposed.uploadFile({ body: 'x', key: 'k' })
+  await disposed[Symbol.asyncDispose]()
+  await assert.rejects(disposed.uploadFile({ body: 'x', key: 'k' }), { code: 'ERR_CLOSED' })
+})

@@ -1,0 +1,112 @@
+// Compiled, never run. Each @ts-expect-error line fails the compilation if it would compile by itself.
+
+import {
+  InputError,
+  RetryPresets,
+  Storage,
+  StorageError,
+  downloadAndUpload,
+  isRetryableError,
+  newStorage,
+  retryWithBackoff,
+  uploadFile,
+  type StorageConfig,
+  type UploadResult,
+} from '../../index.js'
+
+const body = new Uint8Array(1)
+const key = 'a.png'
+const storage: Storage = newStorage()
+
+export async function drop_in(env: Record<string, string | undefined>, file: File, url: URL): Promise<UploadResult[]> {
+  const config: StorageConfig = { endpoint: env.A, region: 'auto', accessKey: env.B, secretKey: env.C, retryOptions: RetryPresets.fast }
+  const made = newStorage(config)
+  return [
+    await made.uploadFile({ body: file, key, contentType: file.type, disposition: 'inline', onProgress: (percent: number) => percent }),
+    await made.downloadAndUpload({ url, key, bucket: env.D }),
+    await uploadFile({ body: 'text', key, retry: 'aggressive', signal: AbortSignal.timeout(1) }),
+    await downloadAndUpload({ url: 'https://example.com', key, retry: { ...RetryPresets.standard, maxAttempts: 9 } }),
+  ]
+}
+
+export function retries() {
+  newStorage({ retry: 'persistent' })
+  newStorage({ retry: { preset: 'fast', jitter: 'full', deadlineMs: RetryPresets.persistent.deadlineMs } })
+  // @ts-expect-error a misspelt preset
+  newStorage({ retry: 'agressive' })
+  // @ts-expect-error a misspelt preset in the old field
+  newStorage({ retryOptions: 'file_upload' })
+  // @ts-expect-error a misspelt preset inside options
+  newStorage({ retry: { preset: 'quick' } })
+  // @ts-expect-error a misspelt preset of a call
+  void storage.uploadFile({ body, key, retry: 'agressive' })
+  // @ts-expect-error a preset that there is not
+  void RetryPresets.agressive
+  // @ts-expect-error a misspelt number
+  newStorage({ retry: { maxAttempt: 3 } })
+  // @ts-expect-error a number in words
+  newStorage({ retry: { maxAttempts: '3' } })
+  // @ts-expect-error a jitter that there is not
+  newStorage({ retry: { jitter: 'half' } })
+  // @ts-expect-error presets are read-only
+  RetryPresets.fast.maxAttempts = 5
+}
+
+export function options() {
+  // @ts-expect-error a misspelt option of the storage
+  newStorage({ acessKey: 'x' })
+  // @ts-expect-error a misspelt option of a call
+  void storage.uploadFile({ body, key, contenttype: 'image/png' })
+  // @ts-expect-error no key
+  void storage.uploadFile({ body })
+  // @ts-expect-error no body
+  void storage.uploadFile({ key })
+  // @ts-expect-error a promise is no body
+  void storage.uploadFile({ key, body: Promise.resolve(body) })
+  // @ts-expect-error a plain array is no body
+  void storage.uploadFile({ key, body: [1, 2] })
+  // @ts-expect-error a body is no source
+  void storage.downloadAndUpload({ url: 'https://example.com', key, body })
+  // @ts-expect-error metadata are strings
+  void storage.uploadFile({ body, key, metadata: { a: 1 } })
+  // @ts-expect-error an item has a body or a URL
+  void storage.uploadFiles([{ key, body, url: 'https://example.com' }])
+  // @ts-expect-error a misspelt option of uploadFiles
+  void storage.uploadFiles([], { concurency: 4 })
+}
+
+export async function outcomes(): Promise<string[]> {
+  const results = await storage.uploadFiles([{ body, key }, { url: 'https://example.com', key, maxBytes: 5 }], { concurrency: 2 })
+  return results.map((result) => {
+    // @ts-expect-error a failed item has no url
+    void result.url
+    return result.uploadError ? result.errorMessage : result.url
+  })
+}
+
+export async function loop(): Promise<number> {
+  const value: number = await retryWithBackoff(async ({ attempt, signal }) => (signal.aborted ? 0 : attempt), 'fast')
+  await retryWithBackoff(() => 1, { preset: 'fast', onRetry: ({ delayMs, error }) => void [delayMs, error] })
+  // @ts-expect-error a misspelt preset
+  await retryWithBackoff(() => 1, 'agressive')
+  // @ts-expect-error a misspelt option
+  await retryWithBackoff(() => 1, { onRetries() {} })
+  return value
+}
+
+export function errors(error: unknown): string | undefined {
+  if (error instanceof InputError) return error.option
+  if (StorageError.isInstance(error)) return `${error.code} ${error.category} ${error.retryAfterMs} ${error.toJSON().userMessage}`
+  if (InputError.isInstance(error)) return error.category satisfies 'input'
+  // @ts-expect-error only the package makes its errors
+  new StorageError()
+  return isRetryableError(error) ? 'again' : undefined
+}
+
+export async function disposal() {
+  await using disposed = newStorage({ logger: console })
+  using other = newStorage({ logger: false })
+  void [disposed, other]
+  // @ts-expect-error a logger has methods
+  newStorage({ logger: { warn: 'x' } })
+}

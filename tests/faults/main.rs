@@ -1,0 +1,7 @@
+//! The core against a real S3 server, over real sockets, through a proxy that makes faults.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod download;
+mod support;
+mod upload;
