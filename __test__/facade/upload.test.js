@@ -30,7 +30,7 @@ test('a result has the contract', async () => {
     filename: 'b.txt',
     url: `${server.endpoint}/pictures/a/b.txt`,
     size: 5,
-    contentType: 'text/plain',
+    contentType: 'text/plain; charset=utf-8',
     attempts: 1,
   })
   assert.equal(server.object('a/b.txt').headers['content-disposition'], 'inline')
@@ -185,6 +185,7 @@ describe('a signal', () => {
       const controller = new AbortController()
       const mine = () => {}
       controller.signal.onabort = mine
+      const listeners = getEventListeners(controller.signal, 'abort').length
       const promise = storage.uploadFile({ body: 'x', key: 'k', signal: controller.signal, retry })
       await new Promise((resolve) => setTimeout(resolve, 50))
       const started = performance.now()
@@ -192,8 +193,7 @@ describe('a signal', () => {
       await assert.rejects(promise, (error) => error === reason)
       assert.ok(performance.now() - started < 50)
       assert.equal(controller.signal.onabort, mine)
-      controller.signal.onabort = null
-      assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+      assert.equal(getEventListeners(controller.signal, 'abort').length, listeners)
     }
   })
 
