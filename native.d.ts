@@ -27,8 +27,8 @@ export declare class NativeStorage {
   /** How many uploads `uploadFiles` keeps in flight. */
   get concurrency(): number
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
-  upload(operation: NativeOperation, options: NativeUploadOptions, body: Uint8Array): Promise<Outcome>
-  downloadAndUpload(operation: NativeOperation, source: NativeSourceOptions, options: NativeUploadOptions): Promise<Outcome>
+  upload(operation: NativeOperation, options: NativeUploadOptions, body: Uint8Array): Promise<NativeFailure | NativeReceipt>
+  downloadAndUpload(operation: NativeOperation, source: NativeSourceOptions, options: NativeUploadOptions): Promise<NativeFailure | NativeReceipt>
   /** Ends what is in flight and refuses what comes later. Can be called twice. */
   close(): void
 }
@@ -198,5 +198,8 @@ export interface NativeVerdict {
 }
 
 export declare function retryPresetTable(): Array<NativeRetryPreset>
+
+/** The sentence for the user of failures that JavaScript itself finds. */
+export declare function userMessage(category: string): string
 
 export declare const VERSION: string

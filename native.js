@@ -844,4 +844,5 @@ module.exports.createRetrySchedule = nativeBinding.createRetrySchedule
 module.exports.createStorage = nativeBinding.createStorage
 module.exports.errorCodes = nativeBinding.errorCodes
 module.exports.retryPresetTable = nativeBinding.retryPresetTable
+module.exports.userMessage = nativeBinding.userMessage
 module.exports.VERSION = nativeBinding.VERSION

@@ -39,7 +39,7 @@ class Storage {
       bytes = bytesOf(body, call)
     }
     const start = (storage, operation, wants) => storage.upload(operation, { ...object, ...wants }, bytes)
-    return this.#run(call, observers, bytes.byteLength, start)
+    return await this.#run(call, observers, bytes.byteLength, start)
   }
 
   async downloadAndUpload(options) {
@@ -47,7 +47,7 @@ class Storage {
     const call = describe('downloadAndUpload', options)
     const { source, object, observers } = readDownload(options, call)
     const start = (storage, operation, wants) => storage.downloadAndUpload(operation, source, { ...object, ...wants })
-    return this.#run(call, observers, undefined, start)
+    return await this.#run(call, observers, undefined, start)
   }
 
   async uploadFiles(items, options) {

@@ -66,6 +66,22 @@ pub enum Category {
 }
 
 impl Category {
+    pub const ALL: &[Self] = &[
+        Self::Network,
+        Self::Timeout,
+        Self::Throttled,
+        Self::Auth,
+        Self::Input,
+        Self::Source,
+        Self::Service,
+        Self::Aborted,
+        Self::Internal,
+    ];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|category| category.as_str() == name)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Network => "network",

@@ -170,6 +170,21 @@ test('progress rises to 100, which comes after the answer, in the context of the
   assert.ok(seen.every(([, , store]) => store === 'request'))
 })
 
+test('downloadAndUpload takes a URL object, headers for the source and the leave to go there', async () => {
+  const percents = []
+  await storage.downloadAndUpload({
+    url: new URL(`${server.endpoint}/some.png`),
+    key: 'fetched',
+    sourceHeaders: { from: 'me' },
+    allowedHosts: ['127.0.0.1'],
+    onProgress: (percent) => percents.push(percent),
+  })
+  assert.equal(server.object('fetched').body.toString(), 'got with me')
+  assert.equal(percents.at(-1), 100)
+  const [{ error }] = await storage.uploadFiles([{ url: 'http://10.0.0.1/x', key: 'k' }])
+  assert.deepEqual([error.code, error.operation, error.key], ['ERR_BLOCKED_URL', 'downloadAndUpload', 'k'])
+})
+
 describe('a signal', () => {
   const reason = new Error('gone')
 

@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 
-use crate::error::{Error, Retryability};
+use crate::error::{Category, Error, Retryability};
 
 #[napi(object)]
 pub struct NativeFailure {
@@ -51,4 +51,10 @@ impl From<Error> for NativeFailure {
 /// JavaScript's number; a duration of a call is far below where it loses milliseconds.
 pub(super) fn milliseconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round()
+}
+
+/// The sentence for the user of failures that JavaScript itself finds.
+#[napi(catch_unwind)]
+pub fn user_message(category: String) -> String {
+    Category::parse(&category).unwrap_or(Category::Internal).user_message().to_owned()
 }
