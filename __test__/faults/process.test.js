@@ -1,0 +1,84 @@
+'use strict'
+
+// What a process is owed: it ends by itself, and a worker that ends takes nobody with it.
+
+const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const { after, before, test } = require('node:test')
+const path = require('node:path')
+const { Lab, keys, root } = require('../support/lab.js')
+
+let lab
+before(async () => {
+  lab = await Lab.start()
+})
+after(() => lab.stop())
+
+/** Runs a script in a process of its own; gives how it ended and what it printed. */
+function run(script, environment) {
+  const child = spawn(process.execPath, ['-e', script], {
+    cwd: root,
+    env: {
+      ...process.env,
+      STORAGE_ENDPOINT: lab.proxy,
+      STORAGE_ACCESS_KEY: keys.accessKey,
+      STORAGE_SECRET_KEY: keys.secretKey,
+      STORAGE_BUCKET: 'pictures',
+      ...environment,
+    },
+  })
+  let output = ''
+  child.stdout.on('data', (text) => (output += text))
+  child.stderr.on('data', (text) => (output += text))
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), 120_000)
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer)
+      resolve({ code, signal, output })
+    })
+  })
+}
+
+test('a process that has uploaded ends by itself', async () => {
+  await lab.faults()
+  const script = `
+    const { uploadFile } = require('./index.js')
+    uploadFile({ body: 'hello', key: 'process.txt' }).then((result) => console.log(result.etag))`
+  const { code, signal, output } = await run(script)
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, output)
+  assert.match(output, /5d41402abc4b2a76b9719d911017c592/)
+})
+
+test('process.exit in the middle of an upload ends the process, with its code', async () => {
+  await lab.faults({ fault: 'hang' })
+  const script = `
+    const { uploadFile } = require('./index.js')
+    uploadFile({ body: 'hello', key: 'exit.txt' })
+    setTimeout(() => process.exit(7), 200)`
+  const { code, signal, output } = await run(script)
+  assert.deepEqual({ code, signal }, { code: 7, signal: null }, output)
+})
+
+test('200 workers that end in the middle of uploads and retries crash nothing', async () => {
+  await lab.faults({ fault: 'slow', bytesPerSecond: 200_000, method: 'PUT', keyContains: 'slow' }, { fault: 'reset', keyContains: 'reset' })
+  const worker = path.join(__dirname, '..', 'support', 'uploading-worker.js')
+  const script = `
+    const { Worker } = require('node:worker_threads')
+    const { uploadFile } = require('./index.js')
+    async function round(n) {
+      const worker = new Worker(${JSON.stringify(worker)})
+      await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject) })
+      await new Promise((resolve) => setTimeout(resolve, n % 15))
+      await worker.terminate()
+    }
+    async function main() {
+      for (let n = 0; n < 200; n += 4) await Promise.all([n, n + 1, n + 2, n + 3].map(round))
+      const { attempts } = await uploadFile({ body: 'alive', key: 'alive.txt' })
+      console.log('alive after', attempts)
+    }
+    main()`
+  const { code, signal, output } = await run(script, { NODE_ENV: 'production' })
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, output)
+  assert.match(output, /alive after 1/)
+  assert.equal(String(lab.stored('alive.txt')), 'alive')
+})
