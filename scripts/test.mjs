@@ -1,0 +1,24 @@
+// `npm test`: installs what is missing, builds, runs the Rust tests and the Node tests.
+
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { buildAddonForTests, buildLab, installPackage, requireTools, root, run } from './lib/prepare.mjs'
+
+requireTools()
+await installPackage()
+await buildLab()
+await buildAddonForTests()
+
+console.log('\nRust tests')
+await run('cargo', ['test', '--workspace', '--no-default-features', '--quiet'])
+
+console.log('\nNode tests')
+const tests = ['facade', 'faults'].flatMap((folder) => {
+  const place = path.join('__test__', folder)
+  return readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js')).map((name) => path.join(place, name))
+})
+await run(process.execPath, ['--test', ...tests])
+
+console.log('\nTypes and package')
+await run('npm', ['run', '--silent', 'test:types'])
+await run('npm', ['run', '--silent', 'test:package'])
