@@ -95,6 +95,7 @@ export interface NativeEvent {
   status?: number
   host?: string
   loadedBytes?: number
+  totalBytes?: number
 }
 
 export interface NativeFailure {

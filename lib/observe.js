@@ -6,31 +6,29 @@ const { AsyncResource } = require('node:async_hooks')
  * Follows one call: turns native events into the caller's callbacks and log lines. Callbacks run in the
  * async context of the call (AsyncLocalStorage holds the request) and cannot harm it.
  */
-function observe({ onProgress, onRetry }, { operation, key }, log, totalBytes) {
+function observe({ onProgress, onRetry }, { operation, key }, log) {
   const started = performance.now()
   const tellProgress = guarded(onProgress, 'onProgress')
   const tellRetry = guarded(onRetry, 'onRetry')
   let attempt = 1
   let percent = -1
-  let loaded = 0
 
-  const progress = (next, loadedBytes, ofBytes) => {
+  const progress = (next, loadedBytes, totalBytes) => {
     // A repeated attempt starts over; a bar that runs backwards only puzzles.
     if (next <= percent) return
     percent = next
-    loaded = loadedBytes
-    tellProgress(percent, { loadedBytes, totalBytes: ofBytes, attempt })
+    tellProgress(percent, { loadedBytes, totalBytes, attempt })
   }
 
   const handle = (event) => {
     if (event.kind === 'progress') {
-      const ofBytes = event.totalBytes ?? totalBytes
+      const { loadedBytes, totalBytes } = event
       // All bytes sent is not yet stored: 100 is for the answer.
-      if (ofBytes > 0) progress(Math.min(99, Math.floor((event.loadedBytes / ofBytes) * 100)), event.loadedBytes, ofBytes)
+      if (totalBytes > 0) progress(Math.min(99, Math.floor((loadedBytes / totalBytes) * 100)), loadedBytes, totalBytes)
       return
     }
     attempt = event.attempt + 1
-    const { id, kind, loadedBytes, ...facts } = event
+    const { id, kind, loadedBytes, totalBytes, ...facts } = event
     const elapsedMs = Math.round(performance.now() - started)
     log.retry({ ...facts, key, elapsedMs })
     tellRetry({ operation, key, ...facts, elapsedMs })
@@ -41,7 +39,7 @@ function observe({ onProgress, onRetry }, { operation, key }, log, totalBytes) {
     handle: AsyncResource.bind(handle),
     /** Retries that were told so far. */
     retries: () => attempt - 1,
-    succeeded: ({ size }) => progress(100, size ?? loaded, size ?? loaded),
+    succeeded: ({ size }) => progress(100, size, size),
   }
 }
 

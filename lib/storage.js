@@ -39,7 +39,7 @@ class Storage {
       bytes = bytesOf(body, call)
     }
     const start = (storage, operation, wants) => storage.upload(operation, { ...object, ...wants }, bytes)
-    return await this.#run(call, observers, bytes.byteLength, start)
+    return await this.#run(call, observers, start)
   }
 
   async downloadAndUpload(options) {
@@ -47,7 +47,7 @@ class Storage {
     const call = describe('downloadAndUpload', options)
     const { source, object, observers } = readDownload(options, call)
     const start = (storage, operation, wants) => storage.downloadAndUpload(operation, source, { ...object, ...wants })
-    return await this.#run(call, observers, undefined, start)
+    return await this.#run(call, observers, start)
   }
 
   async uploadFiles(items, options) {
@@ -71,13 +71,13 @@ class Storage {
   }
 
   /** Runs one native call under the caller's signal and observers. No await before `start`. */
-  async #run(call, observers, totalBytes, start) {
+  async #run(call, observers, start) {
     const { signal } = observers
     throwIfAborted(signal)
     const storage = this.#open(call)
     const id = this.#nextId()
     const operation = new native.NativeOperation(id)
-    const observer = observe(observers, call, this.#log, totalBytes)
+    const observer = observe(observers, call, this.#log)
     this.#calls.set(id, observer)
     try {
       const receipt = await withSignal(

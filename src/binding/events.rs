@@ -33,6 +33,7 @@ pub struct NativeEvent {
     pub status: Option<u16>,
     pub host: Option<String>,
     pub loaded_bytes: Option<f64>,
+    pub total_bytes: Option<f64>,
 }
 
 impl NativeEvent {
@@ -49,6 +50,7 @@ impl NativeEvent {
             status: None,
             host: None,
             loaded_bytes: None,
+            total_bytes: None,
         }
     }
 }
@@ -73,14 +75,18 @@ impl CallEvents {
     #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
     pub(super) fn progress(self) -> ProgressSink {
         let last: Mutex<Option<Instant>> = Mutex::new(None);
-        ProgressSink(Arc::new(move |sent| {
+        ProgressSink(Arc::new(move |sent, total| {
             let Ok(mut last) = last.lock() else { return };
             let now = Instant::now();
             if last.is_some_and(|at| now.duration_since(at) < PROGRESS_INTERVAL) {
                 return;
             }
             *last = Some(now);
-            self.emit(NativeEvent { loaded_bytes: Some(sent as f64), ..NativeEvent::of(self.id, "progress") });
+            self.emit(NativeEvent {
+                loaded_bytes: Some(sent as f64),
+                total_bytes: Some(total as f64),
+                ..NativeEvent::of(self.id, "progress")
+            });
         }))
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use url::Url;
 
 use super::s3_http::TransportError;
@@ -45,15 +46,13 @@ pub(super) fn describe<E>(error: SdkError<E, HttpResponse>, origin: &Origin) -> 
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    match &error {
-        SdkError::DispatchFailure(failure) => {
-            let transport = failure
-                .as_connector_error()
-                .and_then(std::error::Error::source)
-                .and_then(|source| source.downcast_ref::<TransportError>());
-            match transport {
-                Some(transport) => describe_transport(transport, origin).caused_by(error),
-                None => Error::internal("the request could not be sent").caused_by(error),
+    match error {
+        SdkError::DispatchFailure(_) => {
+            // Unpacked, so that the causes begin with ours and not with the SDK's wrappings.
+            let unpacked = error.into_source().ok().and_then(|source| source.downcast::<ConnectorError>().ok());
+            match unpacked.and_then(|connector| connector.into_source().downcast::<TransportError>().ok()) {
+                Some(transport) => describe_transport(*transport, origin),
+                None => Error::internal("the request could not be sent"),
             }
         }
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => describe_answer(&error, origin),
@@ -63,10 +62,11 @@ where
     }
 }
 
-fn describe_transport(transport: &TransportError, origin: &Origin) -> Error {
+fn describe_transport(transport: TransportError, origin: &Origin) -> Error {
     let verdict = classify::by_node_code(transport.code).unwrap_or(Verdict::retry(Category::Network));
     Error::new(transport.code, verdict.category, verdict.retryability, transport.detail.clone())
         .with(|failure| origin.mark(failure, transport.maybe_sent))
+        .caused_by(transport.source)
 }
 
 /// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML

@@ -39,7 +39,7 @@ pub(super) struct TransportError {
     pub(super) detail: String,
     /// False only where it is certain that no byte of the request left: name, connection, TLS.
     pub(super) maybe_sent: bool,
-    source: ClientError,
+    pub(super) source: ClientError,
 }
 
 impl fmt::Display for TransportError {
@@ -153,13 +153,15 @@ struct UploadBody {
     progress: Option<ProgressSink>,
     pending: Bytes,
     sent: u64,
+    total: u64,
 }
 
 impl UploadBody {
     const PIECE_BYTES: usize = 64 * 1024;
 
-    const fn new(inner: SdkBody, progress: Option<ProgressSink>) -> Self {
-        Self { inner, progress, pending: Bytes::new(), sent: 0 }
+    fn new(inner: SdkBody, progress: Option<ProgressSink>) -> Self {
+        let total = inner.content_length().unwrap_or(0);
+        Self { inner, progress, pending: Bytes::new(), sent: 0, total }
     }
 }
 
@@ -183,7 +185,7 @@ impl Body for UploadBody {
         let length = self.pending.len().min(Self::PIECE_BYTES);
         let piece = self.pending.split_to(length);
         self.sent += length as u64;
-        (progress.0)(self.sent);
+        (progress.0)(self.sent, self.total);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -94,10 +94,10 @@ pub struct ObjectHeaders {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Hears how many bytes of the current attempt were handed to the connection. Called on the I/O path:
-/// must be quick.
+/// Hears how many bytes of the current attempt, of how many, were handed to the connection. Called on the
+/// I/O path: must be quick.
 #[derive(Clone)]
-pub struct ProgressSink(pub Arc<dyn Fn(u64) + Send + Sync>);
+pub struct ProgressSink(pub Arc<dyn Fn(u64, u64) + Send + Sync>);
 
 impl fmt::Debug for ProgressSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
