@@ -31,6 +31,7 @@ pub use fault::{Fault, Rule};
 use certificate::Certificate;
 use events::EventLog;
 use fault::FaultPlan;
+use server::Access;
 
 /// How to start a [`LocalR2`]. Port 0 means any that is free.
 #[derive(Debug, Clone)]
@@ -43,6 +44,7 @@ pub struct Options {
     pub proxy_port: u16,
     pub tls_port: u16,
     pub control_port: u16,
+    pub public_port: u16,
 }
 
 impl Options {
@@ -57,6 +59,7 @@ impl Options {
             proxy_port: 0,
             tls_port: 0,
             control_port: 0,
+            public_port: 0,
         }
     }
 }
@@ -68,6 +71,7 @@ pub struct LocalR2 {
     proxy: SocketAddr,
     tls: SocketAddr,
     control: SocketAddr,
+    public: SocketAddr,
     certificate: Certificate,
     state: Arc<State>,
     _tasks: JoinSet<()>,
@@ -93,17 +97,20 @@ impl LocalR2 {
         let proxy_listener = bind("proxy", options.proxy_port).await?;
         let tls_listener = bind("tls", options.tls_port).await?;
         let control_listener = bind("control", options.control_port).await?;
+        let public_listener = bind("public", options.public_port).await?;
         let (s3, proxy) = (s3_listener.local_addr()?, proxy_listener.local_addr()?);
         let (tls, control) = (tls_listener.local_addr()?, control_listener.local_addr()?);
+        let public = public_listener.local_addr()?;
         let certificate = Certificate::for_localhost()?;
         let state = Arc::new(State::default());
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(server::run(s3_listener, server::service(&options)?));
+        tasks.spawn(server::run(s3_listener, server::service(&options, Access::Signed)?));
+        tasks.spawn(server::run(public_listener, server::service(&options, Access::PublicReadOnly)?));
         tasks.spawn(proxy::run(proxy_listener, None, s3, Arc::clone(&state)));
         tasks.spawn(proxy::run(tls_listener, Some(certificate.acceptor()?), s3, Arc::clone(&state)));
         tasks.spawn(control::run(control_listener, Arc::clone(&state)));
-        Ok(Self { s3, proxy, tls, control, certificate, state, _tasks: tasks })
+        Ok(Self { s3, proxy, tls, control, public, certificate, state, _tasks: tasks })
     }
 
     /// The server itself, without faults.
@@ -121,6 +128,11 @@ impl LocalR2 {
 
     pub fn control_url(&self) -> String {
         format!("http://{}", self.control)
+    }
+
+    /// Where anyone may read `/BUCKET/KEY`, as from a public bucket's domain.
+    pub fn public_url(&self) -> String {
+        format!("http://localhost:{}", self.public.port())
     }
 
     /// The authority that signed the TLS port's certificate, as PEM.

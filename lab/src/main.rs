@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
 const USAGE: &str = "usage: local-r2 --data DIR [--access-key K] [--secret-key S] [--bucket B]... \
-[--s3-port N] [--proxy-port N] [--tls-port N] [--control-port N] [--exit-with-stdin]";
+[--s3-port N] [--proxy-port N] [--tls-port N] [--control-port N] [--public-port N] [--exit-with-stdin]";
 
 fn parse() -> Result<(Options, bool), lexopt::Error> {
     use lexopt::prelude::*;
@@ -25,6 +25,7 @@ fn parse() -> Result<(Options, bool), lexopt::Error> {
             Long("proxy-port") => options.proxy_port = arguments.value()?.parse()?,
             Long("tls-port") => options.tls_port = arguments.value()?.parse()?,
             Long("control-port") => options.control_port = arguments.value()?.parse()?,
+            Long("public-port") => options.public_port = arguments.value()?.parse()?,
             Long("exit-with-stdin") => exit_with_stdin = true,
             other => return Err(other.unexpected()),
         }
@@ -60,6 +61,7 @@ async fn main() -> ExitCode {
         "proxy": lab.proxy_url(),
         "tlsProxy": lab.tls_proxy_url(),
         "control": lab.control_url(),
+        "public": lab.public_url(),
         "caCertificate": lab.ca_pem(),
     });
     println!("{ready}");
