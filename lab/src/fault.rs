@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 /// A fault and its parameters. Names are those of the control port's JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,11 +120,25 @@ impl Rule {
 
 /// The rules in force. The first that matches and has times left acts.
 #[derive(Debug, Default)]
-pub struct FaultPlan(Mutex<Vec<Rule>>);
+pub struct FaultPlan {
+    rules: Mutex<Vec<Rule>>,
+    idle_must_close: Notify,
+}
 
 impl FaultPlan {
+    /// Replaces all rules. Connections that a client keeps for later are closed if there is now a fault that
+    /// only new connections meet: else it would not be met.
     pub fn set(&self, rules: Vec<Rule>) {
+        let at_connection = rules.iter().any(|rule| rule.fault.at_connection());
         *self.lock() = rules;
+        if at_connection {
+            self.idle_must_close.notify_waiters();
+        }
+    }
+
+    /// Resolves when connections without a request are to be closed.
+    pub async fn idle_must_close(&self) {
+        self.idle_must_close.notified().await;
     }
 
     pub fn rules(&self) -> Vec<Rule> {
@@ -142,7 +157,7 @@ impl FaultPlan {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

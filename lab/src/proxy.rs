@@ -126,7 +126,12 @@ struct Connection<'a> {
 impl Connection<'_> {
     async fn requests<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: S) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
-        while let Some(raw) = read_head(&mut stream).await? {
+        loop {
+            let raw = tokio::select! {
+                raw = read_head(&mut stream) => raw?,
+                () = self.state.plan.idle_must_close() => return Ok(()),
+            };
+            let Some(raw) = raw else { return Ok(()) };
             let head = Head::parse(raw)?;
             self.requests += 1;
             let fault = self.state.plan.for_request(&head.method, &head.key());
@@ -152,7 +157,6 @@ impl Connection<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     async fn request<S: AsyncRead + AsyncWrite + Unpin>(

@@ -1,0 +1,31 @@
+import type { GenerationEvent, GenerationResult } from './messages'
+
+export const EVENT_STREAM = 'application/x-ndjson'
+
+/** Answers at once and line by line: each event as it happens, the result last. */
+export function eventStream(run: (tell: (event: GenerationEvent) => void) => Promise<GenerationResult>): Response {
+  const encoder = new TextEncoder()
+  const stream = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const tell = (event: GenerationEvent) => {
+        try {
+          controller.enqueue(encoder.encode(`${JSON.stringify(event)}\n`))
+        } catch {
+          // The reader has gone; the request's signal ends the work.
+        }
+      }
+      try {
+        tell({ type: 'result', result: await run(tell) })
+      } catch (error) {
+        console.error('[Drawing] failed:', error)
+        tell({ type: 'error', error: 'Something went wrong here. Please try again.' })
+      }
+      try {
+        controller.close()
+      } catch {
+        // As above.
+      }
+    },
+  })
+  return new Response(stream, { headers: { 'content-type': EVENT_STREAM, 'cache-control': 'no-store' } })
+}

@@ -1,0 +1,32 @@
+import { StorageError, type UploadItem, type UploadOutcome } from 'reliable-r2'
+import { storage } from '@/lib/storage'
+import type { Context } from './generate'
+import type { Upload } from './messages'
+
+/** Stores several objects and tells what happens to each. Resolves to one outcome for each, in order. */
+export async function store(
+  uploads: { upload: Upload; item: UploadItem }[],
+  { signal, tell }: Context,
+): Promise<UploadOutcome[]> {
+  const outcomes = await storage.uploadFiles(
+    uploads.map(({ upload, item }): UploadItem => {
+      tell({ type: 'upload', state: 'waiting', ...upload })
+      return {
+        ...item,
+        signal,
+        onProgress: (percent, { attempt }) =>
+          tell({ type: 'upload', state: percent === 100 ? 'stored' : 'progress', percent, attempt, ...upload }),
+        onRetry: ({ attempt, code, delayMs, message }) =>
+          tell({ type: 'upload', state: 'retry', attempt, code, delayMs, message, ...upload }),
+      } as UploadItem
+    }),
+  )
+  signal.throwIfAborted()
+  outcomes.forEach((outcome, index) => {
+    if (!outcome.uploadError) return
+    const { error, errorMessage } = outcome
+    const { code, attempts } = error instanceof StorageError ? error : { code: 'UNKNOWN', attempts: 0 }
+    tell({ type: 'upload', state: 'failed', code, attempt: attempts, message: errorMessage, ...uploads[index]!.upload })
+  })
+  return outcomes
+}
