@@ -2,18 +2,18 @@
 
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
-import { buildAddonForTests, buildLab, installPackage, requireTools, root, run } from './lib/prepare.mjs'
+import { buildAddon, buildLab, installPackage, requireTools, root, run } from './lib/prepare.mjs'
 
 requireTools()
 await installPackage()
 await buildLab()
-await buildAddonForTests()
+await buildAddon()
 
 console.log('\nRust tests')
 await run('cargo', ['test', '--workspace', '--no-default-features', '--quiet'])
 
 console.log('\nNode tests')
-const tests = ['facade', 'faults'].flatMap((folder) => {
+const tests = ['facade', 'faults', 'live'].flatMap((folder) => {
   const place = path.join('__test__', folder)
   return readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js')).map((name) => path.join(place, name))
 })

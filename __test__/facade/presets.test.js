@@ -33,6 +33,17 @@ test('the table in the types is that of the contract', () => {
   assert.deepEqual([...union.matchAll(/'(\w+)'/g)].map((match) => match[1]), Object.keys(CONTRACT))
 })
 
+test('the table in the README is that of the contract', () => {
+  const readme = readFileSync(join(__dirname, '..', '..', 'README.md'), 'utf8')
+  const seconds = (ms) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`)
+  for (const [name, { maxAttempts, initialDelayMs, maxDelayMs, timeout, deadlineMs }] of Object.entries(CONTRACT)) {
+    const attempts = deadlineMs ? `until ${seconds(deadlineMs)} have passed` : maxAttempts
+    const cells = [attempts, ...[initialDelayMs, maxDelayMs, timeout].map(seconds)].join(' | ')
+    const row = new RegExp(`^\\| \`${name}\`(?: \\(default\\))? \\| ${cells} \\|$`, 'm')
+    assert.match(readme, row)
+  }
+})
+
 test('a preset cannot be changed', () => {
   assert.ok(Object.isFrozen(RetryPresets) && Object.values(RetryPresets).every(Object.isFrozen))
 })

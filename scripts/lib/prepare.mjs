@@ -2,7 +2,7 @@
 // makes is newer than what it is made of.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -63,26 +63,41 @@ function addon() {
   return readdirSync(root).filter((name) => /^reliable-r2\..+\.node$/.test(name))
 }
 
-function addonIsFresh() {
-  const built = addon()
-  return built.length > 0 && newest(...built) >= newest(...SOURCES)
-}
-
-/** The addon as it is published. Takes some minutes the first time. */
+/** The addon: as it was built last if that is fresh (`npm run build` makes the one to publish), else quickly. */
 export async function buildAddon() {
-  if (addonIsFresh()) return
-  console.log('Building the addon in release mode (some minutes the first time) ...')
-  await run('npm', ['run', '--silent', 'build'])
-}
-
-/** The addon in whatever mode it was built last, else in the quick one. */
-export async function buildAddonForTests() {
-  if (addonIsFresh()) return
-  console.log('Building the addon in debug mode ...')
+  const built = addon()
+  if (built.length > 0 && newest(...built) >= newest(...SOURCES)) return
+  console.log('Building the addon (some minutes the first time) ...')
   await run('npm', ['run', '--silent', 'build:debug'])
 }
 
 export async function buildLab() {
   console.log('Building the local R2 ...')
   await run('cargo', ['build', '--quiet', '--package', 'reliable-r2-lab'])
+}
+
+export const example = path.join('examples', 'next-app')
+
+/** The example app, with this package in it as npm would install it, ready for `next start`. */
+export async function buildExample() {
+  await install(example)
+  placePackage(path.join(root, example, 'node_modules', 'reliable-r2'))
+  const built = newest(path.join(example, '.next', 'BUILD_ID'))
+  const sources = ['src', 'public', 'next.config.ts', 'package-lock.json'].map((name) => path.join(example, name))
+  if (built >= newest(...sources, 'package.json', 'index.d.ts')) return
+  console.log('Building the example app ...')
+  await run('npm', ['run', '--silent', 'build'], {
+    cwd: path.join(root, example),
+    env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
+  })
+}
+
+/** What a user gets from the package and from the package of its platform, in one folder. */
+function placePackage(folder) {
+  const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], { cwd: root, encoding: 'utf8', shell: onWindows })
+  if (packed.status !== 0) giveUp(`npm pack failed:\n${packed.stderr}`)
+  const [{ files }] = JSON.parse(packed.stdout)
+  for (const file of [...files.map((entry) => entry.path), ...addon()]) {
+    cpSync(path.join(root, file), path.join(folder, file), { preserveTimestamps: true })
+  }
 }

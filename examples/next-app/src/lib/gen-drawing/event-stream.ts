@@ -3,7 +3,10 @@ import type { GenerationEvent, GenerationResult } from './messages'
 export const EVENT_STREAM = 'application/x-ndjson'
 
 /** Answers at once and line by line: each event as it happens, the result last. */
-export function eventStream(run: (tell: (event: GenerationEvent) => void) => Promise<GenerationResult>): Response {
+export function eventStream(
+  signal: AbortSignal,
+  run: (tell: (event: GenerationEvent) => void) => Promise<GenerationResult>,
+): Response {
   const encoder = new TextEncoder()
   const stream = new ReadableStream<Uint8Array>({
     async start(controller) {
@@ -17,7 +20,7 @@ export function eventStream(run: (tell: (event: GenerationEvent) => void) => Pro
       try {
         tell({ type: 'result', result: await run(tell) })
       } catch (error) {
-        console.error('[Drawing] failed:', error)
+        if (!signal.aborted) console.error('[Drawing] failed:', error)
         tell({ type: 'error', error: 'Something went wrong here. Please try again.' })
       }
       try {

@@ -29,8 +29,8 @@ export async function storedDrawing(outcome: UploadOutcome, drawing: Drawing, si
 
 async function bytesOf(drawing: Drawing, error: unknown, signal: AbortSignal): Promise<Buffer | undefined> {
   if (drawing.kind === 'bytes') return drawing.bytes
-  // The link itself was at fault: refused by the guard, or gone.
-  if (error instanceof StorageError && error.category === 'source') return undefined
+  // The link itself was at fault: gone ('source'), or one that must not be fetched ('input').
+  if (error instanceof StorageError && (error.category === 'source' || error.category === 'input')) return undefined
   try {
     return await retryWithBackoff(
       async (attempt) => {

@@ -18,9 +18,15 @@ export async function POST(request: Request): Promise<Response> {
     throw error
   }
   const { signal } = request
-  if (request.headers.get('accept')?.includes(EVENT_STREAM)) return eventStream((tell) => generate(job, { signal, tell }))
+  if (request.headers.get('accept')?.includes(EVENT_STREAM)) return eventStream(signal, (tell) => generate(job, { signal, tell }))
 
-  const result = await generate(job, { signal, tell: () => {} })
-  const nothingDrawn = result.results.every(({ drawing }) => 'drawingError' in drawing)
-  return Response.json(result, { status: nothingDrawn ? 502 : 200 })
+  try {
+    const result = await generate(job, { signal, tell: () => {} })
+    const nothingDrawn = result.results.every(({ drawing }) => 'drawingError' in drawing)
+    return Response.json(result, { status: nothingDrawn ? 502 : 200 })
+  } catch (error) {
+    // The sender has gone; nobody reads this answer.
+    if (signal.aborted) return new Response(null, { status: 499 })
+    throw error
+  }
 }

@@ -1,0 +1,106 @@
+//! The laboratory over real sockets: what each fault looks like from outside.
+
+use std::io::ErrorKind;
+
+use reliable_r2_lab::{Fault, LocalR2, Options, Rule};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const GET: &[u8] = b"GET /pictures/cat HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("local-r2-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn start(folder: &Folder) -> LocalR2 {
+    LocalR2::start(Options::in_folder(&folder.0)).await.expect("a lab")
+}
+
+async fn connect(url: &str) -> TcpStream {
+    TcpStream::connect(url.split_once("//").expect("a URL").1).await.expect("a connection")
+}
+
+/// Sends one request and reads to the end of its answer's head.
+async fn ask(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<String> {
+    stream.write_all(request).await?;
+    let mut answer = Vec::new();
+    while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).await?;
+        if read == 0 {
+            break;
+        }
+        answer.extend_from_slice(&piece[..read]);
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn unsigned_requests_are_refused_but_on_the_public_port() {
+    let folder = Folder::new("public");
+    let lab = start(&folder).await;
+    std::fs::write(folder.0.join("pictures/cat"), b"meow").expect("an object");
+    assert!(ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer").starts_with("HTTP/1.1 403"));
+    let public = connect(&lab.public_url()).await;
+    assert!(ask(&mut { public }, GET).await.expect("an answer").starts_with("HTTP/1.1 200"));
+    let put = b"PUT /pictures/dog HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    assert!(ask(&mut connect(&lab.public_url()).await, put).await.expect("an answer").starts_with("HTTP/1.1 403"));
+    assert!(!folder.0.join("pictures/dog").exists());
+}
+
+#[tokio::test]
+async fn a_reset_is_a_reset_and_a_fin_is_an_orderly_end() {
+    let folder = Folder::new("reset");
+    let lab = start(&folder).await;
+    lab.set_faults(vec![
+        Rule::times(Fault::Reset { after_bytes: None }, 1),
+        Rule::times(Fault::Fin { after_bytes: None }, 1),
+    ]);
+    let reset = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect_err("a reset");
+    assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an end"), "");
+    let actions: Vec<String> = lab.events().into_iter().map(|event| event.action).collect();
+    assert_eq!(actions, ["reset", "fin"]);
+}
+
+#[tokio::test]
+async fn connections_kept_for_later_meet_an_outage() {
+    let folder = Folder::new("outage");
+    let lab = start(&folder).await;
+    let mut kept = connect(&lab.proxy_url()).await;
+    ask(&mut kept, GET).await.expect("an answer");
+    lab.set_faults(vec![Rule::always(Fault::Down)]);
+    let mut rest = Vec::new();
+    // The end of the connection, without a request on it.
+    kept.read_to_end(&mut rest).await.expect("an end");
+    let refused = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect_err("a reset");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn the_control_port_takes_rules_and_shows_events() {
+    let folder = Folder::new("control");
+    let lab = start(&folder).await;
+    let rules = r#"{"faults":[{"fault":"status","times":1,"status":503,"code":"SlowDown","retryAfter":"2"}]}"#;
+    let put = format!("PUT /faults HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{rules}", rules.len());
+    let mut control = connect(&lab.control_url()).await;
+    assert!(ask(&mut control, put.as_bytes()).await.expect("an answer").starts_with("HTTP/1.1 200"));
+    let answer = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
+    let wrong = "PUT /faults HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
+    let mut control = connect(&lab.control_url()).await;
+    assert!(ask(&mut control, wrong.as_bytes()).await.expect("an answer").starts_with("HTTP/1.1 400"));
+    assert_eq!(lab.events().len(), 1);
+}
