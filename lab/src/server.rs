@@ -32,9 +32,10 @@ pub fn service(options: &Options, access: Access) -> io::Result<S3Service> {
     }
     let files = FileSystem::new(&options.data).map_err(|error| io::Error::other(format!("{error:?}")))?;
     let mut builder = S3ServiceBuilder::new(files);
-    match access {
-        Access::Signed => builder.set_auth(SimpleAuth::from_single(&options.access_key, options.secret_key.as_str())),
-        Access::PublicReadOnly => builder.set_access(ReadOnly),
+    // Without it, s3s asks nobody whether an access is allowed.
+    builder.set_auth(SimpleAuth::from_single(&options.access_key, options.secret_key.as_str()));
+    if access == Access::PublicReadOnly {
+        builder.set_access(ReadOnly);
     }
     Ok(builder.build())
 }
