@@ -147,8 +147,9 @@ export interface ProgressDetail {
 
 /** An attempt that failed and will be followed by another. */
 export interface RetryEvent {
-  readonly operation: 'uploadFile' | 'downloadAndUpload'
-  readonly key: string
+  readonly operation: 'uploadFile' | 'downloadAndUpload' | 'head' | 'delete' | 'list'
+  /** Absent for `list`. */
+  readonly key?: string
   /** The attempt that failed; 1 for the first. */
   readonly attempt: number
   readonly maxAttempts: number
@@ -260,6 +261,87 @@ export interface UploadFilesOptions {
   concurrency?: number | undefined
 }
 
+/** Options of `head`, `exists` and `delete`. */
+export interface ObjectCallOptions {
+  key: string
+  /** Default: the storage's. */
+  bucket?: string | undefined
+  /** Changes to the storage's retry numbers for this call. */
+  retry?: RetryPresetName | RetryOptions | undefined
+  /** Ends the call, waits included; it rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined
+  /** Called before each wait. An exception in it is reported by `process.emitWarning` and changes nothing. */
+  onRetry?: ((event: RetryEvent) => void) | undefined
+}
+
+/** What is known of a stored object without its bytes. */
+export interface ObjectInfo {
+  bucket: string
+  key: string
+  /** In bytes. */
+  size: number
+  etag?: string
+  contentType?: string
+  disposition?: string
+  contentEncoding?: string
+  cacheControl?: string
+  lastModified?: Date
+  metadata: Record<string, string>
+  attempts: number
+  elapsedMs: number
+}
+
+/** What `delete` resolves to. */
+export interface DeleteResult {
+  bucket: string
+  key: string
+  attempts: number
+  elapsedMs: number
+}
+
+/** Options of `list`. */
+export interface ListOptions extends Omit<ObjectCallOptions, 'key'> {
+  /** Only keys that begin so. Default: all. */
+  prefix?: string | undefined
+  /** Only keys behind this one, in the order of their UTF-8 bytes. */
+  startAfter?: string | undefined
+  /** Objects in each answer of the storage: 1 to 1000. Default 1000. */
+  pageSize?: number | undefined
+}
+
+/** An object that `list` found. */
+export interface ListedObject {
+  key: string
+  /** In bytes. */
+  size: number
+  etag?: string
+  lastModified?: Date
+}
+
+/** Options of `presign`. */
+export interface PresignOptions {
+  key: string
+  /** Default: the storage's. */
+  bucket?: string | undefined
+  /** Whether the URL is for reading or for writing. Default `GET`. */
+  method?: 'GET' | 'PUT' | undefined
+  /** How long the URL works: 1 to 604800 seconds (a week). Default 3600. */
+  expiresInSeconds?: number | undefined
+  /** PUT: the sender must send it. GET: what the answer says. */
+  contentType?: string | undefined
+  /** GET only: what the answer says. */
+  disposition?: string | undefined
+}
+
+/** A URL that lets whoever has it read or write one object for a while: keep it out of logs. */
+export interface PresignedRequest {
+  url: string
+  method: 'GET' | 'PUT'
+  /** The request must carry these. */
+  headers: Record<string, string>
+  expiresAt: Date
+}
+
 /** A bucket to upload to. Holds connections; one for each configuration is enough for a process. */
 export declare class Storage {
   /** @throws {InputError} for a wrong value or an unknown option. Never for a missing one. */
@@ -284,6 +366,23 @@ export declare class Storage {
    * comes.
    */
   uploadFiles(items: readonly UploadItem[], options?: UploadFilesOptions | null): Promise<UploadOutcome[]>
+  /**
+   * What is known of an object. Rejects with {@link StorageError}, its code `NotFound` where there is no
+   * such object.
+   */
+  head(options: ObjectCallOptions): Promise<ObjectInfo>
+  /** Whether there is such an object. Rejects where that cannot be known. */
+  exists(options: ObjectCallOptions): Promise<boolean>
+  /** Removes an object. One that is not there is removed already. */
+  delete(options: ObjectCallOptions): Promise<DeleteResult>
+  /**
+   * The bucket's objects in the order of their keys, asked for page by page as they are used.
+   *
+   * @throws {InputError} for wrong options, at once.
+   */
+  list(options?: ListOptions | null): AsyncGenerator<ListedObject, void, undefined>
+  /** Signs a URL for one object, for browsers and others without keys. Sends nothing; signs no checksum. */
+  presign(options: PresignOptions): Promise<PresignedRequest>
   /** Ends what is in flight and refuses later calls, with code `ERR_CLOSED`. Can be called twice. */
   close(): void
   [Symbol.dispose](): void

@@ -24,6 +24,10 @@ export declare class NativeRetrySchedule {
 }
 
 export declare class NativeStorage {
+  head(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeObjectInfo>
+  delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
+  list(operation: NativeOperation, options: NativeListOptions): Promise<NativeFailure | NativeListPage>
+  presign(options: NativePresignOptions): Promise<NativeFailure | NativePresigned>
   /** How many uploads `uploadFiles` keeps in flight. */
   get concurrency(): number
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
@@ -55,6 +59,12 @@ export interface NativeDecision {
   /** Why there is no other: 'permanent', 'attempts' or 'deadline'. */
   reason?: string
   code: string
+}
+
+export interface NativeDeletion {
+  bucket: string
+  attempts: number
+  elapsedMs: number
 }
 
 /**
@@ -115,6 +125,62 @@ export interface NativeFailure {
   retryAfterMs?: number
   option?: string
   causes: Array<string>
+}
+
+export interface NativeListedObject {
+  key: string
+  size: number
+  etag?: string
+  lastModifiedMs?: number
+}
+
+export interface NativeListOptions {
+  prefix?: string
+  startAfter?: string
+  continuation?: string
+  pageSize?: number
+  bucket?: string
+  retry?: NativeRetryOptions
+}
+
+export interface NativeListPage {
+  objects: Array<NativeListedObject>
+  continuation?: string
+}
+
+export interface NativeObjectInfo {
+  bucket: string
+  size: number
+  etag?: string
+  contentType?: string
+  disposition?: string
+  contentEncoding?: string
+  cacheControl?: string
+  lastModifiedMs?: number
+  metadata: Record<string, string>
+  attempts: number
+  elapsedMs: number
+}
+
+export interface NativeObjectOptions {
+  key: string
+  bucket?: string
+  retry?: NativeRetryOptions
+}
+
+export interface NativePresigned {
+  url: string
+  headers: Record<string, string>
+  expiresAtMs: number
+}
+
+export interface NativePresignOptions {
+  key: string
+  bucket?: string
+  method?: string
+  expiresInSeconds?: number
+  contentType?: string
+  disposition?: string
 }
 
 export interface NativeReceipt {

@@ -17,10 +17,11 @@ function makeLog(logger) {
     }
   }
   return {
-    retry({ attempt, maxAttempts, delayMs, code, message, key, host, status, elapsedMs }) {
+    retry({ operation, attempt, maxAttempts, delayMs, code, message, key, host, status, elapsedMs }) {
       if (silent || (isProduction() && !logger)) return
       const details = detailsOf({ key: quote(key), host, status, elapsed: `${elapsedMs} ms` }, message)
-      write('warn', `[Storage] Upload retry ${attempt}/${maxAttempts} in ${delayMs} ms: ${code}${details}`)
+      const what = operation === 'uploadFile' || operation === 'downloadAndUpload' ? 'Upload' : operation
+      write('warn', `[Storage] ${what} retry ${attempt}/${maxAttempts} in ${delayMs} ms: ${code}${details}`)
     },
     failed({ key, attempts, elapsedMs, code, message, host, status, requestId }) {
       if (silent) return

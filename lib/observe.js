@@ -30,7 +30,7 @@ function observe({ onProgress, onRetry }, { operation, key }, log) {
     attempt = event.attempt + 1
     const { id, kind, loadedBytes, totalBytes, ...facts } = event
     const elapsedMs = Math.round(performance.now() - started)
-    log.retry({ ...facts, key, elapsedMs })
+    log.retry({ ...facts, operation, key, elapsedMs })
     tellRetry({ operation, key, ...facts, elapsedMs })
   }
 

@@ -69,6 +69,24 @@ const SOURCE = { url, sourceHeaders: textRecord, maxBytes: number, allowPrivateN
 
 const UPLOAD = { body: asIs, ...OBJECT, ...OBSERVERS }
 const DOWNLOAD = { ...SOURCE, ...OBJECT, ...OBSERVERS }
+const OBJECT_CALL = { key, bucket: optionalText, retry, signal, onRetry: callback }
+const LIST = {
+  prefix: optionalText,
+  startAfter: optionalText,
+  pageSize: number,
+  bucket: optionalText,
+  retry,
+  signal,
+  onRetry: callback,
+}
+const PRESIGN = {
+  key,
+  bucket: optionalText,
+  method: text,
+  expiresInSeconds: number,
+  contentType: optionalText,
+  disposition: optionalText,
+}
 const LOOP = { ...RETRY, signal, onRetry: callback }
 const BATCH = { concurrency: number }
 
@@ -99,6 +117,24 @@ function readDownload(options, call) {
   if (given.url === undefined) throw inputError('ERR_INVALID_URL', 'url', 'url is missing', call)
   requireKey(given, call)
   return { source: pick(SOURCE, given), object: pick(OBJECT, given), observers: pick(OBSERVERS, given) }
+}
+
+/** Options of `head`, `exists` and `delete`: { object, observers }. */
+function readObjectCall(options, call) {
+  const { signal, onRetry, ...object } = readObject(OBJECT_CALL, options, 'options', call)
+  requireKey(object, call)
+  return { object, observers: { signal, onRetry } }
+}
+
+function readList(options, call) {
+  const { signal, onRetry, ...page } = readObject(LIST, options ?? {}, 'options', call)
+  return { page, observers: { signal, onRetry } }
+}
+
+function readPresign(options, call) {
+  const request = readObject(PRESIGN, options, 'options', call)
+  requireKey(request, call)
+  return request
 }
 
 function readBatch(options, call) {
@@ -145,4 +181,13 @@ function pick(fields, given) {
   return Object.fromEntries(Object.keys(fields).flatMap((name) => (name in given ? [[name, given[name]]] : [])))
 }
 
-module.exports = { readBatch, readDownload, readLoop, readStorageConfig, readUpload }
+module.exports = {
+  readBatch,
+  readDownload,
+  readList,
+  readLoop,
+  readObjectCall,
+  readPresign,
+  readStorageConfig,
+  readUpload,
+}

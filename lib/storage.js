@@ -8,7 +8,11 @@ const { blobBytes, bytesOf, isBlob } = require('./body.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { makeLog } = require('./log.js')
 const { observe } = require('./observe.js')
-const { readBatch, readDownload, readStorageConfig, readUpload } = require('./options.js')
+const { readBatch, readDownload, readList, readObjectCall, readPresign, readStorageConfig, readUpload } = require('./options.js')
+const { fromInfo, fromListed, fromPresigned } = require('./objects.js')
+
+/** A call of these that fails has lost something. */
+const UPLOADS = new Set(['uploadFile', 'downloadAndUpload'])
 
 class Storage {
   #options
@@ -64,6 +68,62 @@ class Storage {
     return outcomes
   }
 
+  async head(options) {
+    Storage.#require(this, 'head')
+    const call = describe('head', options)
+    const { object, observers } = readObjectCall(options, call)
+    const info = await this.#run(call, observers, (storage, operation) => storage.head(operation, object))
+    return fromInfo(object.key, info)
+  }
+
+  async exists(options) {
+    Storage.#require(this, 'exists')
+    try {
+      await this.head(options)
+      return true
+    } catch (error) {
+      if (StorageError.isInstance(error) && error.code === 'NotFound') return false
+      throw error
+    }
+  }
+
+  async delete(options) {
+    Storage.#require(this, 'delete')
+    const call = describe('delete', options)
+    const { object, observers } = readObjectCall(options, call)
+    const { bucket, attempts, elapsedMs } = await this.#run(call, observers, (storage, operation) =>
+      storage.delete(operation, object),
+    )
+    return { bucket, key: object.key, attempts, elapsedMs }
+  }
+
+  list(options) {
+    Storage.#require(this, 'list')
+    const call = { operation: 'list' }
+    const { page, observers } = readList(options, call)
+    return this.#pages(page, observers, call)
+  }
+
+  /** Page after page, each asked for when the one before is used up. */
+  async *#pages(page, observers, call) {
+    let continuation
+    do {
+      const next = await this.#run(call, observers, (storage, operation) =>
+        storage.list(operation, { ...page, ...(continuation && { continuation }) }),
+      )
+      yield* next.objects.map(fromListed)
+      continuation = next.continuation
+    } while (continuation)
+  }
+
+  async presign(options) {
+    Storage.#require(this, 'presign')
+    const call = describe('presign', options)
+    const request = readPresign(options, call)
+    const presigned = await this.#run(call, {}, (storage) => storage.presign(request))
+    return fromPresigned(request.method ?? 'GET', presigned)
+  }
+
   close() {
     Storage.#require(this, 'close')
     this.#closed = true
@@ -94,7 +154,7 @@ class Storage {
       observer.succeeded(receipt)
       return receipt
     } catch (error) {
-      this.#report(error)
+      if (UPLOADS.has(call.operation)) this.#report(error)
       throw error
     } finally {
       this.#calls.delete(id)

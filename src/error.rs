@@ -130,6 +130,10 @@ pub enum Retryability {
 pub enum Operation {
     UploadFile,
     DownloadAndUpload,
+    Head,
+    Delete,
+    List,
+    Presign,
     NewStorage,
     RetryWithBackoff,
 }
@@ -139,6 +143,10 @@ impl Operation {
         match self {
             Self::UploadFile => "uploadFile",
             Self::DownloadAndUpload => "downloadAndUpload",
+            Self::Head => "head",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Presign => "presign",
             Self::NewStorage => "newStorage",
             Self::RetryWithBackoff => "retryWithBackoff",
         }

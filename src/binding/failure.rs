@@ -1,8 +1,9 @@
 //! Errors as values: JavaScript tells them from results by `isFailure`.
 
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
-use crate::error::{Category, Error, Retryability};
+use crate::error::{self, Category, Error, Retryability};
 
 #[napi(object)]
 pub struct NativeFailure {
@@ -45,6 +46,14 @@ impl From<Error> for NativeFailure {
             option: error.option.clone(),
             causes: error.causes(),
         }
+    }
+}
+
+/// A result, as JavaScript gets it.
+pub(super) fn outcome<T, N: From<T>>(result: error::Result<T>) -> Either<NativeFailure, N> {
+    match result {
+        Ok(value) => Either::B(value.into()),
+        Err(error) => Either::A(error.into()),
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod events;
 pub mod failure;
+pub mod objects;
 pub mod operation;
 pub mod options;
 pub mod output;

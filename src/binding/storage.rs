@@ -8,13 +8,11 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use super::events::{CallEvents, EventFunction, NativeEvent};
-use super::failure::NativeFailure;
+use super::failure::{NativeFailure, outcome};
 use super::operation::NativeOperation;
 use super::options::{NativeEnvironment, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
 use super::output::NativeReceipt;
-use crate::error;
 use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
-use crate::transfer::Receipt;
 
 type Outcome = Either<NativeFailure, NativeReceipt>;
 
@@ -47,7 +45,7 @@ pub fn create_storage(
 
 #[napi]
 pub struct NativeStorage {
-    inner: Arc<Storage>,
+    pub(super) inner: Arc<Storage>,
     events: Arc<EventFunction>,
 }
 
@@ -69,7 +67,7 @@ impl NativeStorage {
         body: &[u8],
     ) -> Result<AsyncBlock<Outcome>> {
         let storage = Arc::clone(&self.inner);
-        let call = self.call(operation, &options);
+        let call = self.call(operation, options.progress.unwrap_or(false));
         let options = ObjectOptions::from(options);
         let body = Bytes::copy_from_slice(body);
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
@@ -84,7 +82,7 @@ impl NativeStorage {
         options: NativeUploadOptions,
     ) -> Result<AsyncBlock<Outcome>> {
         let storage = Arc::clone(&self.inner);
-        let call = self.call(operation, &options);
+        let call = self.call(operation, options.progress.unwrap_or(false));
         let options = ObjectOptions::from(options);
         AsyncBlockBuilder::new(
             async move { Ok(outcome(storage.download_and_upload(source.into(), options, call).await)) },
@@ -98,19 +96,12 @@ impl NativeStorage {
         self.inner.close();
     }
 
-    fn call(&self, operation: &NativeOperation, options: &NativeUploadOptions) -> Call {
+    pub(super) fn call(&self, operation: &NativeOperation, wants_progress: bool) -> Call {
         let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
         Call {
-            progress: options.progress.unwrap_or(false).then(|| events.clone().progress()),
+            progress: wants_progress.then(|| events.clone().progress()),
             observer: Arc::new(events),
             cancel: operation.cancel.clone(),
         }
-    }
-}
-
-fn outcome(result: error::Result<Receipt>) -> Outcome {
-    match result {
-        Ok(receipt) => Either::B(receipt.into()),
-        Err(error) => Either::A(error.into()),
     }
 }

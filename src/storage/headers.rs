@@ -87,7 +87,7 @@ impl HeaderOptions {
     }
 }
 
-fn header_value(option: &str, value: &str) -> Result<String> {
+pub(super) fn header_value(option: &str, value: &str) -> Result<String> {
     let printable = value.bytes().all(|b| (0x20..0x7f).contains(&b));
     if printable && !value.trim().is_empty() && value.len() <= 1024 {
         Ok(value.trim().to_owned())

@@ -115,7 +115,7 @@ impl RetryOptions {
     }
 }
 
-fn one_of(names: &[&str]) -> String {
+pub(super) fn one_of(names: &[&str]) -> String {
     format!("one of '{}'", names.join("', '"))
 }
 

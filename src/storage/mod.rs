@@ -4,6 +4,7 @@ pub mod config;
 pub mod endpoint;
 pub mod headers;
 pub mod limits;
+pub mod objects;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +20,7 @@ pub use limits::RetryOptions;
 
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
 use crate::net::trust;
-use crate::resilience::{RetryContext, RetryObserver, retry};
+use crate::resilience::{RetryContext, RetryObserver, RetryPolicy, retry};
 use crate::source::{GuardPolicy, HttpSource, SourceRequest, url_guard};
 use crate::store::{BucketName, ObjectKey, ProgressSink, PutObject, ResilientStore, S3Store};
 use crate::transfer::single::{self, Stored};
@@ -74,7 +75,7 @@ struct Prepared {
     key: ObjectKey,
     bucket: BucketName,
     headers: headers::CheckedHeaders,
-    policy: crate::resilience::RetryPolicy,
+    policy: RetryPolicy,
     verify_etag: bool,
     started: Instant,
     operation: Operation,
@@ -169,22 +170,12 @@ impl Storage {
     fn prepare(&self, options: ObjectOptions, operation: Operation) -> Result<Prepared> {
         let started = Instant::now();
         let check = || -> Result<Prepared> {
-            if self.closed.is_cancelled() {
-                return Err(closed());
-            }
-            let bucket = match &options.bucket {
-                Some(name) => BucketName::parse(name)?,
-                None => self.config.bucket.clone(),
-            };
-            let policy = match &options.retry {
-                Some(retry) => retry.resolve("retry", &self.config.retry)?,
-                None => self.config.retry.clone(),
-            };
+            self.refuse_if_closed()?;
             Ok(Prepared {
                 key: ObjectKey::parse(&options.key)?,
-                bucket,
+                bucket: self.bucket(options.bucket.as_deref())?,
                 headers: options.headers.check()?,
-                policy,
+                policy: self.policy(options.retry.as_ref())?,
                 verify_etag: options.verify_etag.unwrap_or(self.config.verify_etag),
                 started,
                 operation,
@@ -217,19 +208,35 @@ impl Storage {
         Ok(SourceRequest { url, headers: source.headers, max_bytes, guard })
     }
 
-    /// Runs `work` until it ends, the caller aborts or the storage is closed. Dropping the work closes its
-    /// connection, whatever phase it is in.
+    fn refuse_if_closed(&self) -> Result<()> {
+        if self.closed.is_cancelled() { Err(closed()) } else { Ok(()) }
+    }
+
+    fn bucket(&self, given: Option<&str>) -> Result<BucketName> {
+        given.map_or_else(|| Ok(self.config.bucket.clone()), BucketName::parse)
+    }
+
+    fn policy(&self, given: Option<&RetryOptions>) -> Result<RetryPolicy> {
+        given.map_or_else(|| Ok(self.config.retry.clone()), |retry| retry.resolve("retry", &self.config.retry))
+    }
+
     async fn until_called_off<T>(
         &self,
         prepared: &Prepared,
         call: &Call,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        self.race(call, work).await.map_err(|error| prepared.mark(error))
+    }
+
+    /// Runs `work` until it ends, the caller aborts or the storage is closed. Dropping the work closes its
+    /// connection, whatever phase it is in.
+    async fn race<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
-            () = call.cancel.cancelled() => Err(prepared.mark(aborted())),
-            () = self.closed.cancelled() => Err(prepared.mark(closed())),
-            outcome = work => outcome.map_err(|error| prepared.mark(error)),
+            () = call.cancel.cancelled() => Err(aborted()),
+            () = self.closed.cancelled() => Err(closed()),
+            outcome = work => outcome,
         }
     }
 }

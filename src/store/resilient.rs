@@ -1,6 +1,7 @@
 //! A store that tries again. The order of the policies is visible here and nowhere else:
 //! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
 
+use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
 use crate::error::Result;
@@ -26,5 +27,23 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// The last attempt's, or the first that no other attempt can mend.
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
         retry::run(context, |_| self.inner.put_object(request)).await
+    }
+
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn head_object(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<(ObjectInfo, u32)> {
+        retry::run(context, |_| self.inner.head_object(object)).await
+    }
+
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn delete_object(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<((), u32)> {
+        retry::run(context, |_| self.inner.delete_object(object)).await
+    }
+
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn list_objects(&self, request: &ListRequest, context: RetryContext<'_>) -> Result<(ListPage, u32)> {
+        retry::run(context, |_| self.inner.list_objects(request)).await
     }
 }

@@ -21,6 +21,7 @@ use md5::{Digest, Md5};
 use url::Url;
 
 use super::ObjectStore;
+use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
 use super::s3_error::{Origin, describe};
 use super::s3_http::Transport;
 use super::types::{ProgressSink, PutObject, PutOutcome};
@@ -40,8 +41,8 @@ pub struct S3Settings {
 
 #[derive(Debug)]
 pub struct S3Store {
-    client: Client,
-    origin: Origin,
+    pub(super) client: Client,
+    pub(super) origin: Origin,
 }
 
 impl S3Store {
@@ -94,15 +95,34 @@ impl ObjectStore for S3Store {
             Some(sink) => call.customize().interceptor(AttachProgress(sink)).send().await,
         };
         let answer = sent.map_err(|error| describe(error, &self.origin))?;
-        let outcome = PutOutcome {
-            etag: answer.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
-            request_id: answer.request_id().map(str::to_owned),
-        };
+        let outcome =
+            PutOutcome { etag: answer.e_tag().map(unquoted), request_id: answer.request_id().map(str::to_owned) };
         if let (Some(digest), Some(etag)) = (digest, &outcome.etag) {
             verify(etag, &digest.hex().await, &self.origin)?;
         }
         Ok(outcome)
     }
+
+    async fn head_object(&self, object: &ObjectRef) -> Result<ObjectInfo> {
+        self.head(object).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef) -> Result<()> {
+        self.delete(object).await
+    }
+
+    async fn list_objects(&self, request: &ListRequest) -> Result<ListPage> {
+        self.list(request).await
+    }
+
+    async fn presign(&self, request: &PresignRequest) -> Result<Presigned> {
+        self.presigned(request).await
+    }
+}
+
+/// An ETag as people write it.
+pub(super) fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
 }
 
 /// Compares the ETag with the MD5 of what was sent. An ETag of another form (multipart, SSE-C) says nothing

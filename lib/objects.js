@@ -1,0 +1,21 @@
+'use strict'
+
+// What the native part says of stored objects, as callers get it: times are Dates, what is unknown is absent.
+
+function fromInfo(key, { bucket, lastModifiedMs, attempts, elapsedMs, ...info }) {
+  return { bucket, key, ...info, ...dated(lastModifiedMs), attempts, elapsedMs }
+}
+
+function fromListed({ lastModifiedMs, ...object }) {
+  return { ...object, ...dated(lastModifiedMs) }
+}
+
+function fromPresigned(method, { url, headers, expiresAtMs }) {
+  return { url, method, headers, expiresAt: new Date(expiresAtMs) }
+}
+
+function dated(lastModifiedMs) {
+  return lastModifiedMs === undefined ? {} : { lastModified: new Date(lastModifiedMs) }
+}
+
+module.exports = { fromInfo, fromListed, fromPresigned }

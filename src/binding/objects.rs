@@ -1,0 +1,226 @@
+//! The calls about objects that are stored already, as JavaScript sees them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use super::failure::{NativeFailure, milliseconds, outcome};
+use super::operation::NativeOperation;
+use super::options::NativeRetryOptions;
+use super::storage::NativeStorage;
+use crate::storage::ObjectOptions;
+use crate::storage::objects::{Found, ListOptions, PresignOptions};
+use crate::store::objects::{ListPage, ListedObject, ObjectInfo, Presigned};
+
+#[napi(object, object_to_js = false)]
+pub struct NativeObjectOptions {
+    pub key: String,
+    pub bucket: Option<String>,
+    pub retry: Option<NativeRetryOptions>,
+}
+
+impl From<NativeObjectOptions> for ObjectOptions {
+    fn from(options: NativeObjectOptions) -> Self {
+        Self { key: options.key, bucket: options.bucket, retry: options.retry.map(Into::into), ..Self::default() }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeListOptions {
+    pub prefix: Option<String>,
+    pub start_after: Option<String>,
+    pub continuation: Option<String>,
+    pub page_size: Option<f64>,
+    pub bucket: Option<String>,
+    pub retry: Option<NativeRetryOptions>,
+}
+
+impl From<NativeListOptions> for ListOptions {
+    fn from(options: NativeListOptions) -> Self {
+        Self {
+            prefix: options.prefix,
+            start_after: options.start_after,
+            continuation: options.continuation,
+            page_size: options.page_size,
+            bucket: options.bucket,
+            retry: options.retry.map(Into::into),
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativePresignOptions {
+    pub key: String,
+    pub bucket: Option<String>,
+    pub method: Option<String>,
+    pub expires_in_seconds: Option<f64>,
+    pub content_type: Option<String>,
+    pub disposition: Option<String>,
+}
+
+impl From<NativePresignOptions> for PresignOptions {
+    fn from(options: NativePresignOptions) -> Self {
+        Self {
+            key: options.key,
+            bucket: options.bucket,
+            method: options.method,
+            expires_in_seconds: options.expires_in_seconds,
+            content_type: options.content_type,
+            disposition: options.disposition,
+        }
+    }
+}
+
+#[napi(object)]
+pub struct NativeObjectInfo {
+    pub bucket: String,
+    pub size: f64,
+    pub etag: Option<String>,
+    pub content_type: Option<String>,
+    pub disposition: Option<String>,
+    pub content_encoding: Option<String>,
+    pub cache_control: Option<String>,
+    pub last_modified_ms: Option<f64>,
+    pub metadata: HashMap<String, String>,
+    pub attempts: u32,
+    pub elapsed_ms: f64,
+}
+
+impl From<Found<ObjectInfo>> for NativeObjectInfo {
+    fn from(found: Found<ObjectInfo>) -> Self {
+        let info = found.value;
+        Self {
+            bucket: found.bucket,
+            size: number(info.size),
+            etag: info.etag,
+            content_type: info.content_type,
+            disposition: info.content_disposition,
+            content_encoding: info.content_encoding,
+            cache_control: info.cache_control,
+            last_modified_ms: info.last_modified.map(since_epoch_ms),
+            metadata: info.metadata.into_iter().collect(),
+            attempts: found.attempts,
+            elapsed_ms: milliseconds(found.elapsed),
+        }
+    }
+}
+
+#[napi(object)]
+pub struct NativeDeletion {
+    pub bucket: String,
+    pub attempts: u32,
+    pub elapsed_ms: f64,
+}
+
+impl From<Found<()>> for NativeDeletion {
+    fn from(found: Found<()>) -> Self {
+        Self { bucket: found.bucket, attempts: found.attempts, elapsed_ms: milliseconds(found.elapsed) }
+    }
+}
+
+#[napi(object)]
+pub struct NativeListedObject {
+    pub key: String,
+    pub size: f64,
+    pub etag: Option<String>,
+    pub last_modified_ms: Option<f64>,
+}
+
+impl From<ListedObject> for NativeListedObject {
+    fn from(object: ListedObject) -> Self {
+        Self {
+            key: object.key,
+            size: number(object.size),
+            etag: object.etag,
+            last_modified_ms: object.last_modified.map(since_epoch_ms),
+        }
+    }
+}
+
+#[napi(object)]
+pub struct NativeListPage {
+    pub objects: Vec<NativeListedObject>,
+    pub continuation: Option<String>,
+}
+
+impl From<ListPage> for NativeListPage {
+    fn from(page: ListPage) -> Self {
+        Self { objects: page.objects.into_iter().map(Into::into).collect(), continuation: page.continuation }
+    }
+}
+
+#[napi(object)]
+pub struct NativePresigned {
+    pub url: String,
+    pub headers: HashMap<String, String>,
+    pub expires_at_ms: f64,
+}
+
+impl From<Presigned> for NativePresigned {
+    fn from(presigned: Presigned) -> Self {
+        Self {
+            url: presigned.url.expose().clone(),
+            headers: presigned.headers.into_iter().collect(),
+            expires_at_ms: since_epoch_ms(presigned.expires_at),
+        }
+    }
+}
+
+#[napi]
+impl NativeStorage {
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeObjectInfo>")]
+    pub fn head(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeObjectOptions,
+    ) -> Result<AsyncBlock<Either<NativeFailure, NativeObjectInfo>>> {
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.head(options.into(), call).await)) }).build(env)
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeDeletion>")]
+    pub fn delete(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeObjectOptions,
+    ) -> Result<AsyncBlock<Either<NativeFailure, NativeDeletion>>> {
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.delete(options.into(), call).await)) }).build(env)
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeListPage>")]
+    pub fn list(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeListOptions,
+    ) -> Result<AsyncBlock<Either<NativeFailure, NativeListPage>>> {
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.list(options.into(), call).await)) }).build(env)
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativePresigned>")]
+    pub fn presign(
+        &self,
+        env: &Env,
+        options: NativePresignOptions,
+    ) -> Result<AsyncBlock<Either<NativeFailure, NativePresigned>>> {
+        let storage = Arc::clone(&self.inner);
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.presign(options.into()).await)) }).build(env)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
+const fn number(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+fn since_epoch_ms(time: SystemTime) -> f64 {
+    milliseconds(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}

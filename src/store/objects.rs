@@ -1,0 +1,94 @@
+//! The nouns of asking about objects that are stored already.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::types::{BucketName, ObjectKey};
+use crate::secret::Secret;
+
+/// Which object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectRef {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+}
+
+/// What is known of a stored object without its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectInfo {
+    pub size: u64,
+    /// Without its quotes.
+    pub etag: Option<String>,
+    pub content_type: Option<String>,
+    pub content_disposition: Option<String>,
+    pub content_encoding: Option<String>,
+    pub cache_control: Option<String>,
+    pub last_modified: Option<SystemTime>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A page of a bucket's objects, in the order of their keys.
+#[derive(Debug, Clone)]
+pub struct ListRequest {
+    pub bucket: BucketName,
+    pub prefix: String,
+    /// Only keys behind this one.
+    pub start_after: Option<String>,
+    /// Where the page before ended.
+    pub continuation: Option<String>,
+    pub page_size: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    pub key: String,
+    pub size: u64,
+    pub etag: Option<String>,
+    pub last_modified: Option<SystemTime>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListPage {
+    pub objects: Vec<ListedObject>,
+    /// None on the last page.
+    pub continuation: Option<String>,
+}
+
+/// What whoever has the URL may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresignMethod {
+    Get,
+    Put,
+}
+
+impl PresignMethod {
+    pub const NAMES: &[&str] = &["GET", "PUT"];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "GET" => Some(Self::Get),
+            "PUT" => Some(Self::Put),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PresignRequest {
+    pub object: ObjectRef,
+    pub method: PresignMethod,
+    pub expires_in: Duration,
+    /// Signed into a PUT: the sender must send the same. Of a GET: what the answer is to say.
+    pub content_type: Option<String>,
+    /// Of a GET: what the answer is to say.
+    pub content_disposition: Option<String>,
+}
+
+/// A URL that is a key to one object for a while.
+#[derive(Debug)]
+pub struct Presigned {
+    pub url: Secret<String>,
+    /// The request must carry these.
+    pub headers: BTreeMap<String, String>,
+    pub expires_at: SystemTime,
+}
