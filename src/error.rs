@@ -25,6 +25,8 @@ pub mod code {
     pub const REDIRECT: &str = "ERR_REDIRECT";
     pub const SOURCE_EMPTY: &str = "ERR_SOURCE_EMPTY";
     pub const SOURCE_ENCODING: &str = "ERR_SOURCE_ENCODING";
+    pub const SOURCE_FAILED: &str = "ERR_SOURCE_FAILED";
+    pub const SOURCE_LENGTH: &str = "ERR_SOURCE_LENGTH";
     pub const SOURCE_STATUS: &str = "ERR_SOURCE_STATUS";
     pub const TOO_LARGE: &str = "ERR_TOO_LARGE";
     pub const UNSUPPORTED: &str = "ERR_UNSUPPORTED";
@@ -45,6 +47,8 @@ pub mod code {
         REDIRECT,
         SOURCE_EMPTY,
         SOURCE_ENCODING,
+        SOURCE_FAILED,
+        SOURCE_LENGTH,
         SOURCE_STATUS,
         TOO_LARGE,
         UNSUPPORTED,

@@ -52,6 +52,9 @@ pub struct NativeStorageOptions {
     pub allowed_hosts: Option<Vec<String>>,
     pub max_bytes: Option<f64>,
     pub concurrency: Option<f64>,
+    pub multipart_threshold_bytes: Option<f64>,
+    pub part_size_bytes: Option<f64>,
+    pub part_concurrency: Option<f64>,
 }
 
 impl From<NativeStorageOptions> for StorageConfig {
@@ -73,6 +76,9 @@ impl From<NativeStorageOptions> for StorageConfig {
             allowed_hosts: options.allowed_hosts.unwrap_or_default(),
             max_bytes: options.max_bytes,
             concurrency: options.concurrency,
+            multipart_threshold_bytes: options.multipart_threshold_bytes,
+            part_size_bytes: options.part_size_bytes,
+            part_concurrency: options.part_concurrency,
         }
     }
 }

@@ -16,6 +16,7 @@ pub struct NativeReceipt {
     pub size: f64,
     pub content_type: String,
     pub attempts: u32,
+    pub parts: u32,
     pub elapsed_ms: f64,
     pub request_id: Option<String>,
 }
@@ -33,6 +34,7 @@ impl From<Receipt> for NativeReceipt {
             size: receipt.size as f64,
             content_type: receipt.content_type,
             attempts: receipt.attempts,
+            parts: receipt.parts,
             elapsed_ms: milliseconds(receipt.elapsed),
             request_id: receipt.request_id,
         }

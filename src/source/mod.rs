@@ -1,5 +1,7 @@
 //! Where bytes come from.
 
+pub mod channel;
+pub mod chunks;
 pub mod http;
 pub mod url_guard;
 

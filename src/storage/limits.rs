@@ -29,6 +29,15 @@ pub fn bytes(name: &str, value: f64) -> Result<u64> {
     whole(name, value, 1.0, MAX_SAFE_INTEGER, || "a whole number of bytes, at least 1".to_owned())
 }
 
+/// A whole number of bytes within `least..=most`.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION` naming `name`.
+#[expect(clippy::cast_precision_loss, reason = "sizes of parts, far below 2^53")]
+pub fn bytes_within(name: &str, value: f64, least: u64, most: u64) -> Result<u64> {
+    whole(name, value, least as f64, most as f64, || format!("a whole number of bytes from {least} to {most}"))
+}
+
 /// A whole number within `1..=most`.
 ///
 /// # Errors

@@ -21,8 +21,11 @@ pub use limits::RetryOptions;
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
 use crate::net::trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy, retry};
+use crate::source::chunks::{Blocks, Chunks, Memory};
 use crate::source::{GuardPolicy, HttpSource, SourceRequest, url_guard};
+use crate::store::multipart::CreateMultipart;
 use crate::store::{BucketName, ObjectKey, ProgressSink, PutObject, ResilientStore, S3Store};
+use crate::transfer::multipart::Multipart;
 use crate::transfer::single::{self, Stored};
 use crate::transfer::{Receipt, content_type};
 
@@ -65,7 +68,7 @@ impl fmt::Debug for Call {
 #[derive(Debug)]
 pub struct Storage {
     config: ResolvedConfig,
-    store: ResilientStore,
+    store: Arc<ResilientStore>,
     source: HttpSource,
     closed: CancellationToken,
 }
@@ -89,7 +92,7 @@ impl Storage {
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
         Ok(Self {
             source: HttpSource::new(&tls, config.s3.connect_timeout)?,
-            store: ResilientStore::new(S3Store::new(&config.s3, tls)),
+            store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls))),
             closed: CancellationToken::new(),
             config,
         })
@@ -133,8 +136,30 @@ impl Storage {
         self.closed.cancel();
     }
 
+    /// Stores bytes that come as they come. Up to `multipartThresholdBytes` they are held for one request,
+    /// beyond that they are sent in parts; every attempt has its bytes.
+    ///
+    /// # Errors
+    /// Bad input before anything is sent; the source's; else the last attempt's.
+    pub async fn upload_chunks(&self, options: ObjectOptions, source: impl Chunks, call: Call) -> Result<Receipt> {
+        let prepared = self.prepare(options, Operation::UploadFile)?;
+        let work = async {
+            let mut blocks = Blocks::new(source);
+            let threshold = usize::try_from(self.config.multipart.threshold).unwrap_or(usize::MAX - 1);
+            let head = blocks.next(threshold + 1).await?.unwrap_or_default();
+            if head.len() <= threshold {
+                return self.put(&prepared, head, &call).await;
+            }
+            blocks.unread(head.clone());
+            self.put_in_parts(&prepared, &head, blocks, &call).await
+        };
+        self.until_called_off(&prepared, &call, work).await
+    }
+
     async fn put(&self, prepared: &Prepared, body: Bytes, call: &Call) -> Result<Receipt> {
-        let size = body.len() as u64;
+        if body.len() as u64 > self.config.multipart.threshold {
+            return self.put_in_parts(prepared, &body.clone(), Blocks::new(Memory::new(body)), call).await;
+        }
         let headers = prepared.headers.complete(|given| content_type::choose(given, &body, prepared.key.as_str()));
         let request = PutObject {
             bucket: prepared.bucket.clone(),
@@ -146,10 +171,32 @@ impl Storage {
         };
         let context = prepared.context(call.observer.as_ref());
         let stored = single::upload(&self.store, &request, context).await?;
-        Ok(self.receipt(prepared, request.headers.content_type, size, stored))
+        Ok(self.receipt(prepared, request.headers.content_type, stored))
     }
 
-    fn receipt(&self, prepared: &Prepared, content_type: String, size: u64, stored: Stored) -> Receipt {
+    /// `head` is how the bytes begin.
+    async fn put_in_parts(
+        &self,
+        prepared: &Prepared,
+        head: &[u8],
+        source: Blocks<impl Chunks>,
+        call: &Call,
+    ) -> Result<Receipt> {
+        let headers = prepared.headers.complete(|given| content_type::choose(given, head, prepared.key.as_str()));
+        let request = CreateMultipart { object: prepared.object(), headers };
+        let multipart = Multipart {
+            store: &self.store,
+            context: prepared.context(call.observer.as_ref()),
+            options: self.config.multipart,
+            verify_etag: prepared.verify_etag,
+            progress: call.progress.clone(),
+        };
+        // Boxed: the state of parts in flight would make every small upload's larger.
+        let stored = Box::pin(multipart.upload(&request, source)).await?;
+        Ok(self.receipt(prepared, request.headers.content_type, stored))
+    }
+
+    fn receipt(&self, prepared: &Prepared, content_type: String, stored: Stored) -> Receipt {
         let key = prepared.key.as_str();
         let location = self.config.location(prepared.bucket.as_str(), key);
         Receipt {
@@ -159,9 +206,10 @@ impl Storage {
             key: key.to_owned(),
             filename: prepared.key.filename().to_owned(),
             etag: stored.outcome.etag,
-            size,
+            size: stored.size,
             content_type,
             attempts: stored.attempts,
+            parts: stored.parts,
             elapsed: prepared.started.elapsed(),
             request_id: stored.outcome.request_id,
         }

@@ -140,7 +140,7 @@ impl Storage {
 }
 
 impl Prepared {
-    fn object(&self) -> ObjectRef {
+    pub(super) fn object(&self) -> ObjectRef {
         ObjectRef { bucket: self.bucket.clone(), key: self.key.clone() }
     }
 

@@ -1,10 +1,12 @@
 //! Where bytes go.
 
+pub mod multipart;
 pub mod objects;
 pub mod resilient;
 pub mod s3;
 mod s3_error;
 mod s3_http;
+mod s3_multipart;
 mod s3_objects;
 pub mod types;
 
@@ -13,12 +15,29 @@ pub use s3::{S3Settings, S3Store};
 pub use types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, PutOutcome};
 
 use crate::error::Result;
+use multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
 
 /// The verbs of a store, each tried once. [`ResilientStore`] adds the retries.
 pub trait ObjectStore: Send + Sync {
     /// Stores an object whole, or fails; storing the same bytes twice is the same as once.
     fn put_object(&self, request: &PutObject) -> impl Future<Output = Result<PutOutcome>> + Send;
+
+    /// Begins an upload in parts. Not idempotent: each call begins another.
+    fn create_multipart(&self, request: &CreateMultipart) -> impl Future<Output = Result<MultipartUpload>> + Send;
+
+    /// Stores a part; the same part again replaces it.
+    fn upload_part(&self, request: &UploadPart) -> impl Future<Output = Result<StoredPart>> + Send;
+
+    /// Makes the object of its parts. Not idempotent: once it is made, the upload is unknown.
+    fn complete_multipart(
+        &self,
+        upload: &MultipartUpload,
+        parts: &[StoredPart],
+    ) -> impl Future<Output = Result<PutOutcome>> + Send;
+
+    /// Removes an upload and its parts; one that is unknown is removed already.
+    fn abort_multipart(&self, upload: &MultipartUpload) -> impl Future<Output = Result<()>> + Send;
 
     /// What is known of an object. One that is not there is an error with the code `NotFound`.
     fn head_object(&self, object: &ObjectRef) -> impl Future<Output = Result<ObjectInfo>> + Send;

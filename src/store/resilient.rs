@@ -1,6 +1,7 @@
 //! A store that tries again. The order of the policies is visible here and nowhere else:
 //! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
 
+use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
@@ -27,6 +28,25 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// The last attempt's, or the first that no other attempt can mend.
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
         retry::run(context, |_| self.inner.put_object(request)).await
+    }
+
+    /// Begins an upload in parts. An attempt whose answer was lost leaves one that nobody knows of; R2 removes
+    /// it after seven days.
+    ///
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn create_multipart(
+        &self,
+        request: &CreateMultipart,
+        context: RetryContext<'_>,
+    ) -> Result<(MultipartUpload, u32)> {
+        retry::run(context, |_| self.inner.create_multipart(request)).await
+    }
+
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn upload_part(&self, request: &UploadPart, context: RetryContext<'_>) -> Result<(StoredPart, u32)> {
+        retry::run(context, |_| self.inner.upload_part(request)).await
     }
 
     /// # Errors

@@ -21,6 +21,7 @@ use md5::{Digest, Md5};
 use url::Url;
 
 use super::ObjectStore;
+use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
 use super::s3_error::{Origin, describe};
 use super::s3_http::Transport;
@@ -103,6 +104,22 @@ impl ObjectStore for S3Store {
         Ok(outcome)
     }
 
+    async fn create_multipart(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
+        self.create(request).await
+    }
+
+    async fn upload_part(&self, request: &UploadPart) -> Result<StoredPart> {
+        self.part(request).await
+    }
+
+    async fn complete_multipart(&self, upload: &MultipartUpload, parts: &[StoredPart]) -> Result<PutOutcome> {
+        self.complete(upload, parts).await
+    }
+
+    async fn abort_multipart(&self, upload: &MultipartUpload) -> Result<()> {
+        self.abort(upload).await
+    }
+
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectInfo> {
         self.head(object).await
     }
@@ -127,7 +144,7 @@ pub(super) fn unquoted(etag: &str) -> String {
 
 /// Compares the ETag with the MD5 of what was sent. An ETag of another form (multipart, SSE-C) says nothing
 /// about the bytes.
-fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
+pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
     let is_md5 = etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_md5 || etag.eq_ignore_ascii_case(expected) {
         return Ok(());
@@ -138,7 +155,7 @@ fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
 }
 
 /// The MD5 of a body, computed beside the upload rather than before or after it.
-enum BodyDigest {
+pub(super) enum BodyDigest {
     Ready(String),
     Running(tokio::task::JoinHandle<String>),
 }
@@ -147,7 +164,7 @@ impl BodyDigest {
     /// Below this, handing the work to another thread costs more than the work.
     const INLINE_BYTES: usize = 64 * 1024;
 
-    fn of(body: Bytes) -> Self {
+    pub(super) fn of(body: Bytes) -> Self {
         if body.len() <= Self::INLINE_BYTES {
             Self::Ready(hex_md5(&body))
         } else {
@@ -155,7 +172,7 @@ impl BodyDigest {
         }
     }
 
-    async fn hex(self) -> String {
+    pub(super) async fn hex(self) -> String {
         match self {
             Self::Ready(hex) => hex,
             // A digest that was lost (the runtime is going down) verifies nothing: the empty text is
@@ -176,7 +193,7 @@ fn hex_md5(bytes: &[u8]) -> String {
 /// Hands the progress sink to the transport, past the SDK, which has no place for one. After signing, so
 /// that the signature is of the body as it is.
 #[derive(Debug)]
-struct AttachProgress(ProgressSink);
+pub(super) struct AttachProgress(pub(super) ProgressSink);
 
 impl Intercept for AttachProgress {
     fn name(&self) -> &'static str {

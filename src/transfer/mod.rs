@@ -1,6 +1,8 @@
 //! One object, moved whole.
 
 pub mod content_type;
+pub mod multipart;
+pub mod plan;
 pub mod receipt;
 pub mod single;
 

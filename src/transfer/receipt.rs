@@ -15,8 +15,10 @@ pub struct Receipt {
     pub etag: Option<String>,
     pub size: u64,
     pub content_type: String,
-    /// The first included.
+    /// The first included; of an object in parts, those of the part that took most.
     pub attempts: u32,
+    /// Requests that the bytes were sent in.
+    pub parts: u32,
     pub elapsed: Duration,
     pub request_id: Option<String>,
 }

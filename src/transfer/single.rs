@@ -8,7 +8,11 @@ use crate::store::{ObjectStore, PutObject, PutOutcome, ResilientStore};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     pub outcome: PutOutcome,
+    /// Of the step that took most.
     pub attempts: u32,
+    /// In bytes.
+    pub size: u64,
+    pub parts: u32,
 }
 
 /// Stores a body that is in memory. Every attempt sends the same bytes.
@@ -21,5 +25,5 @@ pub async fn upload<S: ObjectStore>(
     context: RetryContext<'_>,
 ) -> Result<Stored> {
     let (outcome, attempts) = store.put_object(request, context).await?;
-    Ok(Stored { outcome, attempts })
+    Ok(Stored { outcome, attempts, size: request.body.len() as u64, parts: 1 })
 }

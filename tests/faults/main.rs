@@ -3,5 +3,6 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod download;
+mod multipart;
 mod support;
 mod upload;

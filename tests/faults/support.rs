@@ -122,6 +122,12 @@ impl Fixture {
         std::fs::read(self.folder.path().join("pictures").join(key)).ok()
     }
 
+    /// Uploads in parts that were begun and neither completed nor aborted.
+    pub(crate) fn open_uploads(&self) -> usize {
+        let names = std::fs::read_dir(self.folder.path()).expect("the folder").filter_map(Result::ok);
+        names.filter(|entry| entry.file_name().to_string_lossy().starts_with(".upload-")).count()
+    }
+
     /// The requests and refused connections that the proxy saw.
     pub(crate) fn actions(&self) -> Vec<String> {
         self.lab.events().into_iter().map(|event: Event| event.action).collect()

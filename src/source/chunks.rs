@@ -1,0 +1,167 @@
+//! Bytes in order, piece by piece.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::Result;
+
+/// Where the bytes of one object come from.
+pub trait Chunks: Send {
+    /// How many there are, if that is known before they have come.
+    fn length(&self) -> Option<u64>;
+
+    /// The next piece, not empty; none at the end. A call that is dropped has lost nothing.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+}
+
+/// Bytes that are all there.
+#[derive(Debug)]
+pub struct Memory {
+    length: u64,
+    left: Bytes,
+}
+
+impl Memory {
+    pub const fn new(bytes: Bytes) -> Self {
+        Self { length: bytes.len() as u64, left: bytes }
+    }
+}
+
+impl Chunks for Memory {
+    fn length(&self) -> Option<u64> {
+        Some(self.length)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        Ok((!self.left.is_empty()).then(|| std::mem::take(&mut self.left)))
+    }
+}
+
+/// Regroups pieces of any size into blocks of the size asked for. A piece that holds a whole block is cut,
+/// not copied.
+#[derive(Debug)]
+pub struct Blocks<C> {
+    source: C,
+    pieces: VecDeque<Bytes>,
+    waiting: usize,
+    ended: bool,
+}
+
+impl<C: Chunks> Blocks<C> {
+    pub const fn new(source: C) -> Self {
+        Self { source, pieces: VecDeque::new(), waiting: 0, ended: false }
+    }
+
+    pub fn length(&self) -> Option<u64> {
+        self.source.length()
+    }
+
+    /// The next `size` bytes, or what is left; none at the end. A call that is dropped has lost nothing.
+    ///
+    /// # Errors
+    /// The source's.
+    pub async fn next(&mut self, size: usize) -> Result<Option<Bytes>> {
+        while self.waiting < size && !self.ended {
+            match self.source.next().await? {
+                Some(piece) => {
+                    self.waiting += piece.len();
+                    self.pieces.push_back(piece);
+                }
+                None => self.ended = true,
+            }
+        }
+        let size = size.min(self.waiting);
+        self.waiting -= size;
+        Ok((size > 0).then(|| self.take(size)))
+    }
+
+    fn take(&mut self, size: usize) -> Bytes {
+        if let Some(first) = self.pieces.front_mut().filter(|first| first.len() >= size) {
+            return first.split_to(size);
+        }
+        let mut block = BytesMut::with_capacity(size);
+        while block.len() < size
+            && let Some(piece) = self.pieces.front_mut()
+        {
+            let taken = piece.split_to(piece.len().min(size - block.len()));
+            block.extend_from_slice(&taken);
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        block.freeze()
+    }
+
+    /// Puts a block back in front of what is to come.
+    pub fn unread(&mut self, block: Bytes) {
+        self.waiting += block.len();
+        self.pieces.push_front(block);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces of the given sizes, counting up.
+    struct Pieces(Vec<usize>, u8);
+
+    impl Chunks for Pieces {
+        fn length(&self) -> Option<u64> {
+            None
+        }
+
+        async fn next(&mut self) -> Result<Option<Bytes>> {
+            if self.0.is_empty() {
+                return Ok(None);
+            }
+            let size = self.0.remove(0);
+            let piece = (0..size).map(|_| {
+                self.1 = self.1.wrapping_add(1);
+                self.1
+            });
+            Ok(Some(piece.collect::<Vec<u8>>().into()))
+        }
+    }
+
+    async fn sizes(pieces: &[usize], size: usize) -> Vec<usize> {
+        let mut blocks = Blocks::new(Pieces(pieces.to_vec(), 0));
+        let (mut sizes, mut expected) = (Vec::new(), 0u8);
+        while let Some(block) = blocks.next(size).await.expect("no error") {
+            for &byte in &block {
+                expected = expected.wrapping_add(1);
+                assert_eq!(byte, expected);
+            }
+            sizes.push(block.len());
+        }
+        sizes
+    }
+
+    #[tokio::test]
+    async fn blocks_are_equal_but_the_last() {
+        assert_eq!(sizes(&[], 4).await, [0; 0]);
+        assert_eq!(sizes(&[3], 4).await, [3]);
+        assert_eq!(sizes(&[4], 4).await, [4]);
+        assert_eq!(sizes(&[1, 2, 3, 4, 5, 6], 4).await, [4, 4, 4, 4, 4, 1]);
+        assert_eq!(sizes(&[11, 1, 8], 4).await, [4, 4, 4, 4, 4]);
+    }
+
+    #[tokio::test]
+    async fn an_unread_block_comes_again() {
+        let mut blocks = Blocks::new(Pieces(vec![3, 3, 3], 0));
+        let head = blocks.next(5).await.expect("no error").expect("a block");
+        blocks.unread(head);
+        let all = blocks.next(100).await.expect("no error").expect("a block");
+        assert_eq!(all.as_ref(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(blocks.next(1).await.expect("no error").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_block_of_one_piece_is_not_copied() {
+        let bytes = Bytes::from(vec![7; 10]);
+        let mut blocks = Blocks::new(Memory::new(bytes.clone()));
+        let first = blocks.next(4).await.expect("no error").expect("a block");
+        assert_eq!(first.as_ptr(), bytes.as_ptr());
+    }
+}

@@ -1,0 +1,93 @@
+//! Parts, by way of the AWS SDK.
+
+use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+
+use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
+use super::s3::{AttachProgress, BodyDigest, S3Store, unquoted, verify};
+use super::s3_error::describe;
+use super::types::PutOutcome;
+use crate::error::{Category, Error, Result, Retryability, code};
+
+impl S3Store {
+    pub(super) async fn create(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
+        let headers = &request.headers;
+        let call = self
+            .client
+            .create_multipart_upload()
+            .bucket(request.object.bucket.as_str())
+            .key(request.object.key.as_str())
+            .content_type(&headers.content_type)
+            .set_content_disposition(headers.content_disposition.clone())
+            .set_cache_control(headers.cache_control.clone())
+            .set_content_encoding(headers.content_encoding.clone())
+            .set_content_language(headers.content_language.clone())
+            .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
+        let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
+        let upload_id = answer.upload_id().map(str::to_owned).ok_or_else(|| self.incomplete("an upload id"))?;
+        Ok(MultipartUpload { object: request.object.clone(), upload_id })
+    }
+
+    pub(super) async fn part(&self, request: &UploadPart) -> Result<StoredPart> {
+        let digest = request.verify_etag.then(|| BodyDigest::of(request.body.clone()));
+        let object = &request.upload.object;
+        let call = self
+            .client
+            .upload_part()
+            .bucket(object.bucket.as_str())
+            .key(object.key.as_str())
+            .upload_id(&request.upload.upload_id)
+            .part_number(i32::try_from(request.number).unwrap_or(i32::MAX))
+            .body(ByteStream::from(request.body.clone()));
+        let sent = match request.progress.clone() {
+            None => call.send().await,
+            Some(sink) => call.customize().interceptor(AttachProgress(sink)).send().await,
+        };
+        let answer = sent.map_err(|error| describe(error, &self.origin))?;
+        let etag = answer.e_tag().map(unquoted).ok_or_else(|| self.incomplete("an ETag"))?;
+        if let Some(digest) = digest {
+            verify(&etag, &digest.hex().await, &self.origin)?;
+        }
+        Ok(StoredPart { number: request.number, etag })
+    }
+
+    pub(super) async fn complete(&self, upload: &MultipartUpload, parts: &[StoredPart]) -> Result<PutOutcome> {
+        let parts = parts.iter().map(|part| {
+            let number = i32::try_from(part.number).unwrap_or(i32::MAX);
+            CompletedPart::builder().part_number(number).e_tag(format!("\"{}\"", part.etag)).build()
+        });
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
+        let call = self
+            .client
+            .complete_multipart_upload()
+            .bucket(upload.object.bucket.as_str())
+            .key(upload.object.key.as_str())
+            .upload_id(&upload.upload_id)
+            .multipart_upload(parts);
+        let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
+        // A 200 can begin before the outcome is known; one that does not name the object says nothing.
+        let etag = answer.e_tag().map(unquoted).ok_or_else(|| self.incomplete("an ETag"))?;
+        Ok(PutOutcome { etag: Some(etag), request_id: answer.request_id().map(str::to_owned) })
+    }
+
+    pub(super) async fn abort(&self, upload: &MultipartUpload) -> Result<()> {
+        let call = self
+            .client
+            .abort_multipart_upload()
+            .bucket(upload.object.bucket.as_str())
+            .key(upload.object.key.as_str())
+            .upload_id(&upload.upload_id);
+        match call.send().await.map_err(|error| describe(error, &self.origin)) {
+            // Aborted already, or completed: there is nothing left to abort.
+            Err(error) if error.code == "NoSuchUpload" => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn incomplete(&self, what: &str) -> Error {
+        let detail = format!("the storage's answer lacks {what}");
+        Error::new(code::PROTOCOL, Category::Service, Retryability::Transient, detail)
+            .with(|failure| self.origin.mark(failure, true))
+    }
+}

@@ -1,0 +1,290 @@
+//! An object in parts: several at a time, each tried again alone; whole or not at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use md5::{Digest, Md5};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::plan;
+use super::single::Stored;
+use crate::error::{Category, Error, Result, Retryability, code};
+use crate::resilience::{RetryContext, retry};
+use crate::source::chunks::{Blocks, Chunks};
+use crate::store::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
+use crate::store::{ObjectStore, ProgressSink, PutOutcome, ResilientStore};
+
+/// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
+/// after seven days.
+const ABORT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How an object is cut and sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MultipartOptions {
+    /// Larger objects are sent in parts.
+    pub threshold: u64,
+    pub part_bytes: u64,
+    /// Parts in flight at once.
+    pub concurrency: usize,
+}
+
+/// What accompanies one upload in parts.
+#[derive(Debug)]
+pub struct Multipart<'a, S> {
+    pub store: &'a Arc<ResilientStore<S>>,
+    pub context: RetryContext<'a>,
+    pub options: MultipartOptions,
+    pub verify_etag: bool,
+    pub progress: Option<ProgressSink>,
+}
+
+impl<S: ObjectStore + 'static> Multipart<'_, S> {
+    /// Sends `source` in parts. Memory holds the parts in flight and the next one.
+    ///
+    /// # Errors
+    /// The source's; else the first part's that no other attempt could mend. The parts that were sent are
+    /// removed, also when this is dropped.
+    pub async fn upload<C: Chunks>(self, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
+        let (upload, attempts) = self.store.create_multipart(request, self.context).await?;
+        let mut cleanup = Cleanup::of(self.store, &upload);
+        let outcome = self.send(&upload, source, attempts).await;
+        match outcome {
+            Ok(stored) => {
+                cleanup.armed = false;
+                Ok(stored)
+            }
+            Err(error) => {
+                cleanup.armed = false;
+                // The upload's own error is what the caller needs to know.
+                let _ = timeout(ABORT_WITHIN, remove(self.store, &upload)).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn send<C: Chunks>(&self, upload: &MultipartUpload, source: Blocks<C>, attempts: u32) -> Result<Stored> {
+        let (parts, size, part_attempts) = self.send_parts(upload, source).await?;
+        let (outcome, complete_attempts) = self.complete(upload, &parts, size).await?;
+        let attempts = attempts.max(part_attempts).max(complete_attempts);
+        Ok(Stored { outcome, attempts, size, parts: u32::try_from(parts.len()).unwrap_or(u32::MAX) })
+    }
+
+    /// The parts in their order, the bytes in them, and the attempts of the one that took most.
+    async fn send_parts<C: Chunks>(
+        &self,
+        upload: &MultipartUpload,
+        mut source: Blocks<C>,
+    ) -> Result<(Vec<StoredPart>, u64, u32)> {
+        let total = source.length();
+        let part_bytes = usize::try_from(plan::part_bytes(total, self.options.part_bytes)).unwrap_or(usize::MAX);
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut in_flight = FuturesUnordered::new();
+        let (mut parts, mut size, mut attempts, mut ended) = (Vec::new(), 0, 1, false);
+        let mut number = 0;
+        loop {
+            let room = !ended && in_flight.len() < self.options.concurrency;
+            tokio::select! {
+                block = source.next(part_bytes), if room => match block? {
+                    None => ended = true,
+                    Some(_) if u64::from(number) == plan::MAX_PARTS => return Err(too_many(part_bytes)),
+                    Some(body) => {
+                        number += 1;
+                        size += body.len() as u64;
+                        let progress = self.progress.clone().map(|sink| share(sink, &sent, total.unwrap_or(0)));
+                        in_flight.push(self.part(upload, number, body, progress));
+                    }
+                },
+                Some(part) = in_flight.next() => {
+                    let (part, took): (StoredPart, u32) = part?;
+                    attempts = attempts.max(took);
+                    parts.push(part);
+                }
+                else => break,
+            }
+        }
+        parts.sort_by_key(|part| part.number);
+        Ok((parts, size, attempts))
+    }
+
+    async fn part(
+        &self,
+        upload: &MultipartUpload,
+        number: u32,
+        body: Bytes,
+        progress: Option<ProgressSink>,
+    ) -> Result<(StoredPart, u32)> {
+        let request = UploadPart { upload: upload.clone(), number, body, verify_etag: self.verify_etag, progress };
+        self.store.upload_part(&request, self.context).await
+    }
+
+    /// Completing twice is an error the second time. So once an answer was lost, a failure is settled by what
+    /// the store holds.
+    async fn complete(&self, upload: &MultipartUpload, parts: &[StoredPart], size: u64) -> Result<(PutOutcome, u32)> {
+        let expected = expected_etag(parts);
+        let store = self.store.inner();
+        let already_there = async || match store.head_object(&upload.object).await {
+            Ok(object) => {
+                let ours = expected.as_ref().map_or(object.size == size, |etag| object.etag.as_ref() == Some(etag));
+                Ok(ours.then_some(PutOutcome { etag: object.etag, request_id: None }))
+            }
+            Err(error) if error.status == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let completed = retry::run(self.context, async |attempt| {
+            let error = match store.complete_multipart(upload, parts).await {
+                Err(error) if attempt.number > 1 && error.retryability == Retryability::Permanent => error,
+                other => return other,
+            };
+            already_there().await?.ok_or(error)
+        });
+        let (outcome, attempts) = match completed.await {
+            // The last answer may have been lost, too.
+            Err(error) if error.retryability != Retryability::Permanent => {
+                match timeout(self.context.policy.attempt_timeout, already_there()).await {
+                    Ok(Ok(Some(outcome))) => (outcome, error.attempts),
+                    _ => return Err(error),
+                }
+            }
+            other => other?,
+        };
+        check(expected.as_deref(), outcome.etag.as_deref())?;
+        Ok((outcome, attempts))
+    }
+}
+
+/// What S3 and R2 call an object of these parts: the MD5 of their MD5s, and their number. None where their
+/// ETags are no MD5s.
+fn expected_etag(parts: &[StoredPart]) -> Option<String> {
+    let mut digest = Md5::new();
+    for part in parts {
+        digest.update(md5_bytes(&part.etag)?);
+    }
+    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{hex}-{}", parts.len()))
+}
+
+fn md5_bytes(etag: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    if etag.len() != 32 || !etag.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
+        *byte = u8::from_str_radix(&etag[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// A finished object with another ETag of this form has other bytes.
+fn check(expected: Option<&str>, etag: Option<&str>) -> Result<()> {
+    let (Some(expected), Some(etag)) = (expected, etag) else { return Ok(()) };
+    let comparable = etag.split_once('-').is_some_and(|(md5, _)| md5_bytes(md5).is_some());
+    if !comparable || etag.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let detail = "the storage put the parts together to something else (its ETag is not that of the parts)";
+    Err(Error::new(code::INTEGRITY, Category::Service, Retryability::Permanent, detail))
+}
+
+fn too_many(part_bytes: usize) -> Error {
+    let detail = format!(
+        "the source has more than {} parts of {part_bytes} bytes; give its length, or a larger partSizeBytes",
+        plan::MAX_PARTS
+    );
+    Error::invalid(code::TOO_LARGE, "partSizeBytes", detail)
+}
+
+/// A part's progress, told as the whole object's. A part that starts over takes its bytes back.
+fn share(sink: ProgressSink, sent: &Arc<AtomicU64>, total: u64) -> ProgressSink {
+    let (sent, before) = (Arc::clone(sent), AtomicU64::new(0));
+    ProgressSink(Arc::new(move |now, _| {
+        let earlier = before.swap(now, Ordering::Relaxed);
+        // Wrapping: the difference may be negative, the sum never is.
+        let difference = now.wrapping_sub(earlier);
+        let whole = sent.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference);
+        (sink.0)(whole, total);
+    }))
+}
+
+/// Removes the parts of an upload that was dropped: aborted by its caller, or closed.
+struct Cleanup<S: ObjectStore + 'static> {
+    store: Arc<ResilientStore<S>>,
+    upload: MultipartUpload,
+    armed: bool,
+}
+
+impl<S: ObjectStore + 'static> Cleanup<S> {
+    fn of(store: &Arc<ResilientStore<S>>, upload: &MultipartUpload) -> Self {
+        Self { store: Arc::clone(store), upload: upload.clone(), armed: true }
+    }
+}
+
+impl<S: ObjectStore + 'static> Drop for Cleanup<S> {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        // Without a runtime the process is going down.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (store, upload) = (Arc::clone(&self.store), self.upload.clone());
+        runtime.spawn(async move {
+            let _ = timeout(ABORT_WITHIN, remove(&store, &upload)).await;
+        });
+    }
+}
+
+/// Parts that were on their way when the upload was aborted may arrive afterwards, so a failed removal is
+/// tried again for as long as its time lasts.
+async fn remove<S: ObjectStore>(store: &ResilientStore<S>, upload: &MultipartUpload) {
+    let mut wait = Duration::from_millis(100);
+    while store.inner().abort_multipart(upload).await.is_err() {
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(number: u32, etag: &str) -> StoredPart {
+        StoredPart { number, etag: etag.to_owned() }
+    }
+
+    #[test]
+    fn the_etag_of_parts_is_the_md5_of_their_md5s() {
+        // md5("hello") and md5("world"), then md5 of the 32 bytes that they are.
+        let parts = [part(1, "5d41402abc4b2a76b9719d911017c592"), part(2, "7d793037a0760186574b0282f2f435e7")];
+        let both: Vec<u8> = parts.iter().flat_map(|part| md5_bytes(&part.etag).expect("an MD5")).collect();
+        let expected = Md5::digest(&both).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(expected_etag(&parts), Some(format!("{expected}-2")));
+        assert_eq!(expected_etag(&[part(1, "not an MD5")]), None);
+    }
+
+    #[test]
+    fn another_etag_of_that_form_is_another_object() {
+        let (ours, other) = (format!("{}-2", "a".repeat(32)), format!("{}-2", "b".repeat(32)));
+        assert!(check(Some(&ours), Some(&ours)).is_ok());
+        assert!(check(Some(&ours), Some(&other)).is_err());
+        assert!(check(Some(&ours), Some("opaque")).is_ok());
+        assert!(check(None, Some(&other)).is_ok());
+    }
+
+    #[test]
+    fn progress_of_parts_adds_up_and_takes_back() {
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let keep = Arc::clone(&heard);
+        let sink = ProgressSink(Arc::new(move |sent, total| keep.lock().expect("mine").push((sent, total))));
+        let sent = Arc::default();
+        let (first, second) = (share(sink.clone(), &sent, 100), share(sink, &sent, 100));
+        (first.0)(40, 50);
+        (second.0)(30, 50);
+        (first.0)(10, 50);
+        (first.0)(50, 50);
+        assert_eq!(*heard.lock().expect("mine"), [(40, 100), (70, 100), (40, 100), (80, 100)]);
+    }
+}

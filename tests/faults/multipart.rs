@@ -1,0 +1,236 @@
+//! Objects in parts.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reliable_r2::error::{Error, code};
+use reliable_r2::source::channel::channel;
+use reliable_r2::storage::Call;
+use reliable_r2::store::ProgressSink;
+use reliable_r2::transfer::Receipt;
+use reliable_r2_lab::{Event, Fault, Rule};
+
+use crate::support::{Fixture, noise, status, to};
+
+const MIB: usize = 1024 * 1024;
+/// Three parts of 5 MiB and one of 2.
+const SIZE: usize = 17 * MIB;
+
+async fn fixture() -> Fixture {
+    Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url());
+        config.part_size_bytes = Some(5.0 * 1024.0 * 1024.0);
+        config.multipart_threshold_bytes = Some(6.0 * 1024.0 * 1024.0);
+        config.retry.as_mut().expect("quick").timeout_ms = Some(10_000.0);
+    })
+    .await
+}
+
+fn requests(fixture: &Fixture, method: &str) -> Vec<Event> {
+    fixture.lab.events().into_iter().filter(|event| event.method.as_deref() == Some(method)).collect()
+}
+
+/// Pushes a body in pieces of a size that divides nothing.
+async fn push(fixture: &Fixture, body: &[u8], declared: Option<u64>, finish: bool) -> Result<Receipt, Error> {
+    let (pusher, source) = channel(declared);
+    let body = Bytes::copy_from_slice(body);
+    let pushing = async move {
+        let mut at = 0;
+        while at < body.len() {
+            let end = body.len().min(at + 100_003);
+            while !pusher.try_push(body.slice(at..end)) {
+                if !pusher.ready().await {
+                    return;
+                }
+            }
+            at = end;
+        }
+        if finish {
+            pusher.finish().await;
+        }
+    };
+    let upload = fixture.storage.upload_chunks(to("stream.bin"), source, fixture.call());
+    tokio::join!(pushing, upload).1
+}
+
+#[tokio::test]
+async fn a_large_object_is_stored_in_parts_with_its_headers() {
+    let fixture = fixture().await;
+    let body = noise(SIZE);
+    let receipt = fixture.upload("large.png", &body).await.expect("stored");
+    assert!(fixture.stored("large.png").as_deref() == Some(&body[..]));
+    assert_eq!((receipt.size, receipt.parts, receipt.attempts), (SIZE as u64, 4, 1));
+    assert!(receipt.etag.expect("an ETag").ends_with("-4"));
+    assert_eq!(receipt.content_type, "image/png");
+    assert_eq!(fixture.open_uploads(), 0);
+    let info = fixture.storage.head(to("large.png"), fixture.call()).await.expect("there").value;
+    assert_eq!(info.content_type.as_deref(), Some("image/png"));
+    let mut sizes: Vec<u64> = requests(&fixture, "PUT").iter().map(|event| event.body_bytes).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [2 * MIB as u64, 5 * MIB as u64, 5 * MIB as u64, 5 * MIB as u64]);
+}
+
+#[tokio::test]
+async fn only_the_part_that_failed_is_sent_again() {
+    let fixture = fixture().await;
+    fixture.lab.set_faults(vec![Rule {
+        method: Some("PUT".into()),
+        skip: 1,
+        ..Rule::times(Fault::Reset { after_bytes: None }, 1)
+    }]);
+    let body = noise(SIZE);
+    let receipt = fixture.upload("reset.bin", &body).await.expect("stored");
+    assert!(fixture.stored("reset.bin").as_deref() == Some(&body[..]));
+    assert_eq!((receipt.attempts, requests(&fixture, "PUT").len()), (2, 5));
+    assert_eq!(fixture.heard.codes(), ["ECONNRESET"]);
+}
+
+#[tokio::test]
+async fn every_step_backs_off() {
+    let fixture = fixture().await;
+    fixture.lab.set_faults(vec![
+        Rule { method: Some("POST".into()), ..Rule::times(status(503, "SlowDown"), 1) },
+        Rule { method: Some("PUT".into()), ..Rule::times(status(503, "SlowDown"), 3) },
+        Rule { method: Some("POST".into()), skip: 1, ..Rule::times(status(500, "InternalError"), 1) },
+    ]);
+    let body = noise(SIZE);
+    fixture.upload("slow.bin", &body).await.expect("stored");
+    assert!(fixture.stored("slow.bin").as_deref() == Some(&body[..]));
+    assert_eq!(fixture.heard.codes().len(), 5);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_complete_is_settled_by_what_is_stored() {
+    for lost in [1, 4] {
+        let fixture = fixture().await;
+        // The first POST begins the upload; the answers to the others are lost.
+        fixture.lab.set_faults(vec![Rule {
+            method: Some("POST".into()),
+            skip: 1,
+            ..Rule::times(Fault::DropResponse, lost)
+        }]);
+        let body = noise(SIZE);
+        let receipt = fixture.upload("lost.bin", &body).await.expect("stored");
+        assert!(fixture.stored("lost.bin").as_deref() == Some(&body[..]));
+        assert!(receipt.etag.expect("an ETag").ends_with("-4"));
+        assert_eq!(requests(&fixture, "DELETE").len(), 0, "nothing to abort");
+    }
+}
+
+/// S3 may begin a 200 before it knows, and put an error into it.
+#[tokio::test]
+async fn a_200_with_an_error_in_it_is_a_failure() {
+    let fixture = fixture().await;
+    fixture.lab.set_faults(vec![Rule {
+        method: Some("POST".into()),
+        skip: 1,
+        ..Rule::times(status(200, "InternalError"), 1)
+    }]);
+    let body = noise(SIZE);
+    let receipt = fixture.upload("ok-error.bin", &body).await.expect("stored");
+    assert!(fixture.stored("ok-error.bin").as_deref() == Some(&body[..]));
+    assert_eq!(receipt.attempts, 2);
+}
+
+#[tokio::test]
+async fn a_failed_upload_leaves_nothing() {
+    let fixture = fixture().await;
+    fixture.lab.set_faults(vec![
+        Rule { method: Some("PUT".into()), skip: 2, ..Rule::always(status(403, "AccessDenied")) },
+        Rule { method: Some("DELETE".into()), ..Rule::times(status(500, "InternalError"), 1) },
+    ]);
+    let error = fixture.upload("denied.bin", &noise(SIZE)).await.expect_err("denied");
+    assert_eq!((error.code.as_ref(), error.attempts), ("AccessDenied", 1));
+    assert_eq!(fixture.stored("denied.bin"), None);
+    assert_eq!(fixture.open_uploads(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_part_is_sent_again_and_then_given_up() {
+    let fixture = fixture().await;
+    fixture.lab.set_faults(vec![Rule { method: Some("PUT".into()), ..Rule::times(Fault::BadEtag, 1) }]);
+    let body = noise(SIZE);
+    assert_eq!(fixture.upload("once.bin", &body).await.expect("stored").attempts, 2);
+    fixture.lab.set_faults(vec![Rule { method: Some("PUT".into()), ..Rule::always(Fault::BadEtag) }]);
+    let error = fixture.upload("always.bin", &body).await.expect_err("damaged");
+    assert_eq!(error.code, code::INTEGRITY);
+    assert_eq!((fixture.stored("always.bin"), fixture.open_uploads()), (None, 0));
+}
+
+#[tokio::test]
+async fn an_aborted_upload_leaves_nothing() {
+    let fixture = fixture().await;
+    fixture.lab.set_faults(vec![Rule {
+        method: Some("PUT".into()),
+        skip: 2,
+        ..Rule::always(Fault::Hang { for_ms: None })
+    }]);
+    let call = fixture.call();
+    let upload = fixture.storage.upload(to("aborted.bin"), noise(SIZE).into(), call.clone());
+    let abort = async {
+        while requests(&fixture, "PUT").len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(fixture.open_uploads(), 1);
+        call.cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(upload, abort);
+    assert_eq!(outcome.expect_err("aborted").code, code::ABORTED);
+    let removed = async {
+        while fixture.open_uploads() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), removed).await.expect("the parts are removed");
+    assert_eq!(fixture.stored("aborted.bin"), None);
+}
+
+#[tokio::test]
+async fn progress_ends_at_the_whole() {
+    let fixture = fixture().await;
+    let heard: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
+    let keep = Arc::clone(&heard);
+    let progress = ProgressSink(Arc::new(move |sent, total| keep.lock().expect("mine").push((sent, total))));
+    let call = Call { progress: Some(progress), ..fixture.call() };
+    fixture.storage.upload(to("progress.bin"), noise(SIZE).into(), call).await.expect("stored");
+    let heard = heard.lock().expect("mine");
+    assert!(heard.iter().all(|&(sent, total)| sent <= total && total == SIZE as u64));
+    assert_eq!(heard.iter().map(|&(sent, _)| sent).max(), Some(SIZE as u64));
+}
+
+#[tokio::test]
+async fn a_stream_of_any_length_is_stored_whole_under_faults() {
+    for (size, declared) in [(0, true), (1, false), (6 * MIB, false), (6 * MIB + 1, false), (SIZE, true), (SIZE, false)]
+    {
+        let fixture = fixture().await;
+        fixture.lab.set_faults(vec![Rule {
+            method: Some("PUT".into()),
+            ..Rule::times(Fault::Reset { after_bytes: None }, 2)
+        }]);
+        let body = noise(size);
+        let receipt = push(&fixture, &body, declared.then_some(size as u64), true).await.expect("stored");
+        assert_eq!(receipt.size, size as u64);
+        assert_eq!(receipt.parts > 1, size > 6 * MIB);
+        assert!(fixture.stored("stream.bin").as_deref() == Some(&body[..]), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_or_lies_about_its_length_stores_nothing() {
+    let long = SIZE as u64;
+    for (declared, finish, expected) in [
+        (None, false, code::SOURCE_FAILED),
+        (Some(long + 1), true, code::SOURCE_LENGTH),
+        (Some(long - 1), true, code::SOURCE_LENGTH),
+    ] {
+        let fixture = fixture().await;
+        let error = push(&fixture, &noise(SIZE), declared, finish).await.expect_err("a broken source");
+        assert_eq!(error.code, expected);
+        assert_eq!((fixture.stored("stream.bin"), fixture.open_uploads()), (None, 0));
+    }
+    let fixture = fixture().await;
+    let error = push(&fixture, b"short", Some(6), true).await.expect_err("a short source");
+    assert_eq!(error.code, code::SOURCE_LENGTH);
+    assert_eq!(fixture.actions(), [""; 0]);
+}
