@@ -4,10 +4,40 @@
 export declare const VERSION: string
 
 /**
- * Bytes to store. All but a `Blob` are copied before `uploadFile` returns: changing them afterwards changes
- * nothing that is stored. A string is stored as UTF-8.
+ * What to store. Bytes are copied before `uploadFile` returns: changing them afterwards changes nothing that
+ * is stored. A string is stored as UTF-8. Streams, files, requests and large Blobs are read as they are sent,
+ * once, and survive retries; memory holds `multipartThresholdBytes`, or the parts in flight.
  */
-export type UploadBody = ArrayBufferView | ArrayBuffer | SharedArrayBuffer | Blob | string
+export type UploadBody =
+  | ArrayBufferView
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | Blob
+  | string
+  | WebStream
+  | AsyncIterable<ArrayBufferView | ArrayBuffer | string>
+  | HttpBody
+  | FilePath
+  | URL
+
+/** A web `ReadableStream`, of whatever library's types. */
+export interface WebStream {
+  readonly locked: boolean
+  getReader(): unknown
+}
+
+/** A `Request` or `Response`. Its `Content-Length`, where it counts what comes, must be what comes. */
+export interface HttpBody {
+  readonly bodyUsed: boolean
+  readonly body: unknown
+  readonly headers: { get(name: string): string | null }
+  formData(): unknown
+}
+
+/** A file. A `URL` with `file:` names one, too. */
+export interface FilePath {
+  path: string
+}
 
 /** The name of a set of retry numbers; see {@link RetryPresets}. */
 export type RetryPresetName = 'fast' | 'standard' | 'fileUpload' | 'aggressive' | 'persistent'
@@ -130,6 +160,12 @@ export interface StorageConfig {
   maxBytes?: number | undefined
   /** Uploads that `uploadFiles` keeps in flight: 1 to 256. Default 4. */
   concurrency?: number | undefined
+  /** Larger objects are sent in parts: 5242880 (5 MiB) to 5363466240. Default 16777216 (16 MiB). */
+  multipartThresholdBytes?: number | undefined
+  /** Bytes in a part: 5242880 to 5363466240; more where 10,000 parts would not do. Default 8388608 (8 MiB). */
+  partSizeBytes?: number | undefined
+  /** Parts of one object in flight: 1 to 16. Default 4. */
+  partConcurrency?: number | undefined
   /**
    * Default: `console`, which is told of retries outside production only (`NODE_ENV`), and of failed uploads
    * always. `false` silences.
@@ -197,8 +233,13 @@ export interface ObjectOptions {
 
 /** Options of `uploadFile`. */
 export interface UploadOptions extends ObjectOptions {
-  /** The bytes. A `Blob` that has a `type` gives the content type where none is given. */
+  /**
+   * The bytes, or where they come from. A `Blob` with a `type`, a `Request` and a `Response` give the content
+   * type where none is given.
+   */
   body: UploadBody
+  /** How many bytes there are, where you know: other than so many are an error, and nothing is stored. */
+  contentLength?: number | undefined
 }
 
 /** Options of `downloadAndUpload`. */
@@ -229,8 +270,10 @@ export interface UploadResult {
   /** In bytes. */
   size: number
   contentType: string
-  /** Attempts that it took, the successful one included. */
+  /** Attempts that it took, the successful one included; in parts, those of the part that took most. */
   attempts: number
+  /** Requests that the bytes were sent in: 1, or the number of parts. */
+  parts: number
   elapsedMs: number
   /** The service's name for the request. */
   requestId?: string
@@ -484,6 +527,8 @@ export type ReliableR2ErrorCode =
   | 'ERR_REDIRECT'
   | 'ERR_SOURCE_EMPTY'
   | 'ERR_SOURCE_ENCODING'
+  | 'ERR_SOURCE_FAILED'
+  | 'ERR_SOURCE_LENGTH'
   | 'ERR_SOURCE_STATUS'
   | 'ERR_TOO_LARGE'
   | 'ERR_UNSUPPORTED'

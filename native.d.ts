@@ -23,6 +23,17 @@ export declare class NativeRetrySchedule {
   next(facts: Array<NativeErrorFacts>, timedOut: boolean, elapsedMs: number): NativeDecision
 }
 
+export declare class NativeSource {
+  /** Copies the piece. False if there is no room: wait for `ready` and push it again. */
+  tryPush(piece: Uint8Array): boolean
+  /** Resolves when there is room, or to false once nobody reads. */
+  ready(): Promise<boolean>
+  /** That was all. */
+  finish(): Promise<void>
+  /** There will be no more, and it was not all. After `finish` it changes nothing. */
+  fail(): void
+}
+
 export declare class NativeStorage {
   head(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeObjectInfo>
   delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
@@ -32,6 +43,8 @@ export declare class NativeStorage {
   get concurrency(): number
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
   upload(operation: NativeOperation, options: NativeUploadOptions, body: Uint8Array): Promise<NativeFailure | NativeReceipt>
+  /** Stores what is pushed into `source`. A source is read once. */
+  uploadSource(operation: NativeOperation, options: NativeUploadOptions, source: NativeSource): Promise<NativeFailure | NativeReceipt>
   downloadAndUpload(operation: NativeOperation, source: NativeSourceOptions, options: NativeUploadOptions): Promise<NativeFailure | NativeReceipt>
   /** Ends what is in flight and refuses what comes later. Can be called twice. */
   close(): void
@@ -44,6 +57,9 @@ export declare function checkStorageOptions(options: NativeStorageOptions): Nati
 export declare function classifyError(facts: Array<NativeErrorFacts>): NativeVerdict
 
 export declare function createRetrySchedule(options: NativeRetryOptions): NativeFailure | NativeRetrySchedule
+
+/** `length` where it is known: other bytes than so many are an error. */
+export declare function createSource(length?: number | undefined | null): NativeFailure | NativeSource
 
 /** `on_event` is called on the JavaScript thread. */
 export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void): NativeFailure | NativeStorage
@@ -193,6 +209,7 @@ export interface NativeReceipt {
   size: number
   contentType: string
   attempts: number
+  parts: number
   elapsedMs: number
   requestId?: string
 }
@@ -242,6 +259,9 @@ export interface NativeStorageOptions {
   allowedHosts?: Array<string>
   maxBytes?: number
   concurrency?: number
+  multipartThresholdBytes?: number
+  partSizeBytes?: number
+  partConcurrency?: number
 }
 
 export interface NativeUploadOptions {

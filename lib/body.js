@@ -4,7 +4,7 @@ const { types } = require('node:util')
 const { inputError } = require('./errors.js')
 const { orAbort } = require('./abort.js')
 
-const ALLOWED = 'a Buffer, a typed array or DataView, an ArrayBuffer, a Blob or File, or a string'
+const ALLOWED = 'bytes, a Blob or File, a string, a stream or async iterable, a Request or Response, or { path }'
 const values = Object.getPrototypeOf(Uint8Array).prototype.values
 
 /** Blobs of this realm, of another and of polyfills; their bytes can only be awaited. */
@@ -76,15 +76,9 @@ function hintOf(body) {
   if (typeof body !== 'object') return `this is a ${typeof body}`
   if (typeof body.then === 'function') return "this is a Promise: did you forget 'await'?"
   const tag = Object.prototype.toString.call(body).slice(8, -1)
-  if (tag === 'Request' || tag === 'Response' || typeof body.formData === 'function') {
-    return `this is a ${tag === 'Object' ? 'Request' : tag}: pass its bytes, await request.arrayBuffer()`
-  }
   if (tag === 'FormData') return "this is a FormData: pass one of its files, formData.get('file')"
   if (tag === 'URLSearchParams') return 'this is a URLSearchParams: pass its String()'
-  if (typeof body.getReader === 'function') return 'this is a stream: pass its bytes, await new Response(stream).arrayBuffer()'
-  if (typeof body.pipe === 'function' || typeof body[Symbol.asyncIterator] === 'function') {
-    return "this is a stream: pass its bytes, await buffer(stream) from 'node:stream/consumers'"
-  }
+  if (tag === 'URL') return 'this is a URL: only file: URLs are read; for others there is downloadAndUpload'
   if (Array.isArray(body)) return 'this is an array: pass Uint8Array.from(array)'
   if (types.isDate(body)) return 'this is a Date'
   return 'this is an object: pass JSON.stringify(object)'
@@ -94,4 +88,4 @@ function invalid(detail, call, cause) {
   return inputError('ERR_INVALID_BODY', 'body', detail, { ...call, cause })
 }
 
-module.exports = { blobBytes, bytesOf, isBlob }
+module.exports = { blobBytes, bytesOf, invalid, isBlob }

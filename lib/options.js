@@ -50,6 +50,9 @@ const STORAGE = {
   allowedHosts: textList,
   maxBytes: number,
   concurrency: number,
+  multipartThresholdBytes: number,
+  partSizeBytes: number,
+  partConcurrency: number,
   logger,
 }
 
@@ -67,7 +70,7 @@ const OBJECT = {
 const OBSERVERS = { signal, onProgress: callback, onRetry: callback }
 const SOURCE = { url, sourceHeaders: textRecord, maxBytes: number, allowPrivateNetworks: flag, allowedHosts: textList }
 
-const UPLOAD = { body: asIs, ...OBJECT, ...OBSERVERS }
+const UPLOAD = { body: asIs, contentLength: number, ...OBJECT, ...OBSERVERS }
 const DOWNLOAD = { ...SOURCE, ...OBJECT, ...OBSERVERS }
 const OBJECT_CALL = { key, bucket: optionalText, retry, signal, onRetry: callback }
 const LIST = {
@@ -105,11 +108,12 @@ function readStorageConfig(config) {
   return { options, logger }
 }
 
-/** Options of `uploadFile`: { body, object, observers }, the second as the native part takes it. */
+/** Options of `uploadFile`: { body, contentLength, object, observers }, the third as the native part takes it. */
 function readUpload(options, call) {
   const given = readObject(UPLOAD, options, 'options', call)
   requireKey(given, call)
-  return { body: given.body, object: pick(OBJECT, given), observers: pick(OBSERVERS, given) }
+  const { body, contentLength } = given
+  return { body, contentLength, object: pick(OBJECT, given), observers: pick(OBSERVERS, given) }
 }
 
 function readDownload(options, call) {

@@ -4,9 +4,10 @@ const { readFileSync } = require('node:fs')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
 const { throwIfAborted, withSignal } = require('./abort.js')
-const { blobBytes, bytesOf, isBlob } = require('./body.js')
+const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { makeLog } = require('./log.js')
+const { pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
 const { readBatch, readDownload, readList, readObjectCall, readPresign, readStorageConfig, readUpload } = require('./options.js')
 const { fromInfo, fromListed, fromPresigned } = require('./objects.js')
@@ -32,8 +33,10 @@ class Storage {
   async uploadFile(options) {
     Storage.#require(this, 'uploadFile')
     const call = describe('uploadFile', options)
-    const { body, object, observers } = readUpload(options, call)
+    const { body, contentLength, object, observers } = readUpload(options, call)
     throwIfAborted(observers.signal)
+    const source = sourceOf(body, call)
+    if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length })
     // Nothing is awaited before the native part has its copy, except for a Blob, which nobody can change.
     let bytes
     if (isBlob(body)) {
@@ -42,8 +45,34 @@ class Storage {
     } else {
       bytes = bytesOf(body, call)
     }
+    requireLength(bytes, contentLength, call)
     const start = (storage, operation, wants) => storage.upload(operation, { ...object, ...wants }, bytes)
     return await this.#run(call, observers, start)
+  }
+
+  async #uploadSource(call, observers, object, source) {
+    const length = source.open ? await opened(source, call) : source.length
+    const sink = native.createSource(length)
+    if (sink.isFailure) throw fromFailure({ ...sink, ...call })
+    if (object.contentType === undefined && source.contentType) object.contentType = source.contentType
+    let failed
+    pump(source, sink, call).catch((error) => {
+      failed = { error }
+      sink.fail()
+    })
+    try {
+      const start = (storage, operation, wants) => storage.uploadSource(operation, { ...object, ...wants }, sink)
+      return await this.#run(call, observers, start)
+    } catch (error) {
+      if (!failed || error.code !== 'ERR_SOURCE_FAILED') throw error
+      // Wrong chunks are the caller's mistake; all else is the source's own error.
+      if (StorageError.isInstance(failed.error)) throw failed.error
+      error.cause = failed.error
+      throw error
+    } finally {
+      sink.fail()
+      source.cancel()
+    }
   }
 
   async downloadAndUpload(options) {
@@ -229,6 +258,22 @@ async function answerOf(start, { operation, key }) {
   } catch (cause) {
     throw internalError(operation, key, cause)
   }
+}
+
+/** The length of a file that is there. */
+async function opened(source, call) {
+  try {
+    const length = await source.open()
+    if (source.length === undefined || source.length === length) return length
+    throw new Error(`it has ${length} bytes, not the ${source.length} of contentLength`)
+  } catch (cause) {
+    throw invalid(`body is a file that cannot be sent: ${cause.message}`, call, cause)
+  }
+}
+
+function requireLength({ byteLength }, contentLength, call) {
+  if (contentLength === undefined || contentLength === byteLength) return
+  throw invalid(`body has ${byteLength} bytes, not the ${contentLength} of contentLength`, call)
 }
 
 function describe(operation, options) {

@@ -2,6 +2,8 @@
 
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')
+const { join } = require('node:path')
+const { Readable } = require('node:stream')
 const { inspect } = require('node:util')
 
 const { InputError, RetryPresets, Storage, newStorage, retryWithBackoff } = require('../../index.js')
@@ -229,6 +231,15 @@ describe('a call is refused by a rejection', () => {
   })
 })
 
+test('a body of another length than it was said to have is refused', async () => {
+  const other = { name: 'InputError', code: 'ERR_INVALID_BODY', message: /3 bytes, not the 4 of contentLength/ }
+  await assert.rejects(storage.uploadFile({ body: 'abc', key, contentLength: 4 }), other)
+  for (const contentLength of [-1, 1.5, NaN, Infinity]) {
+    const wrong = { name: 'InputError', option: 'contentLength' }
+    await assert.rejects(storage.uploadFile({ body: new Blob(['abc']).stream(), key, contentLength }), wrong)
+  }
+})
+
 describe('a body is refused with a hint', () => {
   const detached = new ArrayBuffer(8)
   const views = [new Uint8Array(detached), new DataView(detached), detached]
@@ -236,6 +247,12 @@ describe('a body is refused with a hint', () => {
   const shrunken = new ArrayBuffer(8, { maxByteLength: 8 })
   const outside = new Uint8Array(shrunken, 4, 4)
   shrunken.resize(2)
+  const locked = new Blob(['x']).stream()
+  locked.getReader()
+  const used = new Response('x')
+  used.arrayBuffer()
+  const ended = Readable.from([])
+  ended.destroy()
   class LyingBlob extends Blob {
     get size() {
       return 5
@@ -253,12 +270,15 @@ describe('a body is refused with a hint', () => {
     [new Date(), /a Date/],
     [[1, 2], /Uint8Array\.from/],
     [Promise.resolve(body), /did you forget 'await'/],
-    [new Request('http://localhost'), /arrayBuffer\(\)/],
-    [new Response('x'), /arrayBuffer\(\)/],
     [new FormData(), /formData\.get/],
-    [new Blob(['x']).stream(), /stream/],
-    [require('node:stream').Readable.from(['x']), /stream/],
-    [(async function* () {})(), /stream/],
+    [locked, /locked/],
+    [used, /read already/],
+    [ended, /ended already/],
+    [new URL('https://example.com/a.png'), /downloadAndUpload/],
+    [{ path: join(__dirname, 'no such file') }, /cannot be sent.*ENOENT/],
+    [{ path: __dirname }, /not a file/],
+    [(async function* () { yield 42 })(), /a chunk that is of type number/],
+    [Readable.from([{}]), /a chunk that is of type object/],
     ['\ud800', /surrogate/],
     ...views.map((view) => [view, /detached/]),
     [outside, /shrunken/],

@@ -32,6 +32,7 @@ test('a result has the contract', async () => {
     size: 5,
     contentType: 'text/plain; charset=utf-8',
     attempts: 1,
+    parts: 1,
   })
   assert.equal(server.object('a/b.txt').headers['content-disposition'], 'inline')
 })

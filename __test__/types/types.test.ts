@@ -110,3 +110,21 @@ export async function disposal() {
   // @ts-expect-error a logger has methods
   newStorage({ logger: { warn: 'x' } })
 }
+
+export async function any_source(request: Request, stream: ReadableStream<Uint8Array>, node: AsyncIterable<string | Uint8Array>): Promise<void> {
+  await storage.uploadFile({ body: request, key })
+  await storage.uploadFile({ body: stream, key, contentLength: 3 })
+  await storage.uploadFile({ body: new Response('x'), key })
+  await storage.uploadFile({ body: { path: 'a.png' }, key })
+  await storage.uploadFile({ body: new URL('file:///a.png'), key })
+  await storage.uploadFile({ body: node, key })
+  // @ts-expect-error
+  await storage.uploadFile({ body: { file: 'a.png' }, key })
+  // @ts-expect-error
+  await storage.uploadFile({ body: 42, key })
+  for await (const { size, lastModified } of storage.list({ prefix: 'a/' })) console.log(size, lastModified?.getTime())
+  const { url, expiresAt } = await storage.presign({ key, method: 'PUT', expiresInSeconds: 60 })
+  console.log(url, expiresAt.getTime(), await storage.exists({ key }), (await storage.head({ key })).metadata.a)
+  // @ts-expect-error
+  await storage.presign({ key, method: 'POST' })
+}

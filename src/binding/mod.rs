@@ -13,6 +13,7 @@ pub mod operation;
 pub mod options;
 pub mod output;
 pub mod retry;
+pub mod source;
 pub mod storage;
 
 use napi_derive::napi;

@@ -12,6 +12,8 @@ use super::failure::{NativeFailure, outcome};
 use super::operation::NativeOperation;
 use super::options::{NativeEnvironment, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
 use super::output::NativeReceipt;
+use super::source::NativeSource;
+use crate::error::Error;
 use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
 
 type Outcome = Either<NativeFailure, NativeReceipt>;
@@ -71,6 +73,28 @@ impl NativeStorage {
         let options = ObjectOptions::from(options);
         let body = Bytes::copy_from_slice(body);
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
+    }
+
+    /// Stores what is pushed into `source`. A source is read once.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
+    pub fn upload_source(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeUploadOptions,
+        source: &NativeSource,
+    ) -> Result<AsyncBlock<Outcome>> {
+        let storage = Arc::clone(&self.inner);
+        let call = self.call(operation, options.progress.unwrap_or(false));
+        let options = ObjectOptions::from(options);
+        let source = source.take();
+        AsyncBlockBuilder::new(async move {
+            Ok(outcome(match source {
+                Some(source) => storage.upload_chunks(options, source, call).await,
+                None => Err(Error::internal("the source was read before")),
+            }))
+        })
+        .build(env)
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]

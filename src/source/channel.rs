@@ -40,6 +40,11 @@ impl Pusher {
         piece.is_empty() || self.0.try_send(Push::Piece(piece)).is_ok()
     }
 
+    /// Whether a piece would be taken now.
+    pub fn has_room(&self) -> bool {
+        self.0.capacity() > 0 && !self.0.is_closed()
+    }
+
     /// Waits for room. False once nobody reads.
     pub async fn ready(&self) -> bool {
         self.0.reserve().await.is_ok()

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Environment, ResolvedConfig, StorageConfig};
@@ -152,6 +152,12 @@ impl Storage {
             }
             blocks.unread(head.clone());
             self.put_in_parts(&prepared, &head, blocks, &call).await
+        };
+        // The retry loops keep the deadline for themselves; this is for a source that hangs.
+        let work = async {
+            let Some(deadline) = prepared.policy.deadline else { return work.await };
+            let rest = deadline.saturating_sub(prepared.started.elapsed());
+            timeout(rest, work).await.unwrap_or_else(|_| Err(Error::timeout("the source did not end", deadline)))
         };
         self.until_called_off(&prepared, &call, work).await
     }

@@ -39,7 +39,10 @@ mod tests {
                 let part = part_bytes(Some(total), wanted);
                 assert!((MIN_PART_BYTES..=MAX_PART_BYTES).contains(&part), "{total} {wanted}");
                 assert!(part >= wanted && total.div_ceil(part) <= MAX_PARTS, "{total} {wanted}");
-                assert!(part == wanted || part % MIB == 0 && (part - MIB) * MAX_PARTS < total, "{total} {wanted}");
+                assert!(
+                    part == wanted || part.is_multiple_of(MIB) && (part - MIB) * MAX_PARTS < total,
+                    "{total} {wanted}"
+                );
             }
             total = total + total / 97 + 12_345;
         }

@@ -1,0 +1,119 @@
+'use strict'
+
+// Bodies that come as they come: streams, files, requests. What comes out of them is pushed to the native
+// part a few pieces ahead.
+
+const { createReadStream } = require('node:fs')
+const { stat } = require('node:fs/promises')
+const { types } = require('node:util')
+const { bytesOf, invalid, isBlob } = require('./body.js')
+
+/** Larger Blobs are read bit by bit; a smaller one is in memory before its stream has begun. */
+const STREAMED_BLOB_BYTES = 8 * 1024 * 1024
+/** A larger chunk is copied in pieces, so that the event loop turns between them. */
+const PIECE_BYTES = 1024 * 1024
+
+/**
+ * A body as { length?, contentType?, iterate(), cancel() }, or undefined for one whose bytes are at hand.
+ *
+ * @throws {InputError} for a stream that somebody else reads.
+ */
+function sourceOf(body, call) {
+  if (body === null || typeof body !== 'object' || ArrayBuffer.isView(body) || types.isAnyArrayBuffer(body)) return undefined
+  if (isBlob(body)) {
+    if (body.size <= STREAMED_BLOB_BYTES) return undefined
+    return { length: body.size, contentType: body.type || undefined, ...webStream(body.stream(), call) }
+  }
+  if (isHttpBody(body)) return httpBody(body, call)
+  if (typeof body.getReader === 'function') return webStream(body, call)
+  if (typeof body[Symbol.asyncIterator] === 'function') return iterable(body, call)
+  if (Object.prototype.toString.call(body) === '[object URL]' && body.protocol === 'file:') return file(body)
+  if (typeof body.path === 'string' && Object.getPrototypeOf(body) === Object.prototype) return file(body.path)
+  return undefined
+}
+
+function isHttpBody(body) {
+  const tag = Object.prototype.toString.call(body)
+  const known = tag === '[object Request]' || tag === '[object Response]'
+  return known || (typeof body.formData === 'function' && typeof body.headers?.get === 'function')
+}
+
+function httpBody(message, call) {
+  if (message.bodyUsed) throw invalid('body is a Request or Response that was read already', call)
+  const { headers } = message
+  // What fetch has unpacked is longer than what was sent.
+  const counted = !headers.get('content-encoding') && headers.has('content-length')
+  return {
+    // Next.js cuts a body behind a proxy.ts at 10 MB and says nothing.
+    length: counted ? Number(headers.get('content-length')) : undefined,
+    contentType: headers.get('content-type') ?? undefined,
+    ...(message.body ? webStream(message.body, call) : iterable(nothing(), call)),
+  }
+}
+
+async function* nothing() {}
+
+function webStream(stream, call) {
+  if (stream.locked) throw invalid('body is a stream that is locked: something else reads it', call)
+  const reader = stream.getReader()
+  return {
+    async *iterate() {
+      for (;;) {
+        const { done, value } = await reader.read()
+        if (done) return
+        yield value
+      }
+    },
+    cancel: () => reader.cancel().catch(() => {}),
+  }
+}
+
+function iterable(body, call) {
+  if (body.destroyed || body.readableEnded) throw invalid('body is a stream that has ended already', call)
+  return {
+    async *iterate() {
+      yield* body
+    },
+    // A Readable that waits for its source is freed by destroy, an iterator not at all.
+    cancel: () => body.destroy?.(),
+  }
+}
+
+/** Its length is read when it is opened: it must not change on the way. */
+function file(path) {
+  let stream
+  return {
+    async open() {
+      const facts = await stat(path)
+      if (!facts.isFile()) throw new Error('not a file')
+      return facts.size
+    },
+    async *iterate() {
+      stream = createReadStream(path, { highWaterMark: PIECE_BYTES })
+      yield* stream
+    },
+    cancel: () => stream?.destroy(),
+  }
+}
+
+/** Pushes all of a source; ends early once nobody reads. */
+async function pump(source, sink, call) {
+  for await (const chunk of source.iterate()) {
+    const bytes = chunkBytes(chunk, call)
+    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+      const piece = bytes.subarray(at, at + PIECE_BYTES)
+      while (!sink.tryPush(piece)) {
+        if (!(await sink.ready())) return
+      }
+    }
+  }
+  await sink.finish()
+}
+
+function chunkBytes(chunk, call) {
+  if (typeof chunk === 'string' || ArrayBuffer.isView(chunk) || types.isAnyArrayBuffer(chunk)) return bytesOf(chunk, call)
+  const kind = chunk === null ? 'null' : Array.isArray(chunk) ? 'an array' : `of type ${typeof chunk}`
+  throw invalid(`body gave a chunk that is ${kind}; chunks must be bytes or strings`, call)
+}
+
+module.exports = { pump, sourceOf }

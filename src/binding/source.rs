@@ -1,0 +1,84 @@
+//! A body that JavaScript pushes piece by piece.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use super::failure::NativeFailure;
+use crate::source::channel::{Channel, Pusher, channel};
+use crate::storage::limits;
+
+/// The largest object of S3 and R2.
+const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
+
+/// `length` where it is known: other bytes than so many are an error.
+#[napi(catch_unwind)]
+pub fn create_source(length: Option<f64>) -> Either<NativeFailure, NativeSource> {
+    let length = length.map(|value| limits::bytes_within("contentLength", value, 0, MAX_OBJECT_BYTES)).transpose();
+    match length {
+        Ok(length) => {
+            let (pusher, channel) = channel(length);
+            Either::B(NativeSource { pusher: Mutex::new(Some(pusher)), channel: Mutex::new(Some(channel)) })
+        }
+        Err(error) => Either::A(error.into()),
+    }
+}
+
+#[napi]
+pub struct NativeSource {
+    pusher: Mutex<Option<Pusher>>,
+    channel: Mutex<Option<Channel>>,
+}
+
+#[napi]
+impl NativeSource {
+    /// Copies the piece. False if there is no room: wait for `ready` and push it again.
+    #[napi(catch_unwind)]
+    pub fn try_push(&self, piece: &[u8]) -> bool {
+        self.pusher().is_some_and(|pusher| pusher.has_room() && pusher.try_push(Bytes::copy_from_slice(piece)))
+    }
+
+    /// Resolves when there is room, or to false once nobody reads.
+    #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+    pub fn ready(&self, env: &Env) -> Result<AsyncBlock<bool>> {
+        let pusher = self.pusher();
+        AsyncBlockBuilder::new(async move {
+            match pusher {
+                Some(pusher) => Ok(pusher.ready().await),
+                None => Ok(false),
+            }
+        })
+        .build(env)
+    }
+
+    /// That was all.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn finish(&self, env: &Env) -> Result<AsyncBlock<()>> {
+        let pusher = self.pusher();
+        AsyncBlockBuilder::new(async move {
+            if let Some(pusher) = pusher {
+                pusher.finish().await;
+            }
+            Ok(())
+        })
+        .build(env)
+    }
+
+    /// There will be no more, and it was not all. After `finish` it changes nothing.
+    #[napi(catch_unwind)]
+    pub fn fail(&self) {
+        self.pusher.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn pusher(&self) -> Option<Pusher> {
+        self.pusher.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// For the one upload that reads it.
+    pub(super) fn take(&self) -> Option<Channel> {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
