@@ -220,6 +220,10 @@ export interface ObjectOptions {
   retry?: RetryPresetName | RetryOptions | undefined
   /** Default: the storage's. */
   verifyEtag?: boolean | undefined
+  /** `'*'`: only where there is no such object yet; else the code is `PreconditionFailed`. */
+  ifNoneMatch?: '*' | undefined
+  /** Only in place of the object that has this ETag; else the code is `PreconditionFailed`. */
+  ifMatch?: string | undefined
   /** Ends the call, waits included; it rejects with `signal.reason`. */
   signal?: AbortSignal | undefined
   /**

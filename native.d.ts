@@ -274,6 +274,8 @@ export interface NativeUploadOptions {
   metadata?: Record<string, string>
   retry?: NativeRetryOptions
   verifyEtag?: boolean
+  ifNoneMatch?: string
+  ifMatch?: string
   /** Whether progress events are wanted. */
   progress?: boolean
 }

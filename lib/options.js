@@ -66,6 +66,8 @@ const OBJECT = {
   metadata: textRecord,
   retry,
   verifyEtag: flag,
+  ifNoneMatch: text,
+  ifMatch: text,
 }
 const OBSERVERS = { signal, onProgress: callback, onRetry: callback }
 const SOURCE = { url, sourceHeaders: textRecord, maxBytes: number, allowPrivateNetworks: flag, allowedHosts: textList }

@@ -110,6 +110,8 @@ fn event(connection: u64, port: &'static str, action: &str) -> Event {
 /// How a request left its connection.
 enum End {
     KeepAlive,
+    /// Closed once the client has had time to read its answer: a close with unread bytes is a reset.
+    Drain,
     Close,
     Reset,
 }
@@ -147,6 +149,13 @@ impl Connection<'_> {
             self.state.events.add(event);
             match end? {
                 End::KeepAlive => {}
+                End::Drain => {
+                    stream.get_mut().shutdown().await?;
+                    let mut nowhere = sink();
+                    let rest = tokio::io::copy(&mut stream, &mut nowhere);
+                    let _ = tokio::time::timeout(Duration::from_millis(200), rest).await;
+                    return Ok(());
+                }
                 End::Close => {
                     stream.get_mut().shutdown().await?;
                     return Ok(());
@@ -222,14 +231,27 @@ impl Connection<'_> {
         fault: Option<Fault>,
         event: &mut Event,
     ) -> io::Result<End> {
-        let mut upstream = BufReader::new(TcpStream::connect(self.server).await?);
-        upstream.get_mut().write_all(&head.for_upstream()).await?;
+        let (reading, mut upstream) = TcpStream::connect(self.server).await?.into_split();
+        upstream.write_all(&head.for_upstream()).await?;
         let pace = match fault {
             Some(Fault::Slow { bytes_per_second }) => Pace::BytesPerSecond(bytes_per_second),
             _ => Pace::AsItComes,
         };
-        copy_body(stream, upstream.get_mut(), head.body, u64::MAX, pace, &mut event.body_bytes).await?;
-        let mut answer = Answer::read(&mut upstream).await?;
+        let mut reading = BufReader::new(reading);
+        let mut answer = std::pin::pin!(Answer::read(&mut reading));
+        // A server that refuses may answer, and close, before it has read the body.
+        let early = tokio::select! {
+            copied = copy_body(stream, &mut upstream, head.body, u64::MAX, pace, &mut event.body_bytes) => match copied {
+                Ok(()) => None,
+                Err(_) => Some(answer.as_mut().await?),
+            },
+            answer = &mut answer => Some(answer?),
+        };
+        let end = if early.is_some() { End::Drain } else { End::KeepAlive };
+        let mut answer = match early {
+            Some(answer) => answer,
+            None => answer.await?,
+        };
         match fault {
             Some(Fault::DropResponse) => return Ok(End::Reset),
             Some(Fault::Delay { ms }) => sleep(Duration::from_millis(ms)).await,
@@ -246,7 +268,7 @@ impl Connection<'_> {
         stream.get_mut().write_all(&answer.head).await?;
         stream.get_mut().write_all(&answer.body).await?;
         stream.get_mut().flush().await?;
-        Ok(End::KeepAlive)
+        Ok(end)
     }
 }
 

@@ -122,6 +122,8 @@ pub struct NativeUploadOptions {
     pub metadata: Option<HashMap<String, String>>,
     pub retry: Option<NativeRetryOptions>,
     pub verify_etag: Option<bool>,
+    pub if_none_match: Option<String>,
+    pub if_match: Option<String>,
     /// Whether progress events are wanted.
     pub progress: Option<bool>,
 }
@@ -140,6 +142,8 @@ impl From<NativeUploadOptions> for ObjectOptions {
             },
             retry: options.retry.map(Into::into),
             verify_etag: options.verify_etag,
+            if_none_match: options.if_none_match,
+            if_match: options.if_match,
         }
     }
 }

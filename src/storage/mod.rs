@@ -24,7 +24,7 @@ use crate::resilience::{RetryContext, RetryObserver, RetryPolicy, retry};
 use crate::source::chunks::{Blocks, Chunks, Memory};
 use crate::source::{GuardPolicy, HttpSource, SourceRequest, url_guard};
 use crate::store::multipart::CreateMultipart;
-use crate::store::{BucketName, ObjectKey, ProgressSink, PutObject, ResilientStore, S3Store};
+use crate::store::{BucketName, ObjectKey, ProgressSink, PutObject, ResilientStore, S3Store, WriteCondition};
 use crate::transfer::multipart::Multipart;
 use crate::transfer::single::{self, Stored};
 use crate::transfer::{Receipt, content_type};
@@ -37,6 +37,10 @@ pub struct ObjectOptions {
     pub headers: HeaderOptions,
     pub retry: Option<RetryOptions>,
     pub verify_etag: Option<bool>,
+    /// `*`: only where there is nothing.
+    pub if_none_match: Option<String>,
+    /// Only what has this ETag.
+    pub if_match: Option<String>,
 }
 
 /// Where a download comes from.
@@ -78,6 +82,7 @@ struct Prepared {
     key: ObjectKey,
     bucket: BucketName,
     headers: headers::CheckedHeaders,
+    condition: Option<WriteCondition>,
     policy: RetryPolicy,
     verify_etag: bool,
     started: Instant,
@@ -172,6 +177,7 @@ impl Storage {
             key: prepared.key.clone(),
             body,
             headers,
+            condition: prepared.condition.clone(),
             verify_etag: prepared.verify_etag,
             progress: call.progress.clone(),
         };
@@ -195,6 +201,7 @@ impl Storage {
             context: prepared.context(call.observer.as_ref()),
             options: self.config.multipart,
             verify_etag: prepared.verify_etag,
+            condition: prepared.condition.clone(),
             progress: call.progress.clone(),
         };
         // Boxed: the state of parts in flight would make every small upload's larger.
@@ -229,6 +236,7 @@ impl Storage {
                 key: ObjectKey::parse(&options.key)?,
                 bucket: self.bucket(options.bucket.as_deref())?,
                 headers: options.headers.check()?,
+                condition: options.condition()?,
                 policy: self.policy(options.retry.as_ref())?,
                 verify_etag: options.verify_etag.unwrap_or(self.config.verify_etag),
                 started,
@@ -291,6 +299,21 @@ impl Storage {
             () = call.cancel.cancelled() => Err(aborted()),
             () = self.closed.cancelled() => Err(closed()),
             outcome = work => outcome,
+        }
+    }
+}
+
+impl ObjectOptions {
+    fn condition(&self) -> Result<Option<WriteCondition>> {
+        match (self.if_none_match.as_deref(), self.if_match.as_deref()) {
+            (None, None) => Ok(None),
+            (Some("*"), None) => Ok(Some(WriteCondition::Absent)),
+            (None, Some(etag)) => {
+                let etag = headers::header_value("ifMatch", etag)?;
+                Ok(Some(WriteCondition::Etag(etag.trim_matches('"').to_owned())))
+            }
+            (Some(_), None) => Err(Error::invalid_option("ifNoneMatch", "'*': only where there is no object yet")),
+            (Some(_), Some(_)) => Err(Error::invalid_option("ifMatch", "absent where ifNoneMatch is given")),
         }
     }
 }

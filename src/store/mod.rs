@@ -12,7 +12,7 @@ pub mod types;
 
 pub use resilient::ResilientStore;
 pub use s3::{S3Settings, S3Store};
-pub use types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, PutOutcome};
+pub use types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, PutOutcome, WriteCondition};
 
 use crate::error::Result;
 use multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
@@ -34,6 +34,7 @@ pub trait ObjectStore: Send + Sync {
         &self,
         upload: &MultipartUpload,
         parts: &[StoredPart],
+        condition: Option<&WriteCondition>,
     ) -> impl Future<Output = Result<PutOutcome>> + Send;
 
     /// Removes an upload and its parts; one that is unknown is removed already.

@@ -3,9 +3,10 @@
 
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
+use super::s3::hex_md5;
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::resilience::retry::{self, RetryContext};
 
 #[derive(Debug)]
@@ -27,7 +28,23 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// # Errors
     /// The last attempt's, or the first that no other attempt can mend.
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
-        retry::run(context, |_| self.inner.put_object(request)).await
+        retry::run(context, async |attempt| match self.inner.put_object(request).await {
+            Err(error) if attempt.number > 1 && error.status == Some(412) => self.settle(request, error).await,
+            other => other,
+        })
+        .await
+    }
+
+    /// A condition that failed after an answer was lost may have failed because of ourselves: the object that
+    /// is there now is the one that we sent.
+    async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
+        let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
+        let there = self.inner.head_object(&object).await?;
+        if there.etag.as_deref() == Some(hex_md5(&request.body).as_str()) {
+            Ok(PutOutcome { etag: there.etag, request_id: None })
+        } else {
+            Err(error)
+        }
     }
 
     /// Begins an upload in parts. An attempt whose answer was lost leaves one that nobody knows of; R2 removes

@@ -25,7 +25,7 @@ use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart}
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
 use super::s3_error::{Origin, describe};
 use super::s3_http::Transport;
-use super::types::{ProgressSink, PutObject, PutOutcome};
+use super::types::{ProgressSink, PutObject, PutOutcome, WriteCondition};
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::secret::Secret;
 
@@ -85,6 +85,8 @@ impl ObjectStore for S3Store {
             .bucket(request.bucket.as_str())
             .key(request.key.as_str())
             .body(ByteStream::from(request.body.clone()))
+            .set_if_none_match(if_none_match(request.condition.as_ref()))
+            .set_if_match(if_match(request.condition.as_ref()))
             .content_type(&headers.content_type)
             .set_content_disposition(headers.content_disposition.clone())
             .set_cache_control(headers.cache_control.clone())
@@ -112,8 +114,13 @@ impl ObjectStore for S3Store {
         self.part(request).await
     }
 
-    async fn complete_multipart(&self, upload: &MultipartUpload, parts: &[StoredPart]) -> Result<PutOutcome> {
-        self.complete(upload, parts).await
+    async fn complete_multipart(
+        &self,
+        upload: &MultipartUpload,
+        parts: &[StoredPart],
+        condition: Option<&WriteCondition>,
+    ) -> Result<PutOutcome> {
+        self.complete(upload, parts, condition).await
     }
 
     async fn abort_multipart(&self, upload: &MultipartUpload) -> Result<()> {
@@ -134,6 +141,17 @@ impl ObjectStore for S3Store {
 
     async fn presign(&self, request: &PresignRequest) -> Result<Presigned> {
         self.presigned(request).await
+    }
+}
+
+pub(super) fn if_none_match(condition: Option<&WriteCondition>) -> Option<String> {
+    matches!(condition, Some(WriteCondition::Absent)).then(|| "*".to_owned())
+}
+
+pub(super) fn if_match(condition: Option<&WriteCondition>) -> Option<String> {
+    match condition {
+        Some(WriteCondition::Etag(etag)) => Some(format!("\"{etag}\"")),
+        _ => None,
     }
 }
 
@@ -182,7 +200,7 @@ impl BodyDigest {
     }
 }
 
-fn hex_md5(bytes: &[u8]) -> String {
+pub(super) fn hex_md5(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Md5::digest(bytes).iter().fold(String::with_capacity(32), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -5,9 +5,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
-use super::s3::{AttachProgress, BodyDigest, S3Store, unquoted, verify};
+use super::s3::{AttachProgress, BodyDigest, S3Store, if_match, if_none_match, unquoted, verify};
 use super::s3_error::describe;
-use super::types::PutOutcome;
+use super::types::{PutOutcome, WriteCondition};
 use crate::error::{Category, Error, Result, Retryability, code};
 
 impl S3Store {
@@ -52,7 +52,12 @@ impl S3Store {
         Ok(StoredPart { number: request.number, etag })
     }
 
-    pub(super) async fn complete(&self, upload: &MultipartUpload, parts: &[StoredPart]) -> Result<PutOutcome> {
+    pub(super) async fn complete(
+        &self,
+        upload: &MultipartUpload,
+        parts: &[StoredPart],
+        condition: Option<&WriteCondition>,
+    ) -> Result<PutOutcome> {
         let parts = parts.iter().map(|part| {
             let number = i32::try_from(part.number).unwrap_or(i32::MAX);
             CompletedPart::builder().part_number(number).e_tag(format!("\"{}\"", part.etag)).build()
@@ -64,6 +69,8 @@ impl S3Store {
             .bucket(upload.object.bucket.as_str())
             .key(upload.object.key.as_str())
             .upload_id(&upload.upload_id)
+            .set_if_none_match(if_none_match(condition))
+            .set_if_match(if_match(condition))
             .multipart_upload(parts);
         let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
         // A 200 can begin before the outcome is known; one that does not name the object says nothing.

@@ -105,12 +105,22 @@ impl fmt::Debug for ProgressSink {
     }
 }
 
+/// When a write may replace what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteCondition {
+    /// Only where there is nothing (`If-None-Match: *`).
+    Absent,
+    /// Only what has this ETag (`If-Match`).
+    Etag(String),
+}
+
 #[derive(Debug, Clone)]
 pub struct PutObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub body: Bytes,
     pub headers: ObjectHeaders,
+    pub condition: Option<WriteCondition>,
     /// Whether the answer's `ETag` must be the MD5 of the body, where it has the form of one.
     pub verify_etag: bool,
     pub progress: Option<ProgressSink>,

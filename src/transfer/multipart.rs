@@ -17,7 +17,7 @@ use crate::error::{Category, Error, Result, Retryability, code};
 use crate::resilience::{RetryContext, retry};
 use crate::source::chunks::{Blocks, Chunks};
 use crate::store::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
-use crate::store::{ObjectStore, ProgressSink, PutOutcome, ResilientStore};
+use crate::store::{ObjectStore, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
 /// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
 /// after seven days.
@@ -40,6 +40,7 @@ pub struct Multipart<'a, S> {
     pub context: RetryContext<'a>,
     pub options: MultipartOptions,
     pub verify_etag: bool,
+    pub condition: Option<WriteCondition>,
     pub progress: Option<ProgressSink>,
 }
 
@@ -136,7 +137,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             Err(error) => Err(error),
         };
         let completed = retry::run(self.context, async |attempt| {
-            let error = match store.complete_multipart(upload, parts).await {
+            let error = match store.complete_multipart(upload, parts, self.condition.as_ref()).await {
                 Err(error) if attempt.number > 1 && error.retryability == Retryability::Permanent => error,
                 other => return other,
             };
