@@ -210,8 +210,10 @@ export interface ObjectOptions {
   contentType?: string | undefined
   /** `Content-Disposition`. Default `inline`. */
   disposition?: 'inline' | 'attachment' | (string & {}) | undefined
-  /** `Cache-Control`. */
-  cacheControl?: string | undefined
+  /** `Cache-Control`. `'immutable'` is short for `public, max-age=31536000, immutable`: for keys never reused. */
+  cacheControl?: 'immutable' | (string & {}) | undefined
+  /** R2's infrequent access costs less to keep and more to read. Default: the bucket's. */
+  storageClass?: 'STANDARD' | 'STANDARD_IA' | undefined
   /** `Cache-Control`, `Content-Encoding`, `Content-Language` and such; `x-amz-meta-*` is metadata. */
   headers?: Readonly<Record<string, string>> | undefined
   /** Your own names and values, at most 8192 bytes together. */

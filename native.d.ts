@@ -270,6 +270,7 @@ export interface NativeUploadOptions {
   contentType?: string
   disposition?: string
   cacheControl?: string
+  storageClass?: string
   headers?: Record<string, string>
   metadata?: Record<string, string>
   retry?: NativeRetryOptions

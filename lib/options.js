@@ -62,6 +62,7 @@ const OBJECT = {
   contentType: optionalText,
   disposition: optionalText,
   cacheControl: optionalText,
+  storageClass: optionalText,
   headers: textRecord,
   metadata: textRecord,
   retry,

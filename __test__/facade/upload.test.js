@@ -96,6 +96,14 @@ test('headers and metadata arrive', async () => {
   assert.equal(headers['content-language'], 'de')
 })
 
+test('immutable and the storage class arrive as R2 wants them', async () => {
+  await storage.uploadFile({ body: 'x', key: 'i', cacheControl: 'immutable', storageClass: 'STANDARD_IA' })
+  const { headers } = server.object('i')
+  assert.equal(headers['cache-control'], 'public, max-age=31536000, immutable')
+  assert.equal(headers['x-amz-storage-class'], 'STANDARD_IA')
+  await assert.rejects(storage.uploadFile({ body: 'x', key: 'i', storageClass: 'GLACIER' }), { name: 'InputError', option: 'storageClass' })
+})
+
 test('retries are told to the callback and to the logger', async () => {
   const lines = []
   const logger = { warn: (line) => lines.push(['warn', line]), error: (line) => lines.push(['error', line]) }

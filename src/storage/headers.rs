@@ -3,12 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use super::limits;
 use crate::error::{Error, Result, code};
 use crate::store::ObjectHeaders;
 
 /// R2's limit for all metadata together, names and values.
 const MAX_METADATA_BYTES: usize = 8192;
 const DEFAULT_DISPOSITION: &str = "inline";
+/// `cacheControl: 'immutable'`: for a year, by everybody, without asking again. By itself the word would say
+/// nothing (RFC 8246), so no one means only that.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// What R2 has.
+const STORAGE_CLASSES: &[&str] = &["STANDARD", "STANDARD_IA"];
 const SETTABLE: &[&str] =
     &["cache-control", "content-disposition", "content-encoding", "content-language", "content-type"];
 const METADATA_PREFIX: &str = "x-amz-meta-";
@@ -19,6 +25,7 @@ pub struct HeaderOptions {
     pub content_type: Option<String>,
     pub disposition: Option<String>,
     pub cache_control: Option<String>,
+    pub storage_class: Option<String>,
     pub headers: BTreeMap<String, String>,
     pub metadata: BTreeMap<String, String>,
 }
@@ -78,7 +85,9 @@ impl HeaderOptions {
             content_type: String::new(),
             content_disposition: pick("disposition", &self.disposition, "content-disposition")?
                 .or_else(|| Some(DEFAULT_DISPOSITION.to_owned())),
-            cache_control: pick("cacheControl", &self.cache_control, "cache-control")?,
+            cache_control: pick("cacheControl", &self.cache_control, "cache-control")?
+                .map(|value| if value == "immutable" { IMMUTABLE.to_owned() } else { value }),
+            storage_class: self.storage_class.as_deref().map(storage_class).transpose()?,
             content_encoding: given.remove("content-encoding"),
             content_language: given.remove("content-language"),
             metadata,
@@ -93,6 +102,14 @@ pub(super) fn header_value(option: &str, value: &str) -> Result<String> {
         Ok(value.trim().to_owned())
     } else {
         Err(Error::invalid_option(option, "1 to 1024 printable ASCII characters on one line"))
+    }
+}
+
+fn storage_class(name: &str) -> Result<String> {
+    if STORAGE_CLASSES.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(Error::invalid_option("storageClass", limits::one_of(STORAGE_CLASSES)))
     }
 }
 
@@ -165,6 +182,22 @@ mod tests {
         .expect("sound");
         assert_eq!(headers.cache_control.as_deref(), Some("no-store"));
         assert_eq!(headers.content_disposition.as_deref(), Some("inline"));
+    }
+
+    #[test]
+    fn immutable_is_said_in_full_and_storage_classes_are_those_of_r2() {
+        let options = |cache: &str, class: &str| HeaderOptions {
+            cache_control: Some(cache.into()),
+            storage_class: Some(class.into()),
+            ..HeaderOptions::default()
+        };
+        let headers = checked(options("immutable", "STANDARD_IA")).expect("sound");
+        assert_eq!(headers.cache_control.as_deref(), Some("public, max-age=31536000, immutable"));
+        assert_eq!(headers.storage_class.as_deref(), Some("STANDARD_IA"));
+        let headers = checked(options("no-store", "STANDARD")).expect("sound");
+        assert_eq!(headers.cache_control.as_deref(), Some("no-store"));
+        let error = checked(options("no-store", "GLACIER")).expect_err("not R2's");
+        assert_eq!(error.option.as_deref(), Some("storageClass"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::StorageClass;
 use aws_smithy_runtime_api::box_error::BoxError;
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -92,6 +93,7 @@ impl ObjectStore for S3Store {
             .set_cache_control(headers.cache_control.clone())
             .set_content_encoding(headers.content_encoding.clone())
             .set_content_language(headers.content_language.clone())
+            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
             .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
         let sent = match request.progress.clone() {
             None => call.send().await,

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
 
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use super::s3::{AttachProgress, BodyDigest, S3Store, if_match, if_none_match, unquoted, verify};
@@ -23,6 +23,7 @@ impl S3Store {
             .set_cache_control(headers.cache_control.clone())
             .set_content_encoding(headers.content_encoding.clone())
             .set_content_language(headers.content_language.clone())
+            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
             .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
         let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
         let upload_id = answer.upload_id().map(str::to_owned).ok_or_else(|| self.incomplete("an upload id"))?;

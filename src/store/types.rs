@@ -90,6 +90,7 @@ pub struct ObjectHeaders {
     pub cache_control: Option<String>,
     pub content_encoding: Option<String>,
     pub content_language: Option<String>,
+    pub storage_class: Option<String>,
     /// Names in lower case without the `x-amz-meta-` prefix; values ready for the wire.
     pub metadata: BTreeMap<String, String>,
 }

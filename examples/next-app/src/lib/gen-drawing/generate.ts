@@ -45,7 +45,7 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
   const made = drawn.filter((drawing) => drawing !== undefined)
   const stored = await store(
     made.map(({ picture, drawing }) => {
-      const object = { key: `outputs/${folder}/${picture}.png`, cacheControl: 'public, max-age=31536000, immutable' }
+      const object = { key: `outputs/${folder}/${picture}.png`, cacheControl: 'immutable' }
       const item: UploadItem =
         drawing.kind === 'bytes'
           ? { ...object, body: drawing.bytes, contentType: drawing.mimeType }
