@@ -59,6 +59,7 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Byte
             Err(_) => respond(StatusCode::BAD_REQUEST, &json!({ "error": "the body did not arrive" })),
         },
         (Method::GET, "/events") => {
+            settle(state).await;
             let query = request.uri().query().unwrap_or_default();
             let after = query.split('&').find_map(|pair| pair.strip_prefix("after=")?.parse().ok()).unwrap_or(0);
             respond(StatusCode::OK, &json!({ "events": state.events.after(after), "last": state.events.last() }))
@@ -68,6 +69,16 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Byte
             respond(StatusCode::OK, &json!({ "last": state.events.last() }))
         }
         _ => respond(StatusCode::NOT_FOUND, &json!({ "error": "no such command" })),
+    }
+}
+
+/// A client has its answer a moment before the proxy has its event. Requests that hang are not waited for.
+async fn settle(state: &State) {
+    for _ in 0..20 {
+        if state.under_way.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 

@@ -82,6 +82,8 @@ pub struct LocalR2 {
 pub struct State {
     pub plan: FaultPlan,
     pub events: EventLog,
+    /// Requests whose event is still to come.
+    pub under_way: std::sync::atomic::AtomicU64,
 }
 
 impl LocalR2 {

@@ -145,8 +145,10 @@ impl Connection<'_> {
                 amz_date: head.amz_date.clone(),
                 ..event(self.id, self.port, fault.as_ref().map_or("forward", Fault::name))
             };
+            self.state.under_way.fetch_add(1, Ordering::SeqCst);
             let end = self.request(&mut stream, &head, fault, &mut event).await;
             self.state.events.add(event);
+            self.state.under_way.fetch_sub(1, Ordering::SeqCst);
             match end? {
                 End::KeepAlive => {}
                 End::Drain => {
