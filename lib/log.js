@@ -1,5 +1,8 @@
 'use strict'
 
+/** The calls whose failure has lost something. */
+const isUpload = (operation) => operation === 'uploadFile' || operation === 'downloadAndUpload'
+
 const isProduction = () => process.env.NODE_ENV === 'production'
 
 /**
@@ -20,7 +23,7 @@ function makeLog(logger) {
     retry({ operation, attempt, maxAttempts, delayMs, code, message, key, host, status, elapsedMs }) {
       if (silent || (isProduction() && !logger)) return
       const details = detailsOf({ key: quote(key), host, status, elapsed: `${elapsedMs} ms` }, message)
-      const what = operation === 'uploadFile' || operation === 'downloadAndUpload' ? 'Upload' : operation
+      const what = isUpload(operation) ? 'Upload' : operation
       write('warn', `[Storage] ${what} retry ${attempt}/${maxAttempts} in ${delayMs} ms: ${code}${details}`)
     },
     failed({ key, attempts, elapsedMs, code, message, host, status, requestId }) {
@@ -48,4 +51,4 @@ function quote(key) {
   return key === undefined ? 'an object' : JSON.stringify(key)
 }
 
-module.exports = { makeLog }
+module.exports = { isUpload, makeLog }

@@ -6,14 +6,11 @@ const native = require('./load.js')
 const { throwIfAborted, withSignal } = require('./abort.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
-const { makeLog } = require('./log.js')
+const { isUpload, makeLog } = require('./log.js')
 const { pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
 const { readBatch, readDownload, readList, readObjectCall, readPresign, readStorageConfig, readUpload } = require('./options.js')
 const { fromInfo, fromListed, fromPresigned } = require('./objects.js')
-
-/** A call of these that fails has lost something. */
-const UPLOADS = new Set(['uploadFile', 'downloadAndUpload'])
 
 class Storage {
   #options
@@ -183,7 +180,7 @@ class Storage {
       observer.succeeded(receipt)
       return receipt
     } catch (error) {
-      if (UPLOADS.has(call.operation)) this.#report(error)
+      if (isUpload(call.operation)) this.#report(error)
       throw error
     } finally {
       this.#calls.delete(id)

@@ -1,5 +1,6 @@
 //! Where bytes go.
 
+pub mod digest;
 pub mod multipart;
 pub mod objects;
 pub mod resilient;

@@ -1,9 +1,9 @@
 //! A store that tries again. The order of the policies is visible here and nowhere else:
 //! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
 
+use super::digest::hex_md5;
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
-use super::s3::hex_md5;
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
 use crate::error::{Error, Result};

@@ -17,11 +17,10 @@ use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
 use aws_smithy_runtime_api::box_error::BoxError;
-use bytes::Bytes;
-use md5::{Digest, Md5};
 use url::Url;
 
 use super::ObjectStore;
+use super::digest::BodyDigest;
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
 use super::s3_error::{Origin, describe};
@@ -174,42 +173,6 @@ pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> 
         .with(|failure| origin.mark(failure, true)))
 }
 
-/// The MD5 of a body, computed beside the upload rather than before or after it.
-pub(super) enum BodyDigest {
-    Ready(String),
-    Running(tokio::task::JoinHandle<String>),
-}
-
-impl BodyDigest {
-    /// Below this, handing the work to another thread costs more than the work.
-    const INLINE_BYTES: usize = 64 * 1024;
-
-    pub(super) fn of(body: Bytes) -> Self {
-        if body.len() <= Self::INLINE_BYTES {
-            Self::Ready(hex_md5(&body))
-        } else {
-            Self::Running(tokio::task::spawn_blocking(move || hex_md5(&body)))
-        }
-    }
-
-    pub(super) async fn hex(self) -> String {
-        match self {
-            Self::Ready(hex) => hex,
-            // A digest that was lost (the runtime is going down) verifies nothing: the empty text is
-            // no MD5, so the caller gets an error, never a false success.
-            Self::Running(task) => task.await.unwrap_or_default(),
-        }
-    }
-}
-
-pub(super) fn hex_md5(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Md5::digest(bytes).iter().fold(String::with_capacity(32), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// Hands the progress sink to the transport, past the SDK, which has no place for one. After signing, so
 /// that the signature is of the body as it is.
 #[derive(Debug)]
@@ -234,6 +197,7 @@ impl Intercept for AttachProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::digest::hex_md5;
 
     fn origin() -> Origin {
         Origin::of(&Url::parse("https://localhost:9000").expect("a URL"))
@@ -246,14 +210,5 @@ mod tests {
         assert!(verify(&hello.to_uppercase(), &hello, &origin()).is_ok());
         assert!(verify(&hex_md5(b"other"), &hello, &origin()).is_err());
         assert!(verify("abc-2", &hello, &origin()).is_ok());
-    }
-
-    #[tokio::test]
-    async fn large_bodies_are_digested_on_another_thread() {
-        let body = Bytes::from(vec![7; BodyDigest::INLINE_BYTES + 1]);
-        let expected = hex_md5(&body);
-        let digest = BodyDigest::of(body);
-        assert!(matches!(digest, BodyDigest::Running(_)));
-        assert_eq!(digest.hex().await, expected);
     }
 }

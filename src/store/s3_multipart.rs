@@ -4,8 +4,9 @@ use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
 
+use super::digest::BodyDigest;
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
-use super::s3::{AttachProgress, BodyDigest, S3Store, if_match, if_none_match, unquoted, verify};
+use super::s3::{AttachProgress, S3Store, if_match, if_none_match, unquoted, verify};
 use super::s3_error::describe;
 use super::types::{PutOutcome, WriteCondition};
 use crate::error::{Category, Error, Result, Retryability, code};

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use md5::{Digest, Md5};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -16,6 +15,7 @@ use super::single::Stored;
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::resilience::{RetryContext, retry};
 use crate::source::chunks::{Blocks, Chunks};
+use crate::store::digest::hex_md5;
 use crate::store::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
 use crate::store::{ObjectStore, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
@@ -161,11 +161,8 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
 /// What S3 and R2 call an object of these parts: the MD5 of their MD5s, and their number. None where their
 /// ETags are no MD5s.
 fn expected_etag(parts: &[StoredPart]) -> Option<String> {
-    let mut digest = Md5::new();
-    for part in parts {
-        digest.update(md5_bytes(&part.etag)?);
-    }
-    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digests: Option<Vec<_>> = parts.iter().map(|part| md5_bytes(&part.etag)).collect();
+    let hex = hex_md5(digests?.as_flattened());
     Some(format!("{hex}-{}", parts.len()))
 }
 
@@ -250,6 +247,8 @@ async fn remove<S: ObjectStore>(store: &ResilientStore<S>, upload: &MultipartUpl
 
 #[cfg(test)]
 mod tests {
+    use md5::{Digest as _, Md5};
+
     use super::*;
 
     fn part(number: u32, etag: &str) -> StoredPart {
