@@ -152,6 +152,11 @@ export interface StorageConfig {
   verifyEtag?: boolean | undefined
   /** How long a connection may take to be made, in milliseconds. Default 10000. */
   connectTimeoutMs?: number | undefined
+  /**
+   * How long a transfer may go without a byte, in milliseconds; then the attempt ends and another begins. How long
+   * the storage thinks about what it has got is bounded by the attempt's `timeout`. Default 10000.
+   */
+  stallTimeoutMs?: number | undefined
   /** Whether `downloadAndUpload` may fetch from private, loopback and link-local addresses. Default `false`. */
   allowPrivateNetworks?: boolean | undefined
   /** Hosts that `downloadAndUpload` may fetch from whatever their address is; `*.suffix` for all names below. */
@@ -183,7 +188,7 @@ export interface ProgressDetail {
 
 /** An attempt that failed and will be followed by another. */
 export interface RetryEvent {
-  readonly operation: 'uploadFile' | 'downloadAndUpload' | 'head' | 'delete' | 'list'
+  readonly operation: 'uploadFile' | 'downloadAndUpload' | 'download' | 'head' | 'delete' | 'list'
   /** Absent for `list`. */
   readonly key?: string
   /** The attempt that failed; 1 for the first. */
@@ -334,10 +339,31 @@ export interface ObjectInfo {
   disposition?: string
   contentEncoding?: string
   cacheControl?: string
+  storageClass?: string
+  /** The header `Expires`, as it was stored. */
+  expires?: string
   lastModified?: Date
   metadata: Record<string, string>
   attempts: number
   elapsedMs: number
+}
+
+/** Options of `download`. */
+export interface ReadOptions extends ObjectCallOptions {
+  /** The places of the first byte and of the last, from 0. Default: all. */
+  range?: { start?: number | undefined; end?: number | undefined } | undefined
+  /** Whether a whole object is compared with its ETag, where that is an MD5. Default: the storage's. */
+  verifyEtag?: boolean | undefined
+}
+
+/** A web `ReadableStream` of bytes, as `new Response(body)` and `for await` take it. */
+export type ByteStream = AsyncIterable<Uint8Array> &
+  (typeof globalThis extends { ReadableStream: { prototype: infer Stream } } ? Stream : unknown)
+
+/** A stored object. `size` is that of the whole, also where a range was asked for. */
+export interface StoredObject extends ObjectInfo {
+  /** Must be read to its end, or cancelled. */
+  body: ByteStream
 }
 
 /** What `delete` resolves to. */
@@ -402,9 +428,9 @@ export declare class Storage {
    */
   uploadFile(options: UploadOptions): Promise<UploadResult>
   /**
-   * Stores what `url` gives as `key`. The download is retried by itself; a download that fails or breaks off
-   * stores nothing. Addresses of private networks are refused, also behind redirects; see
-   * `allowPrivateNetworks` and `allowedHosts`. Holds the object in memory.
+   * Stores what `url` gives as `key`, as it comes. The download is retried by itself and goes on where it broke
+   * off; one that cannot be had whole, of one version, stores nothing. Addresses of private networks are refused,
+   * also behind redirects; see `allowPrivateNetworks` and `allowedHosts`. Memory as of `uploadFile`.
    *
    * Rejects with {@link StorageError}, or with `signal.reason` if `signal` ended the call.
    */
@@ -422,6 +448,11 @@ export declare class Storage {
   head(options: ObjectCallOptions): Promise<ObjectInfo>
   /** Whether there is such an object. Rejects where that cannot be known. */
   exists(options: ObjectCallOptions): Promise<boolean>
+  /**
+   * Opens an object for reading. Where the transfer of its bytes breaks or stalls, it goes on from there, and only
+   * with the same version: else `body` errors with the code `ERR_SOURCE_CHANGED`. Rejects like `head`.
+   */
+  download(options: ReadOptions): Promise<StoredObject>
   /** Removes an object. One that is not there is removed already. */
   delete(options: ObjectCallOptions): Promise<DeleteResult>
   /**
@@ -531,6 +562,7 @@ export type ReliableR2ErrorCode =
   | 'ERR_MISSING_OPTION'
   | 'ERR_PROTOCOL'
   | 'ERR_REDIRECT'
+  | 'ERR_SOURCE_CHANGED'
   | 'ERR_SOURCE_EMPTY'
   | 'ERR_SOURCE_ENCODING'
   | 'ERR_SOURCE_FAILED'

@@ -9,9 +9,20 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+export declare class NativeDownload {
+  get attempts(): number
+  /** What is known of the object; given once. */
+  takeInfo(): NativeObjectInfo | null
+  /** The next piece; null at the end. */
+  next(): Promise<NativeFailure | Buffer | null>
+  /** Nobody reads on: ends the transfer. */
+  cancel(): void
+}
+
 export declare class NativeOperation {
   /** `id` comes back in the events of this call. */
   constructor(id: number)
+  get id(): number
   abort(): void
 }
 
@@ -36,6 +47,7 @@ export declare class NativeSource {
 
 export declare class NativeStorage {
   head(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeObjectInfo>
+  download(operation: NativeOperation, options: NativeDownloadOptions): Promise<NativeFailure | NativeDownload>
   delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
   list(operation: NativeOperation, options: NativeListOptions): Promise<NativeFailure | NativeListPage>
   presign(options: NativePresignOptions): Promise<NativeFailure | NativePresigned>
@@ -81,6 +93,14 @@ export interface NativeDeletion {
   bucket: string
   attempts: number
   elapsedMs: number
+}
+
+export interface NativeDownloadOptions {
+  key: string
+  bucket?: string
+  range?: NativeRange
+  verifyEtag?: boolean
+  retry?: NativeRetryOptions
 }
 
 /**
@@ -172,6 +192,8 @@ export interface NativeObjectInfo {
   disposition?: string
   contentEncoding?: string
   cacheControl?: string
+  storageClass?: string
+  expires?: string
   lastModifiedMs?: number
   metadata: Record<string, string>
   attempts: number
@@ -197,6 +219,12 @@ export interface NativePresignOptions {
   expiresInSeconds?: number
   contentType?: string
   disposition?: string
+}
+
+/** The places of the first byte and the last. */
+export interface NativeRange {
+  start?: number
+  end?: number
 }
 
 export interface NativeReceipt {
@@ -255,6 +283,7 @@ export interface NativeStorageOptions {
   retry?: NativeRetryOptions
   verifyEtag?: boolean
   connectTimeoutMs?: number
+  stallTimeoutMs?: number
   allowPrivateNetworks?: boolean
   allowedHosts?: Array<string>
   maxBytes?: number

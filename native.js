@@ -835,6 +835,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.NativeDownload = nativeBinding.NativeDownload
 module.exports.NativeOperation = nativeBinding.NativeOperation
 module.exports.NativeRetrySchedule = nativeBinding.NativeRetrySchedule
 module.exports.NativeSource = nativeBinding.NativeSource

@@ -46,6 +46,7 @@ const STORAGE = {
   retryOptions: retry,
   verifyEtag: flag,
   connectTimeoutMs: number,
+  stallTimeoutMs: number,
   allowPrivateNetworks: flag,
   allowedHosts: textList,
   maxBytes: number,
@@ -76,6 +77,7 @@ const SOURCE = { url, sourceHeaders: textRecord, maxBytes: number, allowPrivateN
 const UPLOAD = { body: asIs, contentLength: number, ...OBJECT, ...OBSERVERS }
 const DOWNLOAD = { ...SOURCE, ...OBJECT, ...OBSERVERS }
 const OBJECT_CALL = { key, bucket: optionalText, retry, signal, onRetry: callback }
+const READ = { ...OBJECT_CALL, range, verifyEtag: flag }
 const LIST = {
   prefix: optionalText,
   startAfter: optionalText,
@@ -126,9 +128,10 @@ function readDownload(options, call) {
   return { source: pick(SOURCE, given), object: pick(OBJECT, given), observers: pick(OBSERVERS, given) }
 }
 
-/** Options of `head`, `exists` and `delete`: { object, observers }. */
+/** Options of `head`, `exists`, `delete` and `download`: { object, observers }. */
 function readObjectCall(options, call) {
-  const { signal, onRetry, ...object } = readObject(OBJECT_CALL, options, 'options', call)
+  const fields = call.operation === 'download' ? READ : OBJECT_CALL
+  const { signal, onRetry, ...object } = readObject(fields, options, 'options', call)
   requireKey(object, call)
   return { object, observers: { signal, onRetry } }
 }
@@ -165,6 +168,10 @@ function retry(value, path, call) {
   if (name !== undefined) return { preset: name }
   if (typeof value === 'object') return readObject(RETRY, value, path, call, `${path}.`)
   return { preset: presetName(value, path, call) }
+}
+
+function range(value, path, call) {
+  return readObject({ start: number, end: number }, value, path, call, `${path}.`)
 }
 
 function presetName(value, path, call) {

@@ -5,6 +5,7 @@ const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
 const { throwIfAborted, withSignal } = require('./abort.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
+const { bodyOf } = require('./download.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { isUpload, makeLog } = require('./log.js')
 const { pump, sourceOf } = require('./source.js')
@@ -113,6 +114,18 @@ class Storage {
     }
   }
 
+  async download(options) {
+    Storage.#require(this, 'download')
+    const call = describe('download', options)
+    const { object, observers } = readObjectCall(options, call)
+    let operation
+    const start = (storage, own) => storage.download((operation = own), object)
+    // Its bytes are read after this call; their retries belong to it all the same.
+    const download = await this.#run(call, observers, start, { keep: true })
+    const body = bodyOf(download, operation, observers.signal, () => this.#calls.delete(operation.id))
+    return { ...fromInfo(object.key, download.takeInfo()), body }
+  }
+
   async delete(options) {
     Storage.#require(this, 'delete')
     const call = describe('delete', options)
@@ -157,7 +170,7 @@ class Storage {
   }
 
   /** Runs one native call under the caller's signal and observers. No await before `start`. */
-  async #run(call, observers, start) {
+  async #run(call, observers, start, { keep = false } = {}) {
     const { signal } = observers
     throwIfAborted(signal)
     const storage = this.#open(call)
@@ -178,12 +191,12 @@ class Storage {
         },
       )
       observer.succeeded(receipt)
+      if (!keep) this.#calls.delete(id)
       return receipt
     } catch (error) {
+      this.#calls.delete(id)
       if (isUpload(call.operation)) this.#report(error)
       throw error
-    } finally {
-      this.#calls.delete(id)
     }
   }
 

@@ -23,6 +23,7 @@ pub mod code {
     pub const MISSING_OPTION: &str = "ERR_MISSING_OPTION";
     pub const PROTOCOL: &str = "ERR_PROTOCOL";
     pub const REDIRECT: &str = "ERR_REDIRECT";
+    pub const SOURCE_CHANGED: &str = "ERR_SOURCE_CHANGED";
     pub const SOURCE_EMPTY: &str = "ERR_SOURCE_EMPTY";
     pub const SOURCE_ENCODING: &str = "ERR_SOURCE_ENCODING";
     pub const SOURCE_FAILED: &str = "ERR_SOURCE_FAILED";
@@ -45,6 +46,7 @@ pub mod code {
         MISSING_OPTION,
         PROTOCOL,
         REDIRECT,
+        SOURCE_CHANGED,
         SOURCE_EMPTY,
         SOURCE_ENCODING,
         SOURCE_FAILED,
@@ -134,6 +136,7 @@ pub enum Retryability {
 pub enum Operation {
     UploadFile,
     DownloadAndUpload,
+    Download,
     Head,
     Delete,
     List,
@@ -147,6 +150,7 @@ impl Operation {
         match self {
             Self::UploadFile => "uploadFile",
             Self::DownloadAndUpload => "downloadAndUpload",
+            Self::Download => "download",
             Self::Head => "head",
             Self::Delete => "delete",
             Self::List => "list",

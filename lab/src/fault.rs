@@ -44,6 +44,10 @@ pub enum Fault {
     BadEtag,
     /// Half of the answer's body, then the end.
     Truncate,
+    /// Half of the answer's body, then nothing, until the client gives up.
+    StallAnswer,
+    /// This much of the body is read (half of it, if absent), then nothing, until the client gives up.
+    StopReading { after_bytes: Option<u64> },
 }
 
 impl Fault {
@@ -63,6 +67,8 @@ impl Fault {
             Self::DropResponse => "dropResponse",
             Self::BadEtag => "badEtag",
             Self::Truncate => "truncate",
+            Self::StallAnswer => "stallAnswer",
+            Self::StopReading { .. } => "stopReading",
         }
     }
 

@@ -107,6 +107,10 @@ fn event(connection: u64, port: &'static str, action: &str) -> Event {
     }
 }
 
+/// Longer than any client waits.
+const FOREVER: Duration = Duration::from_secs(3600);
+const STOPPED: Duration = Duration::from_secs(30);
+
 /// How a request left its connection.
 enum End {
     KeepAlive,
@@ -202,13 +206,16 @@ impl Connection<'_> {
             }
             Some(Fault::Hang { for_ms }) => {
                 swallow(stream, head, u64::MAX, read).await?;
-                let forever = Duration::from_secs(3600);
-                // Until the client gives up, too: its end is seen as the end of the stream.
-                let mut byte = [0];
                 tokio::select! {
-                    () = sleep(for_ms.map_or(forever, Duration::from_millis)) => {}
-                    _ = stream.read(&mut byte) => {}
+                    () = sleep(for_ms.map_or(FOREVER, Duration::from_millis)) => {}
+                    () = given_up(stream) => {}
                 }
+                Ok(End::Reset)
+            }
+            Some(Fault::StopReading { after_bytes }) => {
+                swallow(stream, head, after_bytes.unwrap_or(whole / 2), read).await?;
+                // The client's end would stand behind bytes that nobody reads, so it is not waited for.
+                sleep(STOPPED).await;
                 Ok(End::Reset)
             }
             Some(Fault::Status { status, code, message, retry_after, date, headers }) => {
@@ -258,10 +265,14 @@ impl Connection<'_> {
             Some(Fault::DropResponse) => return Ok(End::Reset),
             Some(Fault::Delay { ms }) => sleep(Duration::from_millis(ms)).await,
             Some(Fault::BadEtag) => answer.set_etag("00000000000000000000000000000000"),
-            Some(Fault::Truncate) => {
+            Some(fault @ (Fault::Truncate | Fault::StallAnswer)) => {
                 event.status = Some(answer.status);
                 stream.get_mut().write_all(&answer.head).await?;
                 stream.get_mut().write_all(&answer.body[..answer.body.len() / 2]).await?;
+                stream.get_mut().flush().await?;
+                if fault == Fault::StallAnswer {
+                    given_up(stream).await;
+                }
                 return Ok(End::Close);
             }
             _ => {}
@@ -272,6 +283,12 @@ impl Connection<'_> {
         stream.get_mut().flush().await?;
         Ok(end)
     }
+}
+
+/// Resolves when the client closes: its end is seen as the end of the stream.
+async fn given_up<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) {
+    let mut byte = [0];
+    let _ = tokio::time::timeout(FOREVER, stream.read(&mut byte)).await;
 }
 
 async fn swallow<S: AsyncRead + Unpin>(

@@ -8,11 +8,13 @@ use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either};
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use super::download::NativeDownload;
 use super::failure::{NativeFailure, milliseconds, outcome};
 use super::operation::NativeOperation;
 use super::options::NativeRetryOptions;
 use super::storage::NativeStorage;
 use crate::storage::ObjectOptions;
+use crate::storage::download::RangeOptions;
 use crate::storage::objects::{Found, ListOptions, PresignOptions};
 use crate::store::objects::{ListPage, ListedObject, ObjectInfo, Presigned};
 
@@ -84,6 +86,8 @@ pub struct NativeObjectInfo {
     pub disposition: Option<String>,
     pub content_encoding: Option<String>,
     pub cache_control: Option<String>,
+    pub storage_class: Option<String>,
+    pub expires: Option<String>,
     pub last_modified_ms: Option<f64>,
     pub metadata: HashMap<String, String>,
     pub attempts: u32,
@@ -101,12 +105,30 @@ impl From<Found<ObjectInfo>> for NativeObjectInfo {
             disposition: info.content_disposition,
             content_encoding: info.content_encoding,
             cache_control: info.cache_control,
+            storage_class: info.storage_class,
+            expires: info.expires,
             last_modified_ms: info.last_modified.map(since_epoch_ms),
             metadata: info.metadata.into_iter().collect(),
             attempts: found.attempts,
             elapsed_ms: milliseconds(found.elapsed),
         }
     }
+}
+
+/// The places of the first byte and the last.
+#[napi(object, object_to_js = false)]
+pub struct NativeRange {
+    pub start: Option<f64>,
+    pub end: Option<f64>,
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeDownloadOptions {
+    pub key: String,
+    pub bucket: Option<String>,
+    pub range: Option<NativeRange>,
+    pub verify_etag: Option<bool>,
+    pub retry: Option<NativeRetryOptions>,
 }
 
 #[napi(object)]
@@ -181,6 +203,27 @@ impl NativeStorage {
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeObjectInfo>>> {
         let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.head(options.into(), call).await)) }).build(env)
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeDownload>")]
+    pub fn download(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeDownloadOptions,
+    ) -> Result<AsyncBlock<Either<NativeFailure, NativeDownload>>> {
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let range = options
+            .range
+            .map_or_else(RangeOptions::default, |range| RangeOptions { start: range.start, end: range.end });
+        let options = ObjectOptions {
+            key: options.key,
+            bucket: options.bucket,
+            verify_etag: options.verify_etag,
+            retry: options.retry.map(Into::into),
+            ..ObjectOptions::default()
+        };
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.download(options, range, call).await)) }).build(env)
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeDeletion>")]

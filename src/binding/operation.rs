@@ -18,6 +18,11 @@ impl NativeOperation {
         Self { id, cancel: CancellationToken::new() }
     }
 
+    #[napi(getter, catch_unwind)]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     #[napi(catch_unwind)]
     pub fn abort(&self) {
         self.cancel.cancel();

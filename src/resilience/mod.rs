@@ -12,4 +12,4 @@ pub mod schedule;
 
 pub use policy::RetryPolicy;
 pub use preset::Preset;
-pub use retry::{Attempt, RetryContext, RetryEvent, RetryObserver};
+pub use retry::{Attempt, Attempts, RetryContext, RetryEvent, RetryObserver};

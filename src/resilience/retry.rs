@@ -63,28 +63,60 @@ where
     F: FnMut(Attempt) -> Fut,
     Fut: Future<Output = Result<T>>,
 {
-    let mut schedule = Schedule::new(context.policy.clone());
+    let mut attempts = Attempts::new(context);
     loop {
-        let number = schedule.failed() + 1;
-        let limit = schedule.attempt_timeout(context.started.elapsed());
-        let outcome = timeout(limit, operation(Attempt { number, timeout: limit }))
+        let attempt = attempts.next();
+        let limit = attempt.timeout;
+        let outcome = timeout(limit, operation(attempt))
             .await
             .unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
-        let error = match outcome {
-            Ok(value) => return Ok((value, number)),
-            Err(error) => error,
-        };
-        match schedule.decide(&error, context.started.elapsed()) {
+        match outcome {
+            Ok(value) => return Ok((value, attempt.number)),
+            Err(error) => attempts.failed(error).await?,
+        }
+    }
+}
+
+/// The loop of [`run`] turned inside out, for work that is not one future: a transfer that goes on where it
+/// broke off.
+#[derive(Debug)]
+pub struct Attempts<'a> {
+    context: RetryContext<'a>,
+    schedule: Schedule,
+}
+
+impl<'a> Attempts<'a> {
+    pub fn new(context: RetryContext<'a>) -> Self {
+        Self { schedule: Schedule::new(context.policy.clone()), context }
+    }
+
+    /// The attempt that is about to begin.
+    pub fn next(&self) -> Attempt {
+        let timeout = self.schedule.attempt_timeout(self.context.started.elapsed());
+        Attempt { number: self.schedule.failed() + 1, timeout }
+    }
+
+    /// The attempt has got so far that the next failure counts as the first.
+    pub fn moved_on(&mut self) {
+        if self.schedule.failed() > 0 {
+            self.schedule = Schedule::new(self.context.policy.clone());
+        }
+    }
+
+    /// Waits until the next attempt may begin.
+    ///
+    /// # Errors
+    /// `error`, complete, if there may be no other.
+    pub async fn failed(&mut self, error: Error) -> Result<()> {
+        let attempt = self.schedule.failed() + 1;
+        match self.schedule.decide(&error, self.context.started.elapsed()) {
             Decision::Retry { wait } => {
-                context.observer.on_retry(&RetryEvent {
-                    attempt: number,
-                    max_attempts: context.policy.max_attempts,
-                    wait,
-                    error: &error,
-                });
+                let max_attempts = self.context.policy.max_attempts;
+                self.context.observer.on_retry(&RetryEvent { attempt, max_attempts, wait, error: &error });
                 sleep(wait).await;
+                Ok(())
             }
-            Decision::Stop(reason) => return Err(finish(error, reason, number, &context)),
+            Decision::Stop(reason) => Err(finish(error, reason, attempt, &self.context)),
         }
     }
 }

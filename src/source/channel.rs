@@ -17,6 +17,7 @@ pub struct Pusher(mpsc::Sender<Push>);
 enum Push {
     Piece(Bytes),
     End,
+    Failed(Error),
 }
 
 /// The reading end of what a [`Pusher`] pushes.
@@ -38,6 +39,21 @@ impl Pusher {
     /// Whether the piece was taken: not while the channel is full, nor once nobody reads.
     pub fn try_push(&self, piece: Bytes) -> bool {
         piece.is_empty() || self.0.try_send(Push::Piece(piece)).is_ok()
+    }
+
+    /// Waits until the piece is taken. False once nobody reads.
+    pub async fn push(&self, piece: Bytes) -> bool {
+        self.0.send(Push::Piece(piece)).await.is_ok()
+    }
+
+    /// Resolves once nobody reads.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
+    /// That was not all, and this is why.
+    pub async fn fail(&self, error: Error) {
+        let _ = self.0.send(Push::Failed(error)).await;
     }
 
     /// Whether a piece would be taken now.
@@ -81,6 +97,7 @@ impl Chunks for Channel {
                     _ => Ok(None),
                 }
             }
+            Some(Push::Failed(error)) => Err(error),
             None => Err(Error::new(
                 code::SOURCE_FAILED,
                 Category::Source,

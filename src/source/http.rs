@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect;
 use url::Url;
 
+use super::chunks::Chunks;
+use super::resume::{Opened, Reopen, changed};
 use super::url_guard::{self, GuardPolicy};
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::net::{dns, fault};
@@ -28,14 +31,6 @@ pub struct SourceRequest {
     pub headers: BTreeMap<String, String>,
     pub max_bytes: u64,
     pub guard: GuardPolicy,
-}
-
-/// A source that arrived whole.
-#[derive(Debug, Clone)]
-pub struct Fetched {
-    pub bytes: Bytes,
-    /// As the source's answer says; not to be trusted.
-    pub content_type: Option<String>,
 }
 
 /// The client of sources. Two of them in fact: one resolves names under the guard, one takes them as they
@@ -69,12 +64,8 @@ impl HttpSource {
         Ok(Self { guarded: client(true)?, open: client(false)? })
     }
 
-    /// Fetches the whole of a URL once. No retry: that is the caller's.
-    ///
-    /// # Errors
-    /// `ERR_BLOCKED_URL`, `ERR_TOO_LARGE`, `ERR_SOURCE_*`, `ERR_REDIRECT`, or the network's own code. A body
-    /// that ends early is an error, never a shorter file.
-    pub async fn fetch(&self, request: &SourceRequest) -> Result<Fetched> {
+    /// Asks for a URL, following its redirects.
+    async fn get(&self, request: &SourceRequest, range: &HeaderMap) -> Result<(reqwest::Response, String)> {
         let mut url = request.url.clone();
         for hop in 0..=MAX_REDIRECTS {
             let host = url_guard::check(&url, &request.guard)?;
@@ -85,12 +76,13 @@ impl HttpSource {
             let response = client
                 .get(url.clone())
                 .headers(headers)
+                .headers(range.clone())
                 .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
                 .send()
                 .await
                 .map_err(|error| network_error(error, &host))?;
             if !response.status().is_redirection() {
-                return read(response, request.max_bytes, &host).await;
+                return Ok((response, host));
             }
             if hop < MAX_REDIRECTS {
                 url = next_hop(&url, response.headers(), &host)?;
@@ -100,10 +92,108 @@ impl HttpSource {
     }
 }
 
+/// One URL, to be opened as often as it takes.
+#[derive(Debug)]
+pub struct HttpDownload<'a> {
+    pub client: &'a HttpSource,
+    pub request: SourceRequest,
+}
+
+impl Reopen for HttpDownload<'_> {
+    type Body = HttpBody;
+    /// The content type as the source's answer says; not to be trusted.
+    type Facts = Option<String>;
+
+    /// # Errors
+    /// `ERR_BLOCKED_URL`, `ERR_TOO_LARGE`, `ERR_SOURCE_*`, `ERR_REDIRECT`, or the network's own code.
+    async fn open(&self, at: u64, version: Option<&str>) -> Result<Opened<HttpBody, Option<String>>> {
+        let max_bytes = self.request.max_bytes;
+        let (response, host) = self.client.get(&self.request, &range_headers(at, version)).await?;
+        let (status, headers) = (response.status().as_u16(), response.headers());
+        let (at, length) = match (status, content_range(headers)) {
+            (200, _) => (0, response.content_length()),
+            (206, Some((from, total))) if at > 0 => (from, total),
+            // Not satisfiable: it is shorter now.
+            (416, _) if at > 0 => return Err(changed()),
+            _ => return Err(status_error(status, headers, &host)),
+        };
+        if text(headers, CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            // Decoding would store something else than the source's bytes, and a few of those can unpack to
+            // gigabytes; storing them as they are would need a Content-Encoding that nobody asked for.
+            return Err(source_error(code::SOURCE_ENCODING, "the source sent a compressed answer unasked"));
+        }
+        if length.is_some_and(|length| length > max_bytes) {
+            return Err(too_large(max_bytes));
+        }
+        let (version, content_type) = (version_of(headers), text(headers, CONTENT_TYPE).map(str::to_owned));
+        let body = HttpBody { response, host, at, max_bytes };
+        Ok(Opened { body, at, length, version, facts: content_type })
+    }
+}
+
+/// The body of one answer. One that ends early is an error, never a shorter file.
+#[derive(Debug)]
+pub struct HttpBody {
+    response: reqwest::Response,
+    host: String,
+    at: u64,
+    max_bytes: u64,
+}
+
+impl Chunks for HttpBody {
+    fn length(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let piece = self.response.chunk().await.map_err(|error| network_error(error, &self.host))?;
+        self.at += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        match piece {
+            Some(_) if self.at > self.max_bytes => Err(too_large(self.max_bytes)),
+            None if self.at == 0 => Err(source_error(code::SOURCE_EMPTY, "the source is empty")),
+            piece => Ok(piece),
+        }
+    }
+}
+
+/// Asks for the rest, if it is still of that version; without one, for all of it.
+fn range_headers(at: u64, version: Option<&str>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if at > 0
+        && let Some(version) = version
+        && let (Ok(range), Ok(version)) =
+            (HeaderValue::from_str(&format!("bytes={at}-")), HeaderValue::from_str(version))
+    {
+        headers.insert(RANGE, range);
+        headers.insert(IF_RANGE, version);
+    }
+    headers
+}
+
+/// `bytes 5-9/10` as (5, 10).
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text(headers, CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
+}
+
+/// What `If-Range` takes: a strong ETag, or a date that is old enough to stand for one version (RFC 9110,
+/// 8.8.2.2).
+fn version_of(headers: &HeaderMap) -> Option<String> {
+    const SETTLED: Duration = Duration::from_secs(60);
+    if let Some(etag) = text(headers, ETAG) {
+        return etag.starts_with('"').then(|| etag.to_owned());
+    }
+    let time = |name| httpdate::parse_http_date(text(headers, name)?).ok();
+    let age = time(DATE)?.duration_since(time(LAST_MODIFIED)?).ok()?;
+    text(headers, LAST_MODIFIED).filter(|_| age >= SETTLED).map(str::to_owned)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
 fn next_hop(url: &Url, headers: &HeaderMap, host: &str) -> Result<Url> {
-    let location = headers
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok())
+    let location = text(headers, LOCATION)
         .filter(|text| !text.contains(['\\', '\t', ' ']))
         .ok_or_else(|| redirect_error("the source redirects to nowhere"))?;
     let next = url.join(location).map_err(|_| redirect_error("the source redirects to something that is no URL"))?;
@@ -112,35 +202,6 @@ fn next_hop(url: &Url, headers: &HeaderMap, host: &str) -> Result<Url> {
             .with(|failure| failure.host = Some(host.to_owned())));
     }
     Ok(next)
-}
-
-async fn read(mut response: reqwest::Response, max_bytes: u64, host: &str) -> Result<Fetched> {
-    let status = response.status().as_u16();
-    if status != 200 {
-        return Err(status_error(status, response.headers(), host));
-    }
-    let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    if text(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        // Decoding would store something else than the source's bytes, and a few of those can unpack to
-        // gigabytes; storing them as they are would need a Content-Encoding that nobody asked for.
-        return Err(source_error(code::SOURCE_ENCODING, "the source sent a compressed answer unasked"));
-    }
-    let content_type = text(CONTENT_TYPE);
-    if response.content_length().is_some_and(|length| length > max_bytes) {
-        return Err(too_large(max_bytes));
-    }
-    let expected = response.content_length().unwrap_or(0).min(max_bytes);
-    let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-    while let Some(chunk) = response.chunk().await.map_err(|error| network_error(error, host))? {
-        if (bytes.len() + chunk.len()) as u64 > max_bytes {
-            return Err(too_large(max_bytes));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    if bytes.is_empty() {
-        return Err(source_error(code::SOURCE_EMPTY, "the source is empty"));
-    }
-    Ok(Fetched { bytes: bytes.freeze(), content_type })
 }
 
 fn too_large(max_bytes: u64) -> Error {
@@ -159,8 +220,8 @@ fn status_error(status: u16, headers: &HeaderMap, host: &str) -> Error {
     let Verdict { category, retryability } = classify::by_status(status);
     // A source that refuses is a matter between it and its URL (an expired one, mostly).
     let category = if retryability == Retryability::Permanent { Category::Source } else { category };
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let retry_after = text(RETRY_AFTER).and_then(|value| retry_after::parse(value, text(DATE), SystemTime::now()));
+    let retry_after =
+        text(headers, RETRY_AFTER).and_then(|value| retry_after::parse(value, text(headers, DATE), SystemTime::now()));
     Error::new(code::SOURCE_STATUS, category, retryability, format!("the source answered with status {status}")).with(
         |failure| {
             failure.status = Some(status);

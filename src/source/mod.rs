@@ -3,7 +3,8 @@
 pub mod channel;
 pub mod chunks;
 pub mod http;
+pub mod resume;
 pub mod url_guard;
 
-pub use http::{HttpSource, SourceRequest};
+pub use http::{HttpDownload, HttpSource, SourceRequest};
 pub use url_guard::GuardPolicy;

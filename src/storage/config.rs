@@ -22,6 +22,8 @@ pub mod default {
     pub const RETRY: Preset = Preset::FileUpload;
     pub const REGION: &str = "auto";
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Without a byte moving.
+    pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     pub const VERIFY_ETAG: bool = true;
     /// 100 MiB.
     pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
@@ -51,6 +53,7 @@ pub struct StorageConfig {
     pub retry: Option<RetryOptions>,
     pub verify_etag: Option<bool>,
     pub connect_timeout_ms: Option<f64>,
+    pub stall_timeout_ms: Option<f64>,
     pub allow_private_networks: Option<bool>,
     pub allowed_hosts: Vec<String>,
     pub max_bytes: Option<f64>,
@@ -82,6 +85,7 @@ pub struct ResolvedConfig {
     pub ca_certificates: Vec<String>,
     pub retry: RetryPolicy,
     pub verify_etag: bool,
+    pub stall_timeout: Duration,
     pub guard: GuardPolicy,
     pub max_bytes: u64,
     pub concurrency: u32,
@@ -156,6 +160,9 @@ impl StorageConfig {
             check_credential("sessionToken", token)?;
         }
         let base = default::RETRY.policy();
+        let duration =
+            |name, given: Option<f64>, default| given.map_or(Ok(default), |ms| limits::milliseconds(name, ms, 1));
+        let stall_timeout = duration("stallTimeoutMs", self.stall_timeout_ms, default::STALL_TIMEOUT)?;
         Ok(ResolvedConfig {
             bucket: bucket(self, environment, &endpoint)?,
             s3: S3Settings {
@@ -164,11 +171,10 @@ impl StorageConfig {
                 access_key,
                 secret_key,
                 session_token: self.session_token.clone(),
-                connect_timeout: match self.connect_timeout_ms {
-                    Some(ms) => limits::milliseconds("connectTimeoutMs", ms, 1)?,
-                    None => default::CONNECT_TIMEOUT,
-                },
+                connect_timeout: duration("connectTimeoutMs", self.connect_timeout_ms, default::CONNECT_TIMEOUT)?,
+                stall_timeout,
             },
+            stall_timeout,
             domain: domain(self.domain.as_deref().or(environment.storage_domain.as_deref()))?,
             ca_certificates: self.ca_certificates.iter().chain(&environment.extra_ca_certificates).cloned().collect(),
             retry: match &self.retry {

@@ -38,6 +38,14 @@ pub fn bytes_within(name: &str, value: f64, least: u64, most: u64) -> Result<u64
     whole(name, value, least as f64, most as f64, || format!("a whole number of bytes from {least} to {most}"))
 }
 
+/// The place of a byte, from 0.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION` naming `name`.
+pub fn place(name: &str, value: f64) -> Result<u64> {
+    whole(name, value, 0.0, MAX_SAFE_INTEGER, || "a whole number of bytes, at least 0".to_owned())
+}
+
 /// A whole number within `1..=most`.
 ///
 /// # Errors

@@ -33,8 +33,17 @@ impl BodyDigest {
 
 /// An MD5 as an ETag has it.
 pub fn hex_md5(bytes: &[u8]) -> String {
+    hex(&Md5::digest(bytes))
+}
+
+/// Whether an ETag may be the MD5 of the object. Others (of parts, of encrypted objects) say nothing of the bytes.
+pub fn is_md5(etag: &str) -> bool {
+    etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Md5::digest(bytes).iter().fold(String::with_capacity(32), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })

@@ -5,6 +5,7 @@ pub mod multipart;
 pub mod objects;
 pub mod resilient;
 pub mod s3;
+mod s3_body;
 mod s3_error;
 mod s3_http;
 mod s3_multipart;
@@ -17,7 +18,7 @@ pub use types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, P
 
 use crate::error::Result;
 use multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
-use objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
+use objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject};
 
 /// The verbs of a store, each tried once. [`ResilientStore`] adds the retries.
 pub trait ObjectStore: Send + Sync {
@@ -43,6 +44,10 @@ pub trait ObjectStore: Send + Sync {
 
     /// What is known of an object. One that is not there is an error with the code `NotFound`.
     fn head_object(&self, object: &ObjectRef) -> impl Future<Output = Result<ObjectInfo>> + Send;
+
+    /// Opens an object for reading, or a range of it. One that is not there is an error as of
+    /// [`Self::head_object`], one of another ETag than asked for has the status 412.
+    fn get_object(&self, request: &GetRequest) -> impl Future<Output = Result<StoredObject>> + Send;
 
     /// Removes an object; one that is not there is removed already.
     fn delete_object(&self, object: &ObjectRef) -> impl Future<Output = Result<()>> + Send;

@@ -1,9 +1,15 @@
 //! The nouns of asking about objects that are stored already.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use futures_util::Stream;
+
 use super::types::{BucketName, ObjectKey};
+use crate::error::Result;
 use crate::secret::Secret;
 
 /// Which object.
@@ -23,8 +29,35 @@ pub struct ObjectInfo {
     pub content_disposition: Option<String>,
     pub content_encoding: Option<String>,
     pub cache_control: Option<String>,
+    pub storage_class: Option<String>,
+    pub expires: Option<String>,
     pub last_modified: Option<SystemTime>,
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Which bytes of which object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetRequest {
+    pub object: ObjectRef,
+    /// The first byte and, if it is not the object's, the last.
+    pub range: Option<(u64, Option<u64>)>,
+    /// Only if the object has this ETag.
+    pub if_match: Option<String>,
+}
+
+/// An object whose bytes are still to come.
+pub struct StoredObject {
+    /// `size` is of the whole.
+    pub info: ObjectInfo,
+    /// The place of the first byte that comes.
+    pub at: u64,
+    pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>,
+}
+
+impl fmt::Debug for StoredObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredObject").field("info", &self.info).field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// A page of a bucket's objects, in the order of their keys.

@@ -20,9 +20,11 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use url::Url;
 
 use super::ObjectStore;
-use super::digest::BodyDigest;
+use super::digest::{BodyDigest, is_md5};
 use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
-use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned};
+use super::objects::{
+    GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject,
+};
 use super::s3_error::{Origin, describe};
 use super::s3_http::Transport;
 use super::types::{ProgressSink, PutObject, PutOutcome, WriteCondition};
@@ -38,6 +40,8 @@ pub struct S3Settings {
     pub secret_key: Secret<String>,
     pub session_token: Option<Secret<String>>,
     pub connect_timeout: Duration,
+    /// Without a byte of a request's body moving.
+    pub stall_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -69,7 +73,7 @@ impl S3Store {
             // Bounded by the attempt's timeout around this store and the transport's own for connecting.
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(Transport::new(tls, settings.connect_timeout))
+            .http_client(Transport::new(tls, settings.connect_timeout, settings.stall_timeout))
             .build();
         Self { client: Client::from_conf(config), origin: Origin::of(&settings.endpoint) }
     }
@@ -132,6 +136,10 @@ impl ObjectStore for S3Store {
         self.head(object).await
     }
 
+    async fn get_object(&self, request: &GetRequest) -> Result<StoredObject> {
+        self.get(request).await
+    }
+
     async fn delete_object(&self, object: &ObjectRef) -> Result<()> {
         self.delete(object).await
     }
@@ -161,11 +169,9 @@ pub(super) fn unquoted(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
 }
 
-/// Compares the ETag with the MD5 of what was sent. An ETag of another form (multipart, SSE-C) says nothing
-/// about the bytes.
+/// Compares the ETag, where it is an MD5, with that of what was sent.
 pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
-    let is_md5 = etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit());
-    if !is_md5 || etag.eq_ignore_ascii_case(expected) {
+    if !is_md5(etag) || etag.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
     let detail = "the storage holds other bytes than were sent (its ETag is not their MD5)";

@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::primitives::ByteStreamError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use url::Url;
 
 use super::s3_http::TransportError;
 use crate::error::{Category, Error, Failure, Retryability, code, printable};
+use crate::net::fault;
 use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
 
@@ -64,9 +66,24 @@ where
 
 fn describe_transport(transport: TransportError, origin: &Origin) -> Error {
     let verdict = classify::by_node_code(transport.code).unwrap_or(Verdict::retry(Category::Network));
-    Error::new(transport.code, verdict.category, verdict.retryability, transport.detail.clone())
-        .with(|failure| origin.mark(failure, transport.maybe_sent))
-        .caused_by(transport.source)
+    let error = Error::new(transport.code, verdict.category, verdict.retryability, transport.detail)
+        .with(|failure| origin.mark(failure, transport.maybe_sent));
+    match transport.source {
+        Some(source) => error.caused_by(source),
+        None => error,
+    }
+}
+
+/// A body that broke off.
+pub(super) fn describe_body(error: ByteStreamError, origin: &Origin) -> Error {
+    let (code, detail) = match fault::name(&error) {
+        Some(fault) => (fault.code, fault.detail),
+        None => ("ECONNRESET", "the connection broke while the object was read".to_owned()),
+    };
+    let verdict = classify::by_node_code(code).unwrap_or(Verdict::retry(Category::Network));
+    Error::new(code, verdict.category, verdict.retryability, detail)
+        .with(|failure| origin.mark(failure, false))
+        .caused_by(error)
 }
 
 /// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -16,21 +16,25 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::s3_body::{BoxError, UploadBody};
 use super::types::ProgressSink;
 use crate::net::{dns, fault};
 
 /// Idle connections are dropped before the server's side tires of them (20 s at some S3 servers, 400 s at
 /// Cloudflare's edge): fewer uploads start on a connection that is already dead.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the kernel may hold of a body before it has begun to send it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// A request that got no answer.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub(super) struct TransportError {
     pub(super) detail: String,
     /// False only where it is certain that no byte of the request left: name, connection, TLS.
     pub(super) maybe_sent: bool,
-    pub(super) source: ClientError,
+    pub(super) source: Option<ClientError>,
 }
 
 impl fmt::Display for TransportError {
@@ -50,7 +54,7 @@ impl fmt::Display for TransportError {
 
 impl std::error::Error for TransportError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        self.source.as_ref().map(|source| source as _)
     }
 }
 
@@ -70,7 +74,14 @@ impl From<ClientError> for TransportError {
         } else {
             detail
         };
-        Self { code, detail, maybe_sent, source }
+        Self { code, detail, maybe_sent, source: Some(source) }
+    }
+}
+
+impl TransportError {
+    fn stalled(limit: Duration) -> Self {
+        let detail = format!("timeout: stalled, the server took no byte for {} ms", limit.as_millis());
+        Self { code: "ETIMEDOUT", detail, maybe_sent: true, source: None }
     }
 }
 
@@ -85,15 +96,16 @@ fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-type Pool = Client<Deadline<HttpsConnector<HttpConnector<Resolver>>>, UploadBody>;
+type Pool = Client<Deadline<HttpsConnector<Tuned<HttpConnector<Resolver>>>>, UploadBody>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     pool: Pool,
+    stall_timeout: Duration,
 }
 
 impl Transport {
-    pub(super) fn new(tls: rustls::ClientConfig, connect_timeout: Duration) -> Self {
+    pub(super) fn new(tls: rustls::ClientConfig, connect_timeout: Duration, stall_timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -103,28 +115,30 @@ impl Transport {
         let mut tls = tls;
         tls.alpn_protocols.clear(); // hyper-rustls sets them
         let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(Tuned(tcp));
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             // Only for a request of which not one byte was written: its pooled connection was found dead.
             .retry_canceled_requests(true)
             .build(Deadline { inner: https, limit: connect_timeout });
-        Self { pool }
+        Self { pool, stall_timeout }
     }
 }
 
 impl SmithyConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let pool = self.pool.clone();
+        let (pool, stall_timeout) = (self.pool.clone(), self.stall_timeout);
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let progress = request.extensions().get::<ProgressSink>().cloned();
             let request = request.map(|inner| UploadBody::new(inner, progress));
-            let response = pool
-                .request(request)
-                .await
-                .map_err(|error| ConnectorError::io(Box::new(TransportError::from(error))))?;
+            let motion = request.body().motion();
+            let outcome = tokio::select! {
+                outcome = pool.request(request) => outcome.map_err(TransportError::from),
+                () = motion.stalled(stall_timeout) => Err(TransportError::stalled(stall_timeout)),
+            };
+            let response = outcome.map_err(|error| ConnectorError::io(Box::new(error)))?;
             let (parts, body) = response.into_parts();
             let status = StatusCode::try_from(parts.status.as_u16())
                 .map_err(|error| ConnectorError::other(error.into(), None))?;
@@ -146,59 +160,6 @@ impl HttpClient for Transport {
     }
 }
 
-/// The request's body. Where somebody listens, it goes out in pieces that are counted as the connection
-/// takes them; cutting `Bytes` copies nothing.
-struct UploadBody {
-    inner: SdkBody,
-    progress: Option<ProgressSink>,
-    pending: Bytes,
-    sent: u64,
-    total: u64,
-}
-
-impl UploadBody {
-    const PIECE_BYTES: usize = 64 * 1024;
-
-    fn new(inner: SdkBody, progress: Option<ProgressSink>) -> Self {
-        let total = inner.content_length().unwrap_or(0);
-        Self { inner, progress, pending: Bytes::new(), sent: 0, total }
-    }
-}
-
-impl Body for UploadBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(progress) = self.progress.clone() else {
-            return Pin::new(&mut self.inner).poll_frame(cx);
-        };
-        if self.pending.is_empty() {
-            match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.pending = data,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                end => return Poll::Ready(end),
-            }
-        }
-        let length = self.pending.len().min(Self::PIECE_BYTES);
-        let piece = self.pending.split_to(length);
-        self.sent += length as u64;
-        (progress.0)(self.sent, self.total);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.pending.is_empty() && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // Asked before the first piece goes out, for the Content-Length.
-        Body::size_hint(&self.inner)
-    }
-}
-
 /// Bounds name, connection and TLS together; hyper-util's own timeout covers the TCP part alone.
 #[derive(Clone, Debug)]
 struct Deadline<C> {
@@ -210,7 +171,6 @@ struct Deadline<C> {
 #[error("timeout: no connection in time")]
 struct ConnectTimeout;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<C> Service<http::Uri> for Deadline<C>
@@ -229,6 +189,37 @@ where
     fn call(&mut self, uri: http::Uri) -> Self::Future {
         let connecting = tokio::time::timeout(self.limit, self.inner.call(uri));
         Box::pin(async move { connecting.await.unwrap_or_else(|_| Err(ConnectTimeout.into())) })
+    }
+}
+
+/// Has the kernel ask for more of a body when it has sent what it has, not when a third of megabytes of buffer
+/// is free: else a slow line looks like one that stalls.
+#[derive(Clone, Debug)]
+struct Tuned<C>(C);
+
+impl<C> Service<http::Uri> for Tuned<C>
+where
+    C: Service<http::Uri, Response = TokioIo<TcpStream>>,
+    C::Future: Send + 'static,
+    C::Error: 'static,
+{
+    type Response = C::Response;
+    type Error = C::Error;
+    type Future = BoxFuture<Result<C::Response, C::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: http::Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move {
+            let stream = connecting.await?;
+            // A hint: where the system has no such option, the line has to be a little faster.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            let _ = socket2::SockRef::from(stream.inner()).set_tcp_notsent_lowat(UNSENT_BYTES);
+            Ok(stream)
+        })
     }
 }
 

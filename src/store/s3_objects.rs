@@ -4,33 +4,67 @@ use std::time::SystemTime;
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::DateTime;
+use futures_util::{StreamExt as _, stream};
 
 use super::objects::{
-    ListPage, ListRequest, ListedObject, ObjectInfo, ObjectRef, PresignMethod, PresignRequest, Presigned,
+    GetRequest, ListPage, ListRequest, ListedObject, ObjectInfo, ObjectRef, PresignMethod, PresignRequest, Presigned,
+    StoredObject,
 };
 use super::s3::{S3Store, unquoted};
-use super::s3_error::describe;
+use super::s3_error::{describe, describe_body};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+
+/// HEAD and GET say the same of an object, in types that have nothing in common.
+macro_rules! info_of {
+    ($answer:expr, $size:expr) => {
+        ObjectInfo {
+            size: $size,
+            etag: $answer.e_tag().map(unquoted),
+            content_type: $answer.content_type().map(str::to_owned),
+            content_disposition: $answer.content_disposition().map(str::to_owned),
+            content_encoding: $answer.content_encoding().map(str::to_owned),
+            cache_control: $answer.cache_control().map(str::to_owned),
+            storage_class: $answer.storage_class().map(|class| class.as_str().to_owned()),
+            expires: $answer.expires_string().map(str::to_owned),
+            last_modified: $answer.last_modified().and_then(time_of),
+            metadata: $answer.metadata().cloned().unwrap_or_default().into_iter().collect(),
+        }
+    };
+}
 
 impl S3Store {
     pub(super) async fn head(&self, object: &ObjectRef) -> Result<ObjectInfo> {
         let call = self.client.head_object().bucket(object.bucket.as_str()).key(object.key.as_str());
-        let answer = call.send().await.map_err(|error| {
-            let error = describe(error, &self.origin);
-            // An answer to HEAD has no body that could say so.
-            if error.status == Some(404) { error.with(|failure| failure.code = "NotFound".into()) } else { error }
-        })?;
-        Ok(ObjectInfo {
-            size: size_of(answer.content_length()),
-            etag: answer.e_tag().map(unquoted),
-            content_type: answer.content_type().map(str::to_owned),
-            content_disposition: answer.content_disposition().map(str::to_owned),
-            content_encoding: answer.content_encoding().map(str::to_owned),
-            cache_control: answer.cache_control().map(str::to_owned),
-            last_modified: answer.last_modified().and_then(time_of),
-            metadata: answer.metadata().cloned().unwrap_or_default().into_iter().collect(),
-        })
+        let answer = call.send().await.map_err(|error| not_found(describe(error, &self.origin)))?;
+        Ok(info_of!(answer, size_of(answer.content_length())))
+    }
+
+    pub(super) async fn get(&self, request: &GetRequest) -> Result<StoredObject> {
+        let range = request.range.map(|(first, last)| {
+            let last = last.map(|last| last.to_string()).unwrap_or_default();
+            format!("bytes={first}-{last}")
+        });
+        let call = self
+            .client
+            .get_object()
+            .bucket(request.object.bucket.as_str())
+            .key(request.object.key.as_str())
+            .set_range(range)
+            .set_if_match(request.if_match.as_ref().map(|etag| format!("\"{etag}\"")));
+        let answer = call.send().await.map_err(|error| not_found(describe(error, &self.origin)))?;
+        // `bytes 5-9/10`; an answer without one is the whole.
+        let range = answer.content_range().and_then(|text| text.strip_prefix("bytes ")?.split_once('/'));
+        let at = range.and_then(|(range, _)| range.split_once('-')?.0.parse().ok()).unwrap_or(0);
+        let size = range.and_then(|(_, total)| total.parse().ok());
+        let info = info_of!(answer, size.unwrap_or_else(|| size_of(answer.content_length())));
+        let origin = self.origin.clone();
+        let pieces = stream::unfold(answer.body, |mut body| async move {
+            let piece = body.next().await?;
+            Some((piece, body))
+        });
+        let bytes = Box::pin(pieces.map(move |piece| piece.map_err(|error| describe_body(error, &origin))));
+        Ok(StoredObject { info, at, bytes })
     }
 
     pub(super) async fn delete(&self, object: &ObjectRef) -> Result<()> {
@@ -89,6 +123,15 @@ impl S3Store {
             headers: headers_of(&signed),
             expires_at: now + request.expires_in,
         })
+    }
+}
+
+/// An answer to HEAD has no body that could say so, and GET's says it in another word.
+fn not_found(error: Error) -> Error {
+    if error.status == Some(404) && error.code != "NoSuchBucket" {
+        error.with(|failure| failure.code = "NotFound".into())
+    } else {
+        error
     }
 }
 

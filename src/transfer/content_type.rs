@@ -5,14 +5,28 @@ use mime_guess::mime;
 /// The type of bytes that say nothing of themselves.
 pub const FALLBACK: &str = "application/octet-stream";
 
+/// Whose bytes they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author<'a> {
+    Caller,
+    /// A URL's owner, who says so of them.
+    Stranger {
+        declared: Option<&'a str>,
+    },
+}
+
 /// Chooses the `Content-Type` to store. R2 guesses for single uploads and not for multipart; a type that is
 /// always set is the same for both.
-pub fn choose(given: Option<&str>, body: &[u8], key: &str) -> String {
+pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -> String {
     if let Some(given) = given {
         return given.to_owned();
     }
-    if let Some(kind) = infer::get(body) {
-        return kind.mime_type().to_owned();
+    let sniffed = infer::get(body).map(|kind| kind.mime_type());
+    match (sniffed, author) {
+        (Some(sniffed), Author::Caller) => return sniffed.to_owned(),
+        (Some(sniffed), Author::Stranger { .. }) if !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
+        (_, Author::Stranger { declared: Some(declared) }) if credible(declared) => return declared.to_owned(),
+        _ => {}
     }
     let guess = mime_guess::from_path(key).first_raw().unwrap_or(FALLBACK);
     // Text without a charset is read by browsers as windows-1252.
@@ -24,6 +38,17 @@ pub fn choose(given: Option<&str>, body: &[u8], key: &str) -> String {
     }
 }
 
+/// What browsers run. A stranger's page must not become a script of the bucket's domain because of how it begins.
+const ACTIVE: &[&str] = &["text/html", "text/xml", "application/xml", "image/svg+xml", "application/xhtml+xml"];
+
+/// A stranger's word is taken for what browsers do not run, and what would not be known by its first bytes.
+fn credible(declared: &str) -> bool {
+    const PLAIN: &[&str] = &["text/plain", "text/csv", "text/markdown", "text/css", "application/json"];
+    let Ok(parsed) = declared.parse::<mime::Mime>() else { return false };
+    let media = matches!(parsed.type_(), mime::AUDIO | mime::VIDEO | mime::FONT);
+    (media || PLAIN.contains(&parsed.essence_str())) && declared.len() <= 255
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,14 +57,29 @@ mod tests {
 
     #[test]
     fn given_then_magic_then_extension_then_bytes() {
-        assert_eq!(choose(Some("image/webp"), PNG, "a.jpg"), "image/webp");
-        assert_eq!(choose(None, PNG, "a.jpg"), "image/png");
-        assert_eq!(choose(None, b"\xff\xd8\xff\xe0", "a"), "image/jpeg");
-        assert_eq!(choose(None, b"RIFF\0\0\0\0WEBPVP8 ", "a"), "image/webp");
-        assert_eq!(choose(None, b"hello", "a/b.txt"), "text/plain; charset=utf-8");
-        assert_eq!(choose(None, b"{}", "a.json"), "application/json");
-        assert_eq!(choose(None, b"<svg xmlns=\"x\"/>", "a.svg"), "image/svg+xml");
-        assert_eq!(choose(None, b"hello", "a"), FALLBACK);
-        assert_eq!(choose(None, b"", ""), FALLBACK);
+        assert_eq!(choose(Some("image/webp"), Author::Caller, PNG, "a.jpg"), "image/webp");
+        assert_eq!(choose(None, Author::Caller, PNG, "a.jpg"), "image/png");
+        assert_eq!(choose(None, Author::Caller, b"\xff\xd8\xff\xe0", "a"), "image/jpeg");
+        assert_eq!(choose(None, Author::Caller, b"RIFF\0\0\0\0WEBPVP8 ", "a"), "image/webp");
+        assert_eq!(choose(None, Author::Caller, b"hello", "a/b.txt"), "text/plain; charset=utf-8");
+        assert_eq!(choose(None, Author::Caller, b"{}", "a.json"), "application/json");
+        assert_eq!(choose(None, Author::Caller, b"<svg xmlns=\"x\"/>", "a.svg"), "image/svg+xml");
+        assert_eq!(choose(None, Author::Caller, b"hello", "a"), FALLBACK);
+        assert_eq!(choose(None, Author::Caller, b"", ""), FALLBACK);
+    }
+
+    #[test]
+    fn a_stranger_is_believed_where_it_can_do_no_harm() {
+        let choose =
+            |declared, body: &[u8], key| choose(None, Author::Stranger { declared: Some(declared) }, body, key);
+        assert_eq!(choose("image/png", PNG, "a"), "image/png");
+        assert_eq!(choose("text/html", PNG, "a"), "image/png", "the bytes know better");
+        assert_eq!(choose("image/png", b"<html>", "a"), FALLBACK, "the bytes do not bear it out");
+        assert_eq!(choose("text/html", b"<!doctype html><html>", "a"), FALLBACK);
+        assert_eq!(choose("text/html", b"<!doctype html><html>", "a.html"), "text/html; charset=utf-8", "asked for");
+        assert_eq!(choose("image/svg+xml", b"<svg/>", "a"), FALLBACK);
+        assert_eq!(choose("application/json", b"{}", "a"), "application/json");
+        assert_eq!(choose("text/plain; charset=latin1", b"x", "a"), "text/plain; charset=latin1");
+        assert_eq!(choose("no type", b"x", "a.css"), "text/css; charset=utf-8");
     }
 }

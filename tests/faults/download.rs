@@ -16,6 +16,11 @@ struct Source {
 
 impl Source {
     async fn script(answers: Vec<Vec<u8>>) -> Self {
+        Self::answering(move |count, _| answers[count.min(answers.len() - 1)].clone()).await
+    }
+
+    /// Is given how many requests there were before, and this one.
+    async fn answering(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -23,13 +28,16 @@ impl Source {
         tokio::spawn(async move {
             let mut count = 0_usize;
             while let Ok((mut socket, _)) = listener.accept().await {
-                let answer = answers[count.min(answers.len() - 1)].clone();
-                count += 1;
                 let mut request = vec![0; 8192];
                 let read = socket.read(&mut request).await.unwrap_or(0);
-                heard.lock().unwrap().push(String::from_utf8_lossy(&request[..read]).into_owned());
-                let _ = socket.write_all(&answer).await;
-                let _ = socket.shutdown().await;
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let answer = answer(count, &request);
+                count += 1;
+                heard.lock().unwrap().push(request);
+                tokio::spawn(async move {
+                    let _ = socket.write_all(&answer).await;
+                    let _ = socket.shutdown().await;
+                });
             }
         });
         Self { url, seen }
@@ -47,6 +55,24 @@ impl Source {
             ..SourceOptions::default()
         }
     }
+}
+
+/// The range that a request asks for, if it may have it of this version.
+fn asked(request: &str, version: &str) -> Option<usize> {
+    let header = |name: &str| request.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let from = header("range: bytes=")?.strip_suffix('-')?.parse().ok()?;
+    (header("if-range:") == Some(version)).then_some(from)
+}
+
+/// A server of `body` that can ranges, and sends at most `most` bytes before it closes.
+fn ranged(request: &str, version: &str, body: &[u8], most: usize) -> Vec<u8> {
+    let from = asked(request, version).unwrap_or(0);
+    let rest = &body[from..];
+    let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+    let range = format!("bytes {from}-{}/{}", body.len() - 1, body.len());
+    let range = if from > 0 { format!("Content-Range: {range}\r\n") } else { String::new() };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: {version}\r\n{range}", rest.len());
+    with_head(&head, &rest[..rest.len().min(most)])
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
@@ -79,7 +105,7 @@ async fn passing_faults_of_the_source_are_survived() {
         answer("HTTP/1.1 503 x"),
         answer("HTTP/1.1 408 x"),
         with_head("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n", &body[..20_000]),
-        with_head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", b"5\r\nhello\r\n"),
+        with_head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", &[b"5\r\n", &body[..5], b"\r\n"].concat()),
         b"HTTP/1.1 200 O".to_vec(),
     ];
     for fault in faults {
@@ -188,4 +214,104 @@ async fn a_failing_storage_does_not_fetch_the_source_again() {
     let source = Source::script(vec![ok(b"hello")]).await;
     let receipt = fixture.download_and_upload(source.options("/a"), "a").await.expect("stored");
     assert_eq!((receipt.attempts, source.requests().len()), (3, 1));
+}
+
+const MIB: usize = 1024 * 1024;
+
+/// Of a size that is stored in parts.
+async fn in_parts() -> Fixture {
+    Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url());
+        config.part_size_bytes = Some(5.0 * 1024.0 * 1024.0);
+        config.multipart_threshold_bytes = Some(6.0 * 1024.0 * 1024.0);
+        config.stall_timeout_ms = Some(300.0);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_broken_download_goes_on_where_it_broke_off() {
+    let fixture = in_parts().await;
+    let body = noise(17 * MIB);
+    let served = body.clone();
+    // Each connection gives 2 MiB: nine of them, and more than four failures, but it is moving.
+    let source = Source::answering(move |_, request| ranged(request, "\"v1\"", &served, 2 * MIB)).await;
+    let receipt = fixture.download_and_upload(source.options("/a"), "a").await.expect("stored");
+    assert!(fixture.stored("a").as_deref() == Some(&body[..]));
+    assert_eq!((receipt.size, receipt.parts), (17 * MIB as u64, 4));
+    let requests = source.requests();
+    assert_eq!(requests.len(), 9);
+    for (count, request) in requests.iter().enumerate() {
+        assert_eq!(asked(request, "\"v1\"").unwrap_or(0), count * 2 * MIB);
+    }
+}
+
+#[tokio::test]
+async fn a_source_without_ranges_is_read_again_and_compared() {
+    for version in ["", "ETag: W/\"weak\"\r\n", "ETag: \"strong\"\r\n"] {
+        let fixture = in_parts().await;
+        let body = noise(17 * MIB);
+        let served = body.clone();
+        let source = Source::answering(move |count, _| {
+            let most = if count == 0 { 8 * MIB + 77 } else { served.len() };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{version}", served.len());
+            with_head(&head, &served[..most])
+        })
+        .await;
+        fixture.download_and_upload(source.options("/a"), "a").await.expect("stored");
+        assert!(fixture.stored("a").as_deref() == Some(&body[..]), "{version}");
+        assert_eq!(source.requests().len(), 2, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn two_versions_are_never_mixed() {
+    let (old, new) = (noise(17 * MIB), noise(17 * MIB + 1)[1..].to_vec());
+    for versions in [["\"v1\"", "\"v2\""], ["W/\"v1\"", "W/\"v2\""]] {
+        let fixture = in_parts().await;
+        let (before, after) = (old.clone(), new.clone());
+        let source = Source::answering(move |count, request| match count {
+            0 => ranged(request, versions[0], &before, 8 * MIB),
+            _ => ranged(request, versions[1], &after, usize::MAX),
+        })
+        .await;
+        fixture.download_and_upload(source.options("/a"), "a").await.expect("the new version");
+        assert!(fixture.stored("a").as_deref() == Some(&new[..]), "{versions:?}");
+        // Begun, found to be another, begun again.
+        assert_eq!((source.requests().len(), fixture.open_uploads()), (3, 0), "{versions:?}");
+    }
+    let fixture = in_parts().await;
+    let (before, after) = (old, new);
+    let source = Source::answering(move |count, request| {
+        let (version, body) = if count % 2 == 0 { ("\"v1\"", &before) } else { ("\"v2\"", &after) };
+        ranged(request, version, body, 8 * MIB)
+    })
+    .await;
+    let error = fixture.download_and_upload(source.options("/a"), "a").await.expect_err("it never stands still");
+    assert_eq!(error.code, "ERR_SOURCE_CHANGED");
+    assert_eq!((fixture.stored("a"), fixture.open_uploads()), (None, 0));
+}
+
+#[tokio::test]
+async fn a_source_that_stalls_is_asked_for_the_rest() {
+    let fixture = in_parts().await;
+    let body = noise(3 * MIB);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/a", listener.local_addr().expect("bound"));
+    let served = body.clone();
+    let server = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = vec![0; 8192];
+            let read = socket.read(&mut request).await.unwrap_or(0);
+            let answer = ranged(&String::from_utf8_lossy(&request[..read]), "\"v1\"", &served, MIB);
+            let _ = socket.write_all(&answer).await;
+            held.push(socket);
+        }
+    });
+    let options = SourceOptions { url, allowed_hosts: Some(vec!["127.0.0.1".into()]), ..SourceOptions::default() };
+    fixture.download_and_upload(options, "a").await.expect("stored");
+    assert!(fixture.stored("a").as_deref() == Some(&body[..]));
+    assert_eq!(fixture.heard.codes(), ["ETIMEDOUT", "ETIMEDOUT"]);
+    server.abort();
 }

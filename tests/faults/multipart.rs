@@ -234,3 +234,24 @@ async fn a_stream_that_fails_or_lies_about_its_length_stores_nothing() {
     assert_eq!(error.code, code::SOURCE_LENGTH);
     assert_eq!(fixture.actions(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_part_that_stalls_is_sent_again_and_a_slow_one_is_not() {
+    let fixture = Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url());
+        config.stall_timeout_ms = Some(300.0);
+        config.retry.as_mut().expect("quick").timeout_ms = Some(30_000.0);
+    })
+    .await;
+    let put = |fault, times| Rule { method: Some("PUT".into()), ..Rule::times(fault, times) };
+    fixture.lab.set_faults(vec![put(Fault::StopReading { after_bytes: None }, 1)]);
+    let body = noise(12 * MIB);
+    let receipt = fixture.upload("stalled.bin", &body).await.expect("stored");
+    assert!(fixture.stored("stalled.bin").as_deref() == Some(&body[..]));
+    assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["ETIMEDOUT".to_owned()]));
+
+    // Twelve times as long as a stall, but never without a byte for that long.
+    fixture.lab.set_faults(vec![put(Fault::Slow { bytes_per_second: 3 * MIB as u64 }, 1)]);
+    let receipt = fixture.upload("slow.bin", &body).await.expect("stored");
+    assert_eq!(receipt.attempts, 1);
+}

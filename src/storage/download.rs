@@ -1,0 +1,168 @@
+//! The calls that read: a URL whose bytes are stored, and a stored object.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::objects::Found;
+use super::{Call, ObjectOptions, Prepared, Storage, config, limits};
+use crate::error::{Error, Operation, Result, code};
+use crate::resilience::Attempts;
+use crate::source::channel::{Channel, Pusher, channel};
+use crate::source::chunks::Chunks as _;
+use crate::source::resume::Resuming;
+use crate::source::{GuardPolicy, HttpDownload, SourceRequest, url_guard};
+use crate::store::objects::ObjectInfo;
+use crate::transfer::Receipt;
+use crate::transfer::content_type::Author;
+use crate::transfer::download::{ObjectDownload, Verified};
+
+/// Where a download comes from.
+#[derive(Debug, Clone, Default)]
+pub struct SourceOptions {
+    pub url: String,
+    pub headers: BTreeMap<String, String>,
+    pub max_bytes: Option<f64>,
+    pub allow_private_networks: Option<bool>,
+    pub allowed_hosts: Option<Vec<String>>,
+}
+
+/// Which bytes of an object, by the places of the first and the last.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RangeOptions {
+    pub start: Option<f64>,
+    pub end: Option<f64>,
+}
+
+/// A stored object whose bytes are on their way.
+#[derive(Debug)]
+pub struct Downloading {
+    pub info: ObjectInfo,
+    pub bytes: Channel,
+}
+
+impl Storage {
+    /// Fetches a URL and stores what it gave, as it comes. Nothing is stored of a source that did not arrive
+    /// whole.
+    ///
+    /// # Errors
+    /// Bad input before anything is sent; the source's; else the upload's last attempt's.
+    pub async fn download_and_upload(
+        &self,
+        source: SourceOptions,
+        options: ObjectOptions,
+        call: Call,
+    ) -> Result<Receipt> {
+        let prepared = self.prepare(options, Operation::DownloadAndUpload)?;
+        let request = self.source_request(source).map_err(|error| prepared.mark(error))?;
+        let work = async {
+            let copy = || Box::pin(self.copy(&prepared, &request, &call));
+            match copy().await {
+                // Of the version that was begun with nothing is kept; the other one is stored instead.
+                Err(error) if error.code == code::SOURCE_CHANGED => copy().await,
+                outcome => outcome,
+            }
+        };
+        self.until_called_off(&prepared, &call, self.within_deadline(&prepared, work)).await
+    }
+
+    async fn copy(&self, prepared: &Prepared, request: &SourceRequest, call: &Call) -> Result<Receipt> {
+        let origin = HttpDownload { client: &self.source, request: request.clone() };
+        let attempts = Attempts::new(prepared.context(call.observer.as_ref()));
+        let (source, declared) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
+        let author = Author::Stranger { declared: declared.as_deref() };
+        self.put_chunks(prepared, source, author, call).await
+    }
+
+    /// Opens a stored object for reading. Its bytes come as they are read; where the transfer breaks, it goes
+    /// on. A whole object whose ETag is its MD5 is checked at its end.
+    ///
+    /// # Errors
+    /// Bad input before anything is sent; `NotFound`; else the last attempt's.
+    pub async fn download(
+        self: &Arc<Self>,
+        options: ObjectOptions,
+        range: RangeOptions,
+        call: Call,
+    ) -> Result<Found<Downloading>> {
+        let prepared = self.prepare(options, Operation::Download)?;
+        let (first, last) = range.check().map_err(|error| prepared.mark(error))?;
+        let (tell, told) = oneshot::channel();
+        let (pusher, bytes) = channel(None);
+        let (storage, bucket, started) = (Arc::clone(self), prepared.bucket.as_str().to_owned(), prepared.started);
+        tokio::spawn(async move {
+            let mut tell = Some(tell);
+            let work = storage.read(&prepared, first, last, &call, &mut tell, &pusher);
+            let outcome = tokio::select! {
+                outcome = storage.until_called_off(&prepared, &call, work) => outcome,
+                () = pusher.closed() => Ok(()),
+            };
+            match (outcome, tell) {
+                (Err(error), Some(tell)) => drop(tell.send(Err(error))),
+                (Err(error), None) => pusher.fail(error).await,
+                (Ok(()), _) => pusher.finish().await,
+            }
+        });
+        let lost = || Err(Error::internal("the download ended without a word"));
+        let (info, attempts) = told.await.unwrap_or_else(|_| lost())?;
+        Ok(Found { bucket, value: Downloading { info, bytes }, attempts, elapsed: started.elapsed() })
+    }
+
+    async fn read(
+        &self,
+        prepared: &Prepared,
+        first: u64,
+        last: Option<u64>,
+        call: &Call,
+        tell: &mut Option<oneshot::Sender<Result<(ObjectInfo, u32)>>>,
+        pusher: &Pusher,
+    ) -> Result<()> {
+        let origin = ObjectDownload { store: &self.store, object: prepared.object(), first, last };
+        let attempts = Attempts::new(prepared.context(call.observer.as_ref()));
+        let (source, info) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
+        let attempts = source.attempts();
+        let whole = first == 0 && last.is_none() && prepared.verify_etag;
+        let mut source = Verified::by_etag(source, info.etag.as_deref().filter(|_| whole));
+        if let Some(tell) = tell.take() {
+            let _ = tell.send(Ok((info, attempts)));
+        }
+        while let Some(piece) = source.next().await? {
+            if !pusher.push(piece).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn source_request(&self, source: SourceOptions) -> Result<SourceRequest> {
+        let own = &self.config.guard;
+        let allowed_hosts = match source.allowed_hosts {
+            Some(hosts) => config::check_hosts("allowedHosts", hosts)?,
+            None => own.allowed_hosts.clone(),
+        };
+        let guard = GuardPolicy {
+            allow_private_networks: source.allow_private_networks.unwrap_or(own.allow_private_networks),
+            allowed_hosts,
+        };
+        let max_bytes = match source.max_bytes {
+            Some(value) => limits::bytes("maxBytes", value)?,
+            None => self.config.max_bytes,
+        };
+        let url = url_guard::parse(&source.url)?;
+        url_guard::check(&url, &guard)?;
+        Ok(SourceRequest { url, headers: source.headers, max_bytes, guard })
+    }
+}
+
+impl RangeOptions {
+    /// The places of the first byte and of the last, where it is not the object's.
+    fn check(self) -> Result<(u64, Option<u64>)> {
+        let place = |name, value: Option<f64>| value.map(|value| limits::place(name, value)).transpose();
+        let (first, last) = (place("range.start", self.start)?.unwrap_or(0), place("range.end", self.end)?);
+        if last.is_some_and(|last| last < first) {
+            return Err(Error::invalid_option("range.end", "at least range.start"));
+        }
+        Ok((first, last))
+    }
+}
