@@ -181,15 +181,20 @@ export interface StorageConfig {
 /** How far an upload is. */
 export interface ProgressDetail {
   readonly loadedBytes: number
-  readonly totalBytes: number
+  /** Absent while it is not known: of streams without a length, and of bodies that are compressed on the way. */
+  readonly totalBytes?: number
+  /** The part that moved last; 1 for an object in one request. */
+  readonly part: number
+  /** Of late; at the end, of the whole. */
+  readonly bytesPerSecond: number
   /** The attempt that is under way; 1 for the first. */
   readonly attempt: number
 }
 
 /** An attempt that failed and will be followed by another. */
 export interface RetryEvent {
-  readonly operation: 'uploadFile' | 'downloadAndUpload' | 'download' | 'head' | 'delete' | 'list'
-  /** Absent for `list`. */
+  readonly operation: 'uploadFile' | 'downloadAndUpload' | 'download' | 'head' | 'delete' | 'list' | 'cleanup'
+  /** Absent for `list` and `cleanup`. */
   readonly key?: string
   /** The attempt that failed; 1 for the first. */
   readonly attempt: number
@@ -231,15 +236,39 @@ export interface ObjectOptions {
   ifNoneMatch?: '*' | undefined
   /** Only in place of the object that has this ETag; else the code is `PreconditionFailed`. */
   ifMatch?: string | undefined
+  /** The header `Expires`: when caches must have forgotten it. A string must be one that `Date` understands. */
+  expires?: Date | string | undefined
+  /**
+   * Packs the body on its way, and stores its `Content-Encoding`: `'gzip'` or `'br'` whatever is not packed already
+   * (pictures, films, archives), `'auto'` as gzip what is known to pack well (text, JSON, SVG and such). What is
+   * shorter than 1 KiB stays as it is.
+   */
+  compress?: 'gzip' | 'br' | 'auto' | undefined
+  /** Whether the result is to have the SHA-256 of the stored bytes. Default `false`. */
+  sha256?: boolean | undefined
+  /**
+   * Where an upload in parts is remembered: the path of a file, or a store. The same call, after a crash or a
+   * failure, sends only the parts that are missing. An upload that fails then leaves its parts, to be gone on with;
+   * `cleanup` removes what nobody went on with.
+   */
+  checkpoint?: string | CheckpointStore | undefined
   /** Ends the call, waits included; it rejects with `signal.reason`. */
   signal?: AbortSignal | undefined
   /**
-   * Gets whole percents from 0 to 100, never a smaller one than before; 100 once the object is stored. An
+   * Gets whole percents from 0 to 100, never a smaller one than before, at most ten times a second; 100 once the
+   * object is stored. Percents stay at 0 while the length is not known. An
    * exception in it is reported by `process.emitWarning` and changes nothing.
    */
   onProgress?: ((percent: number, detail: ProgressDetail) => void) | undefined
   /** Called before each wait. An exception in it is reported like one in `onProgress`. */
   onRetry?: ((event: RetryEvent) => void) | undefined
+}
+
+/** A `Map`, or what is like one: a key-value store. Keys hold the object's key, values are short texts. */
+export interface CheckpointStore {
+  get(id: string): string | null | undefined | PromiseLike<string | null | undefined>
+  set(id: string, value: string): unknown
+  delete(id: string): unknown
 }
 
 /** Options of `uploadFile`. */
@@ -285,6 +314,12 @@ export interface UploadResult {
   attempts: number
   /** Requests that the bytes were sent in: 1, or the number of parts. */
   parts: number
+  /** Those of the parts that were there already; of an object in parts that has a `checkpoint`. */
+  resumedParts?: number
+  /** Of the stored bytes, where it was asked for; in hex. */
+  sha256?: string
+  /** How the stored bytes are packed, where `compress` did. */
+  contentEncoding?: string
   elapsedMs: number
   /** The service's name for the request. */
   requestId?: string
@@ -393,6 +428,28 @@ export interface ListedObject {
   lastModified?: Date
 }
 
+/** Options of `cleanup`. */
+export interface CleanupOptions extends Omit<ObjectCallOptions, 'key'> {
+  /** Only uploads to keys that begin so. Default: all. */
+  prefix?: string | undefined
+  /** Only uploads that were begun before. Default: a day ago. */
+  olderThan?: Date | string | undefined
+}
+
+/** What `cleanup` did. */
+export interface CleanupResult {
+  removed: OpenUpload[]
+  /** How many younger ones it left. */
+  kept: number
+}
+
+/** An upload in parts that was neither completed nor aborted. */
+export interface OpenUpload {
+  key: string
+  uploadId: string
+  initiated?: Date
+}
+
 /** Options of `presign`. */
 export interface PresignOptions {
   key: string
@@ -461,6 +518,11 @@ export declare class Storage {
    * @throws {InputError} for wrong options, at once.
    */
   list(options?: ListOptions | null): AsyncGenerator<ListedObject, void, undefined>
+  /**
+   * Removes uploads in parts that nobody will finish: of processes that were killed, and those that a `checkpoint`
+   * kept. They are not to be seen and cost storage; R2 removes them by itself after seven days.
+   */
+  cleanup(options?: CleanupOptions | null): Promise<CleanupResult>
   /** Signs a URL for one object, for browsers and others without keys. Sends nothing; signs no checksum. */
   presign(options: PresignOptions): Promise<PresignedRequest>
   /** Ends what is in flight and refuses later calls, with code `ERR_CLOSED`. Can be called twice. */

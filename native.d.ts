@@ -46,6 +46,7 @@ export declare class NativeSource {
 }
 
 export declare class NativeStorage {
+  cleanup(operation: NativeOperation, options: NativeCleanupOptions): Promise<NativeFailure | NativeCleaned>
   head(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeObjectInfo>
   download(operation: NativeOperation, options: NativeDownloadOptions): Promise<NativeFailure | NativeDownload>
   delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
@@ -78,6 +79,28 @@ export declare function createStorage(options: NativeStorageOptions, environment
 
 /** The codes that are ours, for the types and the documents to be checked against. */
 export declare function errorCodes(): Array<string>
+
+/** What is needed to go on with an upload in parts. */
+export interface NativeCheckpoint {
+  uploadId: string
+  partBytes: number
+  totalBytes?: number
+  fingerprint: string
+}
+
+export interface NativeCleaned {
+  removed: Array<NativeOpenUpload>
+  kept: number
+  attempts: number
+}
+
+export interface NativeCleanupOptions {
+  prefix?: string
+  bucket?: string
+  /** Since the epoch. */
+  olderThanMs?: number
+  retry?: NativeRetryOptions
+}
 
 export interface NativeDecision {
   retry: boolean
@@ -130,7 +153,7 @@ export interface NativeErrorFacts {
 export interface NativeEvent {
   /** Of the `NativeOperation`. */
   id: number
-  kind: 'retry' | 'progress'
+  kind: 'retry' | 'progress' | 'checkpoint'
   /** The attempt that failed; 1 for the first. */
   attempt?: number
   maxAttempts?: number
@@ -142,6 +165,9 @@ export interface NativeEvent {
   host?: string
   loadedBytes?: number
   totalBytes?: number
+  part?: number
+  bytesPerSecond?: number
+  checkpoint?: NativeCheckpoint
 }
 
 export interface NativeFailure {
@@ -206,6 +232,12 @@ export interface NativeObjectOptions {
   retry?: NativeRetryOptions
 }
 
+export interface NativeOpenUpload {
+  key: string
+  uploadId: string
+  initiatedMs?: number
+}
+
 export interface NativePresigned {
   url: string
   headers: Record<string, string>
@@ -238,6 +270,9 @@ export interface NativeReceipt {
   contentType: string
   attempts: number
   parts: number
+  resumedParts?: number
+  sha256?: string
+  contentEncoding?: string
   elapsedMs: number
   requestId?: string
 }
@@ -306,6 +341,14 @@ export interface NativeUploadOptions {
   verifyEtag?: boolean
   ifNoneMatch?: string
   ifMatch?: string
+  /** Since the epoch. */
+  expiresMs?: number
+  compress?: string
+  sha256?: boolean
+  /** Whether a `checkpoint` event is wanted, and what fails is to stay. */
+  checkpoint?: boolean
+  /** What the `checkpoint` event of an earlier process said. */
+  resume?: NativeCheckpoint
   /** Whether progress events are wanted. */
   progress?: boolean
 }

@@ -14,8 +14,12 @@ function fromPresigned(method, { url, headers, expiresAtMs }) {
   return { url, method, headers, expiresAt: new Date(expiresAtMs) }
 }
 
+function fromOpenUpload({ initiatedMs, ...upload }) {
+  return { ...upload, ...(initiatedMs !== undefined && { initiated: new Date(initiatedMs) }) }
+}
+
 function dated(lastModifiedMs) {
   return lastModifiedMs === undefined ? {} : { lastModified: new Date(lastModifiedMs) }
 }
 
-module.exports = { fromInfo, fromListed, fromPresigned }
+module.exports = { fromInfo, fromListed, fromOpenUpload, fromPresigned }

@@ -6,29 +6,34 @@ const { AsyncResource } = require('node:async_hooks')
  * Follows one call: turns native events into the caller's callbacks and log lines. Callbacks run in the
  * async context of the call (AsyncLocalStorage holds the request) and cannot harm it.
  */
-function observe({ onProgress, onRetry }, { operation, key }, log) {
+function observe({ onProgress, onRetry, onCheckpoint }, { operation, key }, log) {
   const started = performance.now()
   const tellProgress = guarded(onProgress, 'onProgress')
   const tellRetry = guarded(onRetry, 'onRetry')
   let attempt = 1
-  let percent = -1
+  let percent = 0
+  let loaded = -1
 
-  const progress = (next, loadedBytes, totalBytes) => {
+  const progress = (next, { loadedBytes, ...detail }) => {
     // A repeated attempt starts over; a bar that runs backwards only puzzles.
-    if (next <= percent) return
-    percent = next
-    tellProgress(percent, { loadedBytes, totalBytes, attempt })
+    if (loadedBytes <= loaded) return
+    loaded = loadedBytes
+    percent = Math.max(percent, next)
+    tellProgress(percent, { loadedBytes, ...detail, attempt })
   }
 
   const handle = (event) => {
+    if (event.kind === 'checkpoint') return onCheckpoint?.(event.checkpoint)
     if (event.kind === 'progress') {
-      const { loadedBytes, totalBytes } = event
-      // All bytes sent is not yet stored: 100 is for the answer.
-      if (totalBytes > 0) progress(Math.min(99, Math.floor((loadedBytes / totalBytes) * 100)), loadedBytes, totalBytes)
+      const { loadedBytes, totalBytes, part, bytesPerSecond } = event
+      // All bytes sent is not yet stored: 100 is for the answer. Of an unknown length nobody knows the half.
+      const next = totalBytes ? Math.min(99, Math.floor((loadedBytes / totalBytes) * 100)) : 0
+      progress(next, { loadedBytes, totalBytes, part, bytesPerSecond })
       return
     }
     attempt = event.attempt + 1
-    const { id, kind, loadedBytes, totalBytes, ...facts } = event
+    const { attempt: failed, maxAttempts, delayMs, code, category, message, status, host } = event
+    const facts = { attempt: failed, maxAttempts, delayMs, code, category, message, status, host }
     const elapsedMs = Math.round(performance.now() - started)
     log.retry({ ...facts, operation, key, elapsedMs })
     tellRetry({ operation, key, ...facts, elapsedMs })
@@ -39,7 +44,11 @@ function observe({ onProgress, onRetry }, { operation, key }, log) {
     handle: AsyncResource.bind(handle),
     /** Retries that were told so far. */
     retries: () => attempt - 1,
-    succeeded: ({ size }) => progress(100, size, size),
+    succeeded({ size, parts }) {
+      const bytesPerSecond = Math.round(size / Math.max((performance.now() - started) / 1000, 0.001))
+      loaded = -1
+      progress(100, { loadedBytes: size, totalBytes: size, part: parts, bytesPerSecond })
+    },
   }
 }
 

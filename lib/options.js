@@ -70,11 +70,14 @@ const OBJECT = {
   verifyEtag: flag,
   ifNoneMatch: text,
   ifMatch: text,
+  expires: date,
+  compress: text,
+  sha256: flag,
 }
-const OBSERVERS = { signal, onProgress: callback, onRetry: callback }
+const OBSERVERS = { signal, onProgress: callback, onRetry: callback, checkpoint }
 const SOURCE = { url, sourceHeaders: textRecord, maxBytes: number, allowPrivateNetworks: flag, allowedHosts: textList }
 
-const UPLOAD = { body: asIs, contentLength: number, ...OBJECT, ...OBSERVERS }
+const UPLOAD = { body: asIs, contentLength: length, ...OBJECT, ...OBSERVERS }
 const DOWNLOAD = { ...SOURCE, ...OBJECT, ...OBSERVERS }
 const OBJECT_CALL = { key, bucket: optionalText, retry, signal, onRetry: callback }
 const READ = { ...OBJECT_CALL, range, verifyEtag: flag }
@@ -87,6 +90,7 @@ const LIST = {
   signal,
   onRetry: callback,
 }
+const CLEANUP = { prefix: optionalText, olderThan: date, bucket: optionalText, retry, signal, onRetry: callback }
 const PRESIGN = {
   key,
   bucket: optionalText,
@@ -118,14 +122,14 @@ function readUpload(options, call) {
   const given = readObject(UPLOAD, options, 'options', call)
   requireKey(given, call)
   const { body, contentLength } = given
-  return { body, contentLength, object: pick(OBJECT, given), observers: pick(OBSERVERS, given) }
+  return { body, contentLength, object: objectOf(given), observers: pick(OBSERVERS, given) }
 }
 
 function readDownload(options, call) {
   const given = readObject(DOWNLOAD, options, 'options', call)
   if (given.url === undefined) throw inputError('ERR_INVALID_URL', 'url', 'url is missing', call)
   requireKey(given, call)
-  return { source: pick(SOURCE, given), object: pick(OBJECT, given), observers: pick(OBSERVERS, given) }
+  return { source: pick(SOURCE, given), object: objectOf(given), observers: pick(OBSERVERS, given) }
 }
 
 /** Options of `head`, `exists`, `delete` and `download`: { object, observers }. */
@@ -139,6 +143,11 @@ function readObjectCall(options, call) {
 function readList(options, call) {
   const { signal, onRetry, ...page } = readObject(LIST, options ?? {}, 'options', call)
   return { page, observers: { signal, onRetry } }
+}
+
+function readCleanup(options, call) {
+  const { signal, onRetry, olderThan, ...cleanup } = readObject(CLEANUP, options ?? {}, 'options', call)
+  return { cleanup: { ...cleanup, ...(olderThan && { olderThanMs: olderThan.getTime() }) }, observers: { signal, onRetry } }
 }
 
 function readPresign(options, call) {
@@ -187,6 +196,31 @@ function logger(value, path, call) {
   throw invalid(path, `${path} must be an object with the methods debug, info, warn and error (each may be absent), or false`, call)
 }
 
+function length(value, path, call) {
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw invalid(path, `${path} must be a whole number of bytes`, call)
+}
+
+function date(value, path, call) {
+  const read = typeof value === 'string' ? new Date(value) : value
+  const sound = Object.prototype.toString.call(read) === '[object Date]' && !Number.isNaN(Number(read))
+  if (sound) return read
+  throw invalid(path, `${path} must be a valid Date, or a string that is one`, call)
+}
+
+/** A path, or a Map and what is like one. */
+function checkpoint(value, path, call) {
+  const isStore = typeof value === 'object' && ['get', 'set', 'delete'].every((method) => typeof value[method] === 'function')
+  if (isStore || (typeof value === 'string' && value !== '' && !value.includes('\0'))) return value
+  throw invalid(path, `${path} must be the path of a file, or an object with the methods get, set and delete`, call)
+}
+
+/** As the native part takes it. */
+function objectOf(given) {
+  const { expires, ...object } = pick(OBJECT, given)
+  return { ...object, ...(expires && { expiresMs: expires.getTime() }) }
+}
+
 function requireKey(given, call) {
   if (given.key === undefined) throw inputError('ERR_INVALID_KEY', 'key', 'key is missing', call)
 }
@@ -197,6 +231,7 @@ function pick(fields, given) {
 
 module.exports = {
   readBatch,
+  readCleanup,
   readDownload,
   readList,
   readLoop,

@@ -5,13 +5,23 @@ const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
 const { throwIfAborted, withSignal } = require('./abort.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
+const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { isUpload, makeLog } = require('./log.js')
 const { pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
-const { readBatch, readDownload, readList, readObjectCall, readPresign, readStorageConfig, readUpload } = require('./options.js')
-const { fromInfo, fromListed, fromPresigned } = require('./objects.js')
+const {
+  readBatch,
+  readCleanup,
+  readDownload,
+  readList,
+  readObjectCall,
+  readPresign,
+  readStorageConfig,
+  readUpload,
+} = require('./options.js')
+const { fromInfo, fromListed, fromOpenUpload, fromPresigned } = require('./objects.js')
 
 class Storage {
   #options
@@ -44,8 +54,22 @@ class Storage {
       bytes = bytesOf(body, call)
     }
     requireLength(bytes, contentLength, call)
+    // A checkpoint is read first, and meanwhile the caller may do what they like with their buffer.
+    if (observers.checkpoint) bytes = Uint8Array.from(bytes)
     const start = (storage, operation, wants) => storage.upload(operation, { ...object, ...wants }, bytes)
-    return await this.#run(call, observers, start)
+    return await this.#store(call, observers, object, start)
+  }
+
+  /** Runs an upload that may go on where an earlier process left off. */
+  async #store(call, { checkpoint: place, ...observers }, object, start) {
+    if (!place) return await this.#run(call, observers, start)
+    const checkpoint = await openCheckpoint(place, { ...call, bucket: object.bucket })
+    const { resume } = checkpoint
+    const startHere = (storage, operation, wants) =>
+      start(storage, operation, { ...wants, checkpoint: true, ...(resume && { resume }) })
+    const result = await this.#run(call, { ...observers, onCheckpoint: checkpoint.save }, startHere)
+    await checkpoint.done()
+    return result
   }
 
   async #uploadSource(call, observers, object, source) {
@@ -60,7 +84,7 @@ class Storage {
     })
     try {
       const start = (storage, operation, wants) => storage.uploadSource(operation, { ...object, ...wants }, sink)
-      return await this.#run(call, observers, start)
+      return await this.#store(call, observers, object, start)
     } catch (error) {
       if (!failed || error.code !== 'ERR_SOURCE_FAILED') throw error
       // Wrong chunks are the caller's mistake; all else is the source's own error.
@@ -78,7 +102,7 @@ class Storage {
     const call = describe('downloadAndUpload', options)
     const { source, object, observers } = readDownload(options, call)
     const start = (storage, operation, wants) => storage.downloadAndUpload(operation, source, { ...object, ...wants })
-    return await this.#run(call, observers, start)
+    return await this.#store(call, observers, object, start)
   }
 
   async uploadFiles(items, options) {
@@ -153,6 +177,14 @@ class Storage {
       yield* next.objects.map(fromListed)
       continuation = next.continuation
     } while (continuation)
+  }
+
+  async cleanup(options) {
+    Storage.#require(this, 'cleanup')
+    const call = { operation: 'cleanup' }
+    const { cleanup, observers } = readCleanup(options, call)
+    const { removed, kept } = await this.#run(call, observers, (storage, operation) => storage.cleanup(operation, cleanup))
+    return { removed: removed.map(fromOpenUpload), kept }
   }
 
   async presign(options) {

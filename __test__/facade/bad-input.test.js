@@ -175,6 +175,14 @@ describe('a call is refused by a rejection', () => {
     signal: [{}, 'x', { aborted: true }, new EventTarget()],
     onProgress: ['x', {}],
     onRetry: [1],
+    storageClass: ['COLD', 42],
+    ifNoneMatch: ['"etag"', 42],
+    ifMatch: [42, 'a\nb', ''],
+    contentLength: ['1', -1, 0.5, NaN],
+    compress: ['zip', 42, ''],
+    sha256: ['yes', 1],
+    expires: [new Date(NaN), 'tomorrow', 42, new Date('-000001-01-01T00:00:00Z')],
+    checkpoint: ['', 42, {}, { get() {}, set() {} }, 'a\0b'],
   }
   for (const [option, values] of Object.entries(options)) {
     for (const value of values) {

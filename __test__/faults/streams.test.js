@@ -187,6 +187,5 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
 
 /** Bytes of parts that the proxy has seen to their end. */
 async function received(lab) {
-  const { events } = await (await fetch(`${lab.control}/events`)).json()
-  return events.reduce((sum, event) => sum + event.bodyBytes, 0)
+  return (await lab.events()).reduce((sum, event) => sum + event.bodyBytes, 0)
 }

@@ -56,10 +56,14 @@ class Lab {
     await fetch(`${this.control}/events`, { method: 'DELETE' })
   }
 
-  /** What the proxy did, in order. */
+  /** What the proxy saw, in order. */
+  async events() {
+    return (await (await fetch(`${this.control}/events`)).json()).events
+  }
+
+  /** What it did. */
   async actions() {
-    const { events } = await (await fetch(`${this.control}/events`)).json()
-    return events.map((event) => event.action)
+    return (await this.events()).map((event) => event.action)
   }
 
   /** What the server holds under a key. */

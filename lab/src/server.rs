@@ -10,11 +10,11 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, s3_error};
-use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::Options;
+use crate::files::Files;
 
 /// Who may do what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,7 @@ pub fn service(options: &Options, access: Access) -> io::Result<S3Service> {
     for bucket in &options.buckets {
         fs::create_dir_all(options.data.join(bucket))?;
     }
-    let files = FileSystem::new(&options.data).map_err(|error| io::Error::other(format!("{error:?}")))?;
-    let mut builder = S3ServiceBuilder::new(files);
+    let mut builder = S3ServiceBuilder::new(Files::new(&options.data)?);
     // Without it, s3s asks nobody whether an access is allowed.
     builder.set_auth(SimpleAuth::from_single(&options.access_key, options.secret_key.as_str()));
     if access == Access::PublicReadOnly {

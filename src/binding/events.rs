@@ -11,8 +11,10 @@ use napi_derive::napi;
 use tokio::time::Instant;
 
 use super::failure::milliseconds;
+use super::options::NativeCheckpoint;
 use crate::resilience::{RetryEvent, RetryObserver};
 use crate::store::ProgressSink;
+use crate::transfer::checkpoint::CheckpointSink;
 
 /// At most ten progress events a second; more than a page can draw is only work.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -21,7 +23,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 pub struct NativeEvent {
     /// Of the `NativeOperation`.
     pub id: u32,
-    #[napi(ts_type = "'retry' | 'progress'")]
+    #[napi(ts_type = "'retry' | 'progress' | 'checkpoint'")]
     pub kind: String,
     /// The attempt that failed; 1 for the first.
     pub attempt: Option<u32>,
@@ -34,6 +36,9 @@ pub struct NativeEvent {
     pub host: Option<String>,
     pub loaded_bytes: Option<f64>,
     pub total_bytes: Option<f64>,
+    pub part: Option<u32>,
+    pub bytes_per_second: Option<f64>,
+    pub checkpoint: Option<NativeCheckpoint>,
 }
 
 impl NativeEvent {
@@ -51,6 +56,9 @@ impl NativeEvent {
             host: None,
             loaded_bytes: None,
             total_bytes: None,
+            part: None,
+            bytes_per_second: None,
+            checkpoint: None,
         }
     }
 }
@@ -71,23 +79,62 @@ impl CallEvents {
         let _ = self.send.call(event, ThreadsafeFunctionCallMode::NonBlocking);
     }
 
+    /// Tells of the upload that can be gone on with.
+    pub(super) fn checkpoint(&self) -> CheckpointSink {
+        let events = self.clone();
+        CheckpointSink(Arc::new(move |checkpoint| {
+            let checkpoint = Some(checkpoint.into());
+            events.emit(NativeEvent { checkpoint, ..NativeEvent::of(events.id, "checkpoint") });
+        }))
+    }
+
     /// Tells progress at a bounded rate.
     #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
     pub(super) fn progress(self) -> ProgressSink {
-        let last: Mutex<Option<Instant>> = Mutex::new(None);
-        ProgressSink(Arc::new(move |sent, total| {
-            let Ok(mut last) = last.lock() else { return };
-            let now = Instant::now();
-            if last.is_some_and(|at| now.duration_since(at) < PROGRESS_INTERVAL) {
-                return;
-            }
-            *last = Some(now);
+        let pace = Mutex::new(Pace::default());
+        ProgressSink(Arc::new(move |progress| {
+            let Ok(mut pace) = pace.lock() else { return };
+            let Some(bytes_per_second) = pace.tell(progress.sent, Instant::now()) else { return };
             self.emit(NativeEvent {
-                loaded_bytes: Some(sent as f64),
-                total_bytes: Some(total as f64),
+                loaded_bytes: Some(progress.sent as f64),
+                total_bytes: (progress.total > 0).then_some(progress.total as f64),
+                part: Some(progress.part),
+                bytes_per_second: Some(bytes_per_second),
                 ..NativeEvent::of(self.id, "progress")
             });
         }))
+    }
+}
+
+/// When to tell, and how fast it goes.
+#[derive(Debug, Default)]
+struct Pace {
+    told: Option<(Instant, u64)>,
+    bytes_per_second: f64,
+}
+
+impl Pace {
+    /// How much of the rate is the last interval's; the rest is what it was before.
+    const WEIGHT: f64 = 0.3;
+
+    /// The rate in bytes per second, if it is time to tell.
+    #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
+    fn tell(&mut self, sent: u64, now: Instant) -> Option<f64> {
+        let Some((at, before)) = self.told else {
+            self.told = Some((now, sent));
+            return Some(0.0);
+        };
+        let passed = now.duration_since(at);
+        if passed < PROGRESS_INTERVAL {
+            return None;
+        }
+        // An attempt that starts over takes its bytes back.
+        let rate = sent.saturating_sub(before) as f64 / passed.as_secs_f64();
+        let first = self.bytes_per_second == 0.0;
+        let weight = if first { 1.0 } else { Self::WEIGHT };
+        self.bytes_per_second = (self.bytes_per_second * (1.0 - weight) + rate * weight).round();
+        self.told = Some((now, sent));
+        Some(self.bytes_per_second)
     }
 }
 

@@ -264,6 +264,6 @@ const fn number(bytes: u64) -> f64 {
     bytes as f64
 }
 
-fn since_epoch_ms(time: SystemTime) -> f64 {
+pub(super) fn since_epoch_ms(time: SystemTime) -> f64 {
     milliseconds(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }

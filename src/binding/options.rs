@@ -6,6 +6,7 @@ use napi_derive::napi;
 
 use crate::secret::Secret;
 use crate::storage::{Environment, HeaderOptions, ObjectOptions, RetryOptions, SourceOptions, StorageConfig};
+use crate::transfer::checkpoint::Checkpoint;
 
 #[napi(object, object_to_js = false)]
 pub struct NativeRetryOptions {
@@ -127,6 +128,14 @@ pub struct NativeUploadOptions {
     pub verify_etag: Option<bool>,
     pub if_none_match: Option<String>,
     pub if_match: Option<String>,
+    /// Since the epoch.
+    pub expires_ms: Option<f64>,
+    pub compress: Option<String>,
+    pub sha256: Option<bool>,
+    /// Whether a `checkpoint` event is wanted, and what fails is to stay.
+    pub checkpoint: Option<bool>,
+    /// What the `checkpoint` event of an earlier process said.
+    pub resume: Option<NativeCheckpoint>,
     /// Whether progress events are wanted.
     pub progress: Option<bool>,
 }
@@ -141,6 +150,7 @@ impl From<NativeUploadOptions> for ObjectOptions {
                 disposition: options.disposition,
                 cache_control: options.cache_control,
                 storage_class: options.storage_class,
+                expires_ms: options.expires_ms,
                 headers: sorted(options.headers),
                 metadata: sorted(options.metadata),
             },
@@ -148,6 +158,46 @@ impl From<NativeUploadOptions> for ObjectOptions {
             verify_etag: options.verify_etag,
             if_none_match: options.if_none_match,
             if_match: options.if_match,
+            compress: options.compress,
+            sha256: options.sha256.unwrap_or(false),
+            resume: options.resume.map(Into::into),
+        }
+    }
+}
+
+/// What is needed to go on with an upload in parts.
+#[napi(object)]
+pub struct NativeCheckpoint {
+    pub upload_id: String,
+    pub part_bytes: f64,
+    pub total_bytes: Option<f64>,
+    pub fingerprint: String,
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "sizes of ours, below 2^53; others fit nothing"
+)]
+impl From<NativeCheckpoint> for Checkpoint {
+    fn from(checkpoint: NativeCheckpoint) -> Self {
+        Self {
+            upload_id: checkpoint.upload_id,
+            part_bytes: checkpoint.part_bytes as u64,
+            total: checkpoint.total_bytes.map(|total| total as u64),
+            fingerprint: checkpoint.fingerprint,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
+impl From<&Checkpoint> for NativeCheckpoint {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            upload_id: checkpoint.upload_id.clone(),
+            part_bytes: checkpoint.part_bytes as f64,
+            total_bytes: checkpoint.total.map(|total| total as f64),
+            fingerprint: checkpoint.fingerprint.clone(),
         }
     }
 }

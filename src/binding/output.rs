@@ -17,6 +17,9 @@ pub struct NativeReceipt {
     pub content_type: String,
     pub attempts: u32,
     pub parts: u32,
+    pub resumed_parts: Option<u32>,
+    pub sha256: Option<String>,
+    pub content_encoding: Option<String>,
     pub elapsed_ms: f64,
     pub request_id: Option<String>,
 }
@@ -35,6 +38,9 @@ impl From<Receipt> for NativeReceipt {
             content_type: receipt.content_type,
             attempts: receipt.attempts,
             parts: receipt.parts,
+            resumed_parts: receipt.resumed_parts,
+            sha256: receipt.sha256,
+            content_encoding: receipt.content_encoding,
             elapsed_ms: milliseconds(receipt.elapsed),
             request_id: receipt.request_id,
         }

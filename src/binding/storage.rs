@@ -69,7 +69,7 @@ impl NativeStorage {
         body: &[u8],
     ) -> Result<AsyncBlock<Outcome>> {
         let storage = Arc::clone(&self.inner);
-        let call = self.call(operation, options.progress.unwrap_or(false));
+        let call = self.upload_call(operation, &options);
         let options = ObjectOptions::from(options);
         let body = Bytes::copy_from_slice(body);
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
@@ -85,7 +85,7 @@ impl NativeStorage {
         source: &NativeSource,
     ) -> Result<AsyncBlock<Outcome>> {
         let storage = Arc::clone(&self.inner);
-        let call = self.call(operation, options.progress.unwrap_or(false));
+        let call = self.upload_call(operation, &options);
         let options = ObjectOptions::from(options);
         let source = source.take();
         AsyncBlockBuilder::new(async move {
@@ -106,7 +106,7 @@ impl NativeStorage {
         options: NativeUploadOptions,
     ) -> Result<AsyncBlock<Outcome>> {
         let storage = Arc::clone(&self.inner);
-        let call = self.call(operation, options.progress.unwrap_or(false));
+        let call = self.upload_call(operation, &options);
         let options = ObjectOptions::from(options);
         AsyncBlockBuilder::new(
             async move { Ok(outcome(storage.download_and_upload(source.into(), options, call).await)) },
@@ -120,11 +120,18 @@ impl NativeStorage {
         self.inner.close();
     }
 
+    fn upload_call(&self, operation: &NativeOperation, options: &NativeUploadOptions) -> Call {
+        let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
+        let checkpoint = options.checkpoint.unwrap_or(false).then(|| events.checkpoint());
+        Call { checkpoint, ..self.call(operation, options.progress.unwrap_or(false)) }
+    }
+
     pub(super) fn call(&self, operation: &NativeOperation, wants_progress: bool) -> Call {
         let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
         Call {
             progress: wants_progress.then(|| events.clone().progress()),
             observer: Arc::new(events),
+            checkpoint: None,
             cancel: operation.cancel.clone(),
         }
     }

@@ -11,7 +11,7 @@ pub trait Chunks: Send {
     /// How many there are, if that is known before they have come.
     fn length(&self) -> Option<u64>;
 
-    /// The next piece, not empty; none at the end. A call that is dropped has lost nothing.
+    /// The next piece, not empty; none at the end. A call that is dropped may have lost one.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
 }
 
@@ -53,15 +53,34 @@ impl<C: Chunks> Blocks<C> {
         Self { source, pieces: VecDeque::new(), waiting: 0, ended: false }
     }
 
-    pub fn length(&self) -> Option<u64> {
-        self.source.length()
-    }
-
-    /// The next `size` bytes, or what is left; none at the end. A call that is dropped has lost nothing.
+    /// The next `size` bytes, or what is left; none at the end.
     ///
     /// # Errors
     /// The source's.
-    pub async fn next(&mut self, size: usize) -> Result<Option<Bytes>> {
+    pub async fn block(&mut self, size: usize) -> Result<Option<Bytes>> {
+        self.fill(size).await?;
+        let size = size.min(self.waiting);
+        self.waiting -= size;
+        Ok((size > 0).then(|| self.take(size)))
+    }
+
+    /// How the bytes to come begin: `size` of them, or what is left.
+    ///
+    /// # Errors
+    /// The source's.
+    pub async fn peek(&mut self, size: usize) -> Result<Bytes> {
+        self.fill(size).await?;
+        if let Some(first) = self.pieces.front().filter(|first| first.len() >= size) {
+            return Ok(first.slice(..size));
+        }
+        let mut head = BytesMut::with_capacity(size.min(self.waiting));
+        for piece in &self.pieces {
+            head.extend_from_slice(&piece[..piece.len().min(size - head.len())]);
+        }
+        Ok(head.freeze())
+    }
+
+    async fn fill(&mut self, size: usize) -> Result<()> {
         while self.waiting < size && !self.ended {
             match self.source.next().await? {
                 Some(piece) => {
@@ -71,9 +90,7 @@ impl<C: Chunks> Blocks<C> {
                 None => self.ended = true,
             }
         }
-        let size = size.min(self.waiting);
-        self.waiting -= size;
-        Ok((size > 0).then(|| self.take(size)))
+        Ok(())
     }
 
     fn take(&mut self, size: usize) -> Bytes {
@@ -97,6 +114,21 @@ impl<C: Chunks> Blocks<C> {
     pub fn unread(&mut self, block: Bytes) {
         self.waiting += block.len();
         self.pieces.push_front(block);
+    }
+}
+
+/// What waits, then what comes.
+impl<C: Chunks> Chunks for Blocks<C> {
+    fn length(&self) -> Option<u64> {
+        self.source.length()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        if let Some(piece) = self.pieces.pop_front() {
+            self.waiting -= piece.len();
+            return Ok(Some(piece));
+        }
+        if self.ended { Ok(None) } else { self.source.next().await }
     }
 }
 
@@ -128,7 +160,7 @@ mod tests {
     async fn sizes(pieces: &[usize], size: usize) -> Vec<usize> {
         let mut blocks = Blocks::new(Pieces(pieces.to_vec(), 0));
         let (mut sizes, mut expected) = (Vec::new(), 0u8);
-        while let Some(block) = blocks.next(size).await.expect("no error") {
+        while let Some(block) = blocks.block(size).await.expect("no error") {
             for &byte in &block {
                 expected = expected.wrapping_add(1);
                 assert_eq!(byte, expected);
@@ -150,18 +182,28 @@ mod tests {
     #[tokio::test]
     async fn an_unread_block_comes_again() {
         let mut blocks = Blocks::new(Pieces(vec![3, 3, 3], 0));
-        let head = blocks.next(5).await.expect("no error").expect("a block");
+        let head = blocks.block(5).await.expect("no error").expect("a block");
         blocks.unread(head);
-        let all = blocks.next(100).await.expect("no error").expect("a block");
+        let all = blocks.block(100).await.expect("no error").expect("a block");
         assert_eq!(all.as_ref(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert!(blocks.next(1).await.expect("no error").is_none());
+        assert!(blocks.block(1).await.expect("no error").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_peek_takes_nothing() {
+        let mut blocks = Blocks::new(Pieces(vec![3, 3, 3], 0));
+        assert_eq!(blocks.peek(5).await.expect("no error").as_ref(), [1, 2, 3, 4, 5]);
+        assert_eq!(blocks.peek(2).await.expect("no error").as_ref(), [1, 2]);
+        assert_eq!(blocks.block(4).await.expect("no error").expect("a block").as_ref(), [1, 2, 3, 4]);
+        assert_eq!(blocks.next().await.expect("no error").expect("a piece").as_ref(), [5, 6]);
+        assert_eq!(blocks.peek(100).await.expect("no error").as_ref(), [7, 8, 9]);
     }
 
     #[tokio::test]
     async fn a_block_of_one_piece_is_not_copied() {
         let bytes = Bytes::from(vec![7; 10]);
         let mut blocks = Blocks::new(Memory::new(bytes.clone()));
-        let first = blocks.next(4).await.expect("no error").expect("a block");
+        let first = blocks.block(4).await.expect("no error").expect("a block");
         assert_eq!(first.as_ptr(), bytes.as_ptr());
     }
 }

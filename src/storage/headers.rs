@@ -2,6 +2,7 @@
 //! be a header of somebody else's making.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::limits;
 use crate::error::{Error, Result, code};
@@ -26,6 +27,8 @@ pub struct HeaderOptions {
     pub disposition: Option<String>,
     pub cache_control: Option<String>,
     pub storage_class: Option<String>,
+    /// Since the epoch, in milliseconds.
+    pub expires_ms: Option<f64>,
     pub headers: BTreeMap<String, String>,
     pub metadata: BTreeMap<String, String>,
 }
@@ -44,6 +47,11 @@ impl CheckedHeaders {
 }
 
 impl HeaderOptions {
+    /// Whether `headers` has one of this name, given in lower case.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.headers.keys().any(|given| given.eq_ignore_ascii_case(name))
+    }
+
     /// # Errors
     /// `ERR_INVALID_OPTION` or `ERR_INVALID_METADATA`, naming the option.
     pub fn check(&self) -> Result<CheckedHeaders> {
@@ -88,6 +96,7 @@ impl HeaderOptions {
             cache_control: pick("cacheControl", &self.cache_control, "cache-control")?
                 .map(|value| if value == "immutable" { IMMUTABLE.to_owned() } else { value }),
             storage_class: self.storage_class.as_deref().map(storage_class).transpose()?,
+            expires: self.expires_ms.map(expires).transpose()?,
             content_encoding: given.remove("content-encoding"),
             content_language: given.remove("content-language"),
             metadata,
@@ -110,6 +119,17 @@ fn storage_class(name: &str) -> Result<String> {
         Ok(name.to_owned())
     } else {
         Err(Error::invalid_option("storageClass", limits::one_of(STORAGE_CLASSES)))
+    }
+}
+
+/// HTTP's dates count seconds, and end with the year 9999.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked just before")]
+fn expires(since_epoch_ms: f64) -> Result<SystemTime> {
+    const LAST_MS: f64 = 253_402_300_799_000.0;
+    if (0.0..=LAST_MS).contains(&since_epoch_ms) {
+        Ok(UNIX_EPOCH + Duration::from_secs((since_epoch_ms / 1000.0) as u64))
+    } else {
+        Err(Error::invalid_option("expires", "a valid date of the years 1970 to 9999"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The product: what a caller configures and calls.
 
+pub mod cleanup;
 pub mod config;
 pub mod download;
 pub mod endpoint;
@@ -24,6 +25,8 @@ use crate::net::trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
 use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, S3Store, WriteCondition};
+use crate::transfer::checkpoint::{Checkpoint, CheckpointSink};
+use crate::transfer::compress::Compression;
 
 /// Where an object goes and how: what every call has in common.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +40,12 @@ pub struct ObjectOptions {
     pub if_none_match: Option<String>,
     /// Only what has this ETag.
     pub if_match: Option<String>,
+    /// `gzip`, `br` or `auto`.
+    pub compress: Option<String>,
+    /// Whether the receipt is to have the SHA-256 of the stored bytes.
+    pub sha256: bool,
+    /// Where an earlier process left off.
+    pub resume: Option<Checkpoint>,
 }
 
 /// What accompanies one call: who listens, and how it is called off.
@@ -44,6 +53,8 @@ pub struct ObjectOptions {
 pub struct Call {
     pub observer: Arc<dyn RetryObserver>,
     pub progress: Option<ProgressSink>,
+    /// With one, an upload in parts that fails stays to be gone on with.
+    pub checkpoint: Option<CheckpointSink>,
     pub cancel: CancellationToken,
 }
 
@@ -69,6 +80,9 @@ struct Prepared {
     bucket: BucketName,
     headers: headers::CheckedHeaders,
     condition: Option<WriteCondition>,
+    compression: Option<Compression>,
+    sha256: bool,
+    resume: Option<Checkpoint>,
     policy: RetryPolicy,
     verify_etag: bool,
     started: Instant,
@@ -107,6 +121,9 @@ impl Storage {
                 bucket: self.bucket(options.bucket.as_deref())?,
                 headers: options.headers.check()?,
                 condition: options.condition()?,
+                compression: options.compression()?,
+                sha256: options.sha256,
+                resume: options.resume.clone(),
                 policy: self.policy(options.retry.as_ref())?,
                 verify_etag: options.verify_etag.unwrap_or(self.config.verify_etag),
                 started,
@@ -162,6 +179,15 @@ impl Storage {
 }
 
 impl ObjectOptions {
+    fn compression(&self) -> Result<Option<Compression>> {
+        let Some(name) = &self.compress else { return Ok(None) };
+        if self.headers.names("content-encoding") {
+            return Err(Error::invalid_option("compress", "absent where headers say how the body is packed already"));
+        }
+        let compression = Compression::parse(name);
+        compression.map(Some).ok_or_else(|| Error::invalid_option("compress", limits::one_of(Compression::NAMES)))
+    }
+
     fn condition(&self) -> Result<Option<WriteCondition>> {
         match (self.if_none_match.as_deref(), self.if_match.as_deref()) {
             (None, None) => Ok(None),

@@ -150,7 +150,7 @@ impl Prepared {
 }
 
 /// The beginning of a key need not be one itself.
-fn check_key_part(name: &str, text: &str) -> Result<()> {
+pub(super) fn check_key_part(name: &str, text: &str) -> Result<()> {
     if text.len() <= ObjectKey::MAX_BYTES && !text.chars().any(char::is_control) {
         return Ok(());
     }

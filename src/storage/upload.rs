@@ -5,12 +5,17 @@ use bytes::Bytes;
 use super::{Call, ObjectOptions, Prepared, Storage};
 use crate::error::{Operation, Result};
 use crate::source::chunks::{Blocks, Chunks, Memory};
-use crate::store::PutObject;
 use crate::store::multipart::CreateMultipart;
+use crate::store::{ObjectHeaders, PutObject};
 use crate::transfer::Receipt;
+use crate::transfer::compress::{Compressed, Compression};
 use crate::transfer::content_type::{self, Author};
+use crate::transfer::hashed::Hashed;
 use crate::transfer::multipart::Multipart;
 use crate::transfer::single::{self, Stored};
+
+/// Enough to know a file by.
+const HEAD_BYTES: usize = Compression::HEAD_BYTES;
 
 impl Storage {
     /// Stores bytes that are in memory.
@@ -19,7 +24,14 @@ impl Storage {
     /// Bad input before anything is sent; else the last attempt's.
     pub async fn upload(&self, options: ObjectOptions, body: Bytes, call: Call) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
-        self.until_called_off(&prepared, &call, self.put(&prepared, body, Author::Caller, &call)).await
+        let work = async {
+            if prepared.compression.is_some() || prepared.sha256 {
+                return Box::pin(self.put_chunks(&prepared, Memory::new(body), Author::Caller, &call)).await;
+            }
+            let headers = prepared.headers(Author::Caller, &body);
+            self.put(&prepared, headers, body, &call).await
+        };
+        self.until_called_off(&prepared, &call, work).await
     }
 
     /// Stores bytes that come as they come. Up to `multipartThresholdBytes` they are held for one request,
@@ -41,22 +53,52 @@ impl Storage {
         author: Author<'_>,
         call: &Call,
     ) -> Result<Receipt> {
-        let mut blocks = Blocks::new(source);
-        let threshold = usize::try_from(self.config.multipart.threshold).unwrap_or(usize::MAX - 1);
-        let head = blocks.next(threshold + 1).await?.unwrap_or_default();
-        if head.len() <= threshold {
-            return self.put(prepared, head, author, call).await;
-        }
-        blocks.unread(head.clone());
-        self.put_in_parts(prepared, head, blocks, author, call).await
+        let mut source = Blocks::new(source);
+        let head = source.peek(HEAD_BYTES).await?;
+        let mut headers = prepared.headers(author, &head);
+        let packing = prepared.compression.and_then(|wanted| wanted.choose(&headers.content_type, &head));
+        let Some(encoding) = packing else { return self.put_hashed(prepared, headers, source, call).await };
+        headers.content_encoding = Some(encoding.name().to_owned());
+        let receipt = self.put_hashed(prepared, headers, Compressed::new(source, encoding), call).await?;
+        Ok(Receipt { content_encoding: Some(encoding.name().to_owned()), ..receipt })
     }
 
-    async fn put(&self, prepared: &Prepared, body: Bytes, author: Author<'_>, call: &Call) -> Result<Receipt> {
-        if body.len() as u64 > self.config.multipart.threshold {
-            return self.put_in_parts(prepared, body.clone(), Blocks::new(Memory::new(body)), author, call).await;
+    async fn put_hashed(
+        &self,
+        prepared: &Prepared,
+        headers: ObjectHeaders,
+        source: impl Chunks,
+        call: &Call,
+    ) -> Result<Receipt> {
+        if !prepared.sha256 {
+            return self.put_blocks(prepared, headers, Blocks::new(source), call).await;
         }
-        let headers =
-            prepared.headers.complete(|given| content_type::choose(given, author, &body, prepared.key.as_str()));
+        let (source, digest) = Hashed::new(source);
+        let receipt = self.put_blocks(prepared, headers, Blocks::new(source), call).await?;
+        Ok(Receipt { sha256: digest.get().cloned(), ..receipt })
+    }
+
+    /// In one request, or in parts if it turns out to be too large for that.
+    async fn put_blocks(
+        &self,
+        prepared: &Prepared,
+        headers: ObjectHeaders,
+        mut source: Blocks<impl Chunks>,
+        call: &Call,
+    ) -> Result<Receipt> {
+        let threshold = usize::try_from(self.config.multipart.threshold).unwrap_or(usize::MAX - 1);
+        let start = source.block(threshold + 1).await?.unwrap_or_default();
+        if start.len() <= threshold {
+            return self.put(prepared, headers, start, call).await;
+        }
+        source.unread(start);
+        self.put_in_parts(prepared, headers, source, call).await
+    }
+
+    async fn put(&self, prepared: &Prepared, headers: ObjectHeaders, body: Bytes, call: &Call) -> Result<Receipt> {
+        if body.len() as u64 > self.config.multipart.threshold {
+            return self.put_in_parts(prepared, headers, Blocks::new(Memory::new(body)), call).await;
+        }
         let request = PutObject {
             bucket: prepared.bucket.clone(),
             key: prepared.key.clone(),
@@ -71,17 +113,13 @@ impl Storage {
         Ok(self.receipt(prepared, request.headers.content_type, stored))
     }
 
-    /// `head` is how the bytes begin.
     async fn put_in_parts(
         &self,
         prepared: &Prepared,
-        head: Bytes,
+        headers: ObjectHeaders,
         source: Blocks<impl Chunks>,
-        author: Author<'_>,
         call: &Call,
     ) -> Result<Receipt> {
-        let headers =
-            prepared.headers.complete(|given| content_type::choose(given, author, &head, prepared.key.as_str()));
         let request = CreateMultipart { object: prepared.object(), headers };
         let multipart = Multipart {
             store: &self.store,
@@ -90,6 +128,8 @@ impl Storage {
             verify_etag: prepared.verify_etag,
             condition: prepared.condition.clone(),
             progress: call.progress.clone(),
+            resume: prepared.resume.clone(),
+            checkpoint: call.checkpoint.clone(),
         };
         // Boxed: the state of parts in flight would make every small upload's larger.
         let stored = Box::pin(multipart.upload(&request, source)).await?;
@@ -108,10 +148,20 @@ impl Storage {
             etag: stored.outcome.etag,
             size: stored.size,
             content_type,
+            content_encoding: None,
+            sha256: None,
             attempts: stored.attempts,
             parts: stored.parts,
+            resumed_parts: stored.resumed_parts,
             elapsed: prepared.started.elapsed(),
             request_id: stored.outcome.request_id,
         }
+    }
+}
+
+impl Prepared {
+    /// With the type of an object that begins with `head`.
+    fn headers(&self, author: Author<'_>, head: &[u8]) -> ObjectHeaders {
+        self.headers.complete(|given| content_type::choose(given, author, head, self.key.as_str()))
     }
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 
 /// The MD5 of a body, computed beside the upload rather than before or after it.
-pub(super) enum BodyDigest {
+#[derive(Debug)]
+pub enum BodyDigest {
     Ready(String),
     Running(tokio::task::JoinHandle<String>),
 }
@@ -13,7 +14,7 @@ impl BodyDigest {
     /// Below this, handing the work to another thread costs more than the work.
     const INLINE_BYTES: usize = 64 * 1024;
 
-    pub(super) fn of(body: Bytes) -> Self {
+    pub fn of(body: Bytes) -> Self {
         if body.len() <= Self::INLINE_BYTES {
             Self::Ready(hex_md5(&body))
         } else {
@@ -21,7 +22,7 @@ impl BodyDigest {
         }
     }
 
-    pub(super) async fn hex(self) -> String {
+    pub async fn hex(self) -> String {
         match self {
             Self::Ready(hex) => hex,
             // A digest that was lost (the runtime is going down) verifies nothing: the empty text is

@@ -14,10 +14,10 @@ pub mod types;
 
 pub use resilient::ResilientStore;
 pub use s3::{S3Settings, S3Store};
-pub use types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, PutOutcome, WriteCondition};
+pub use types::{BucketName, ObjectHeaders, ObjectKey, Progress, ProgressSink, PutObject, PutOutcome, WriteCondition};
 
 use crate::error::Result;
-use multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
+use multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject};
 
 /// The verbs of a store, each tried once. [`ResilientStore`] adds the retries.
@@ -41,6 +41,15 @@ pub trait ObjectStore: Send + Sync {
 
     /// Removes an upload and its parts; one that is unknown is removed already.
     fn abort_multipart(&self, upload: &MultipartUpload) -> impl Future<Output = Result<()>> + Send;
+
+    /// The parts that an upload has. An unknown upload is an error with the code `NoSuchUpload`.
+    fn list_parts(
+        &self,
+        upload: &MultipartUpload,
+        continuation: Option<&str>,
+    ) -> impl Future<Output = Result<PartPage>> + Send;
+
+    fn list_uploads(&self, request: &ListUploads) -> impl Future<Output = Result<UploadPage>> + Send;
 
     /// What is known of an object. One that is not there is an error with the code `NotFound`.
     fn head_object(&self, object: &ObjectRef) -> impl Future<Output = Result<ObjectInfo>> + Send;

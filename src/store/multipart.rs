@@ -1,9 +1,11 @@
 //! The nouns of an object that is sent in parts.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 
 use super::objects::ObjectRef;
-use super::types::{ObjectHeaders, ProgressSink};
+use super::types::{BucketName, ObjectHeaders, ProgressSink};
 
 /// An upload that was begun and is neither completed nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,4 +37,44 @@ pub struct StoredPart {
     pub number: u32,
     /// Without its quotes.
     pub etag: String,
+}
+
+/// A part as the store lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPart {
+    pub part: StoredPart,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A page of an upload's parts, in the order of their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct PartPage {
+    pub parts: Vec<ListedPart>,
+    /// The number to go on after; none on the last page.
+    pub continuation: Option<String>,
+}
+
+/// Which uploads that were neither completed nor aborted.
+#[derive(Debug, Clone)]
+pub struct ListUploads {
+    pub bucket: BucketName,
+    pub prefix: String,
+    /// Where the page before ended: a key and an upload id.
+    pub continuation: Option<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// As the store has it: others than we may have begun it.
+    pub key: String,
+    pub upload_id: String,
+    pub initiated: Option<SystemTime>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UploadPage {
+    pub uploads: Vec<OpenUpload>,
+    /// None on the last page.
+    pub continuation: Option<(String, String)>,
 }

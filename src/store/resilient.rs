@@ -2,7 +2,7 @@
 //! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
 
 use super::digest::hex_md5;
-use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
+use super::multipart::{CreateMultipart, ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
@@ -82,5 +82,35 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// As of [`Self::put_object`].
     pub async fn list_objects(&self, request: &ListRequest, context: RetryContext<'_>) -> Result<(ListPage, u32)> {
         retry::run(context, |_| self.inner.list_objects(request)).await
+    }
+
+    /// All parts that an upload has.
+    ///
+    /// # Errors
+    /// As of [`Self::put_object`]; `NoSuchUpload`.
+    pub async fn list_parts(&self, upload: &MultipartUpload, context: RetryContext<'_>) -> Result<Vec<ListedPart>> {
+        let mut parts = Vec::new();
+        let mut continuation: Option<String> = None;
+        loop {
+            let page = |_| self.inner.list_parts(upload, continuation.as_deref());
+            let (page, _) = retry::run(context, page).await?;
+            parts.extend(page.parts);
+            continuation = page.continuation;
+            if continuation.is_none() {
+                return Ok(parts);
+            }
+        }
+    }
+
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn list_uploads(&self, request: &ListUploads, context: RetryContext<'_>) -> Result<(UploadPage, u32)> {
+        retry::run(context, |_| self.inner.list_uploads(request)).await
+    }
+
+    /// # Errors
+    /// As of [`Self::put_object`].
+    pub async fn abort_multipart(&self, upload: &MultipartUpload, context: RetryContext<'_>) -> Result<((), u32)> {
+        retry::run(context, |_| self.inner.abort_multipart(upload)).await
     }
 }

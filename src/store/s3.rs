@@ -14,14 +14,14 @@ use aws_sdk_s3::config::{
     RuntimeComponents, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::StorageClass;
 use aws_smithy_runtime_api::box_error::BoxError;
 use url::Url;
 
 use super::ObjectStore;
 use super::digest::{BodyDigest, is_md5};
-use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
+use super::multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use super::objects::{
     GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject,
 };
@@ -96,11 +96,13 @@ impl ObjectStore for S3Store {
             .set_cache_control(headers.cache_control.clone())
             .set_content_encoding(headers.content_encoding.clone())
             .set_content_language(headers.content_language.clone())
+            .set_expires(headers.expires.map(DateTime::from))
             .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
             .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
+        // Boxed: the SDK's futures are large and deep, and every caller's would contain them.
         let sent = match request.progress.clone() {
-            None => call.send().await,
-            Some(sink) => call.customize().interceptor(AttachProgress(sink)).send().await,
+            None => Box::pin(call.send()).await,
+            Some(sink) => Box::pin(call.customize().interceptor(AttachProgress(sink)).send()).await,
         };
         let answer = sent.map_err(|error| describe(error, &self.origin))?;
         let outcome =
@@ -130,6 +132,14 @@ impl ObjectStore for S3Store {
 
     async fn abort_multipart(&self, upload: &MultipartUpload) -> Result<()> {
         self.abort(upload).await
+    }
+
+    async fn list_parts(&self, upload: &MultipartUpload, continuation: Option<&str>) -> Result<PartPage> {
+        self.parts(upload, continuation).await
+    }
+
+    async fn list_uploads(&self, request: &ListUploads) -> Result<UploadPage> {
+        self.uploads(request).await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectInfo> {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, sleep};
 
-use super::types::ProgressSink;
+use super::types::{Progress, ProgressSink};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -63,7 +63,7 @@ impl Body for UploadBody {
             motion.moved(self.sent >= self.total);
         }
         if let Some(progress) = &self.progress {
-            (progress.0)(self.sent, self.total);
+            (progress.0)(Progress { sent: self.sent, total: self.total, part: 1 });
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

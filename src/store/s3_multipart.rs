@@ -1,11 +1,15 @@
 //! Parts, by way of the AWS SDK.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
 
 use super::digest::BodyDigest;
-use super::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
+use super::multipart::{
+    CreateMultipart, ListUploads, ListedPart, MultipartUpload, OpenUpload, PartPage, StoredPart, UploadPage, UploadPart,
+};
 use super::s3::{AttachProgress, S3Store, if_match, if_none_match, unquoted, verify};
 use super::s3_error::describe;
 use super::types::{PutOutcome, WriteCondition};
@@ -24,9 +28,10 @@ impl S3Store {
             .set_cache_control(headers.cache_control.clone())
             .set_content_encoding(headers.content_encoding.clone())
             .set_content_language(headers.content_language.clone())
+            .set_expires(headers.expires.map(DateTime::from))
             .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
             .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
-        let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
+        let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         let upload_id = answer.upload_id().map(str::to_owned).ok_or_else(|| self.incomplete("an upload id"))?;
         Ok(MultipartUpload { object: request.object.clone(), upload_id })
     }
@@ -43,8 +48,8 @@ impl S3Store {
             .part_number(i32::try_from(request.number).unwrap_or(i32::MAX))
             .body(ByteStream::from(request.body.clone()));
         let sent = match request.progress.clone() {
-            None => call.send().await,
-            Some(sink) => call.customize().interceptor(AttachProgress(sink)).send().await,
+            None => Box::pin(call.send()).await,
+            Some(sink) => Box::pin(call.customize().interceptor(AttachProgress(sink)).send()).await,
         };
         let answer = sent.map_err(|error| describe(error, &self.origin))?;
         let etag = answer.e_tag().map(unquoted).ok_or_else(|| self.incomplete("an ETag"))?;
@@ -74,7 +79,7 @@ impl S3Store {
             .set_if_none_match(if_none_match(condition))
             .set_if_match(if_match(condition))
             .multipart_upload(parts);
-        let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
+        let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         // A 200 can begin before the outcome is known; one that does not name the object says nothing.
         let etag = answer.e_tag().map(unquoted).ok_or_else(|| self.incomplete("an ETag"))?;
         Ok(PutOutcome { etag: Some(etag), request_id: answer.request_id().map(str::to_owned) })
@@ -87,11 +92,57 @@ impl S3Store {
             .bucket(upload.object.bucket.as_str())
             .key(upload.object.key.as_str())
             .upload_id(&upload.upload_id);
-        match call.send().await.map_err(|error| describe(error, &self.origin)) {
+        match Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin)) {
             // Aborted already, or completed: there is nothing left to abort.
             Err(error) if error.code == "NoSuchUpload" => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    pub(super) async fn parts(&self, upload: &MultipartUpload, continuation: Option<&str>) -> Result<PartPage> {
+        let call = self
+            .client
+            .list_parts()
+            .bucket(upload.object.bucket.as_str())
+            .key(upload.object.key.as_str())
+            .upload_id(&upload.upload_id)
+            .set_part_number_marker(continuation.map(str::to_owned));
+        let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
+        let parts = answer.parts().iter().filter_map(|part| {
+            let number = u32::try_from(part.part_number()?).ok()?;
+            let part_of = StoredPart { number, etag: unquoted(part.e_tag()?) };
+            Some(ListedPart { part: part_of, size: u64::try_from(part.size()?).ok()? })
+        });
+        let continuation = answer.next_part_number_marker().map(str::to_owned);
+        Ok(PartPage {
+            parts: parts.collect(),
+            continuation: continuation.filter(|_| answer.is_truncated() == Some(true)),
+        })
+    }
+
+    pub(super) async fn uploads(&self, request: &ListUploads) -> Result<UploadPage> {
+        let (key_marker, id_marker) = request.continuation.clone().unzip();
+        let call = self
+            .client
+            .list_multipart_uploads()
+            .bucket(request.bucket.as_str())
+            .set_prefix((!request.prefix.is_empty()).then(|| request.prefix.clone()))
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(id_marker);
+        let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
+        let uploads = answer.uploads().iter().filter_map(|upload| {
+            Some(OpenUpload {
+                key: upload.key()?.to_owned(),
+                upload_id: upload.upload_id()?.to_owned(),
+                initiated: upload.initiated().and_then(|time| SystemTime::try_from(*time).ok()),
+            })
+        });
+        let next = answer.next_key_marker().zip(answer.next_upload_id_marker());
+        let next = next.filter(|_| answer.is_truncated() == Some(true));
+        Ok(UploadPage {
+            uploads: uploads.collect(),
+            continuation: next.map(|(key, id)| (key.to_owned(), id.to_owned())),
+        })
     }
 
     fn incomplete(&self, what: &str) -> Error {

@@ -36,7 +36,7 @@ macro_rules! info_of {
 impl S3Store {
     pub(super) async fn head(&self, object: &ObjectRef) -> Result<ObjectInfo> {
         let call = self.client.head_object().bucket(object.bucket.as_str()).key(object.key.as_str());
-        let answer = call.send().await.map_err(|error| not_found(describe(error, &self.origin)))?;
+        let answer = Box::pin(call.send()).await.map_err(|error| not_found(describe(error, &self.origin)))?;
         Ok(info_of!(answer, size_of(answer.content_length())))
     }
 
@@ -52,7 +52,7 @@ impl S3Store {
             .key(request.object.key.as_str())
             .set_range(range)
             .set_if_match(request.if_match.as_ref().map(|etag| format!("\"{etag}\"")));
-        let answer = call.send().await.map_err(|error| not_found(describe(error, &self.origin)))?;
+        let answer = Box::pin(call.send()).await.map_err(|error| not_found(describe(error, &self.origin)))?;
         // `bytes 5-9/10`; an answer without one is the whole.
         let range = answer.content_range().and_then(|text| text.strip_prefix("bytes ")?.split_once('/'));
         let at = range.and_then(|(range, _)| range.split_once('-')?.0.parse().ok()).unwrap_or(0);
@@ -69,7 +69,7 @@ impl S3Store {
 
     pub(super) async fn delete(&self, object: &ObjectRef) -> Result<()> {
         let call = self.client.delete_object().bucket(object.bucket.as_str()).key(object.key.as_str());
-        call.send().await.map_err(|error| describe(error, &self.origin))?;
+        Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl S3Store {
             .set_start_after(request.start_after.clone())
             .set_continuation_token(request.continuation.clone())
             .max_keys(i32::try_from(request.page_size).unwrap_or(i32::MAX));
-        let answer = call.send().await.map_err(|error| describe(error, &self.origin))?;
+        let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         let objects = answer.contents().iter().filter_map(|object| {
             Some(ListedObject {
                 key: object.key()?.to_owned(),

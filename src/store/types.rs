@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -42,6 +43,11 @@ impl ObjectKey {
             return Err(invalid("must not start or end with /, nor hold //, nor have . or .. as a segment".into()));
         }
         Ok(Self(key.to_owned()))
+    }
+
+    /// A key that the store itself has named: others may be less careful with theirs.
+    pub fn as_listed(key: &str) -> Self {
+        Self(key.to_owned())
     }
 
     pub fn as_str(&self) -> &str {
@@ -91,14 +97,26 @@ pub struct ObjectHeaders {
     pub content_encoding: Option<String>,
     pub content_language: Option<String>,
     pub storage_class: Option<String>,
+    /// When caches must have forgotten it.
+    pub expires: Option<SystemTime>,
     /// Names in lower case without the `x-amz-meta-` prefix; values ready for the wire.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Hears how many bytes of the current attempt, of how many, were handed to the connection. Called on the
-/// I/O path: must be quick.
+/// How far an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the attempts under way, and of the parts that are done, that were handed to the connection.
+    pub sent: u64,
+    /// Of the whole; 0 where that is not known.
+    pub total: u64,
+    /// The part that moved; 1 for an object in one request.
+    pub part: u32,
+}
+
+/// Called on the I/O path: must be quick.
 #[derive(Clone)]
-pub struct ProgressSink(pub Arc<dyn Fn(u64, u64) + Send + Sync>);
+pub struct ProgressSink(pub Arc<dyn Fn(Progress) + Send + Sync>);
 
 impl fmt::Debug for ProgressSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,11 +31,16 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     let guess = mime_guess::from_path(key).first_raw().unwrap_or(FALLBACK);
     // Text without a charset is read by browsers as windows-1252.
     match guess.parse::<mime::Mime>() {
-        Ok(parsed) if parsed.type_() == mime::TEXT && std::str::from_utf8(body).is_ok() => {
+        Ok(parsed) if parsed.type_() == mime::TEXT && begins_as_utf8(body) => {
             format!("{guess}; charset=utf-8")
         }
         _ => guess.to_owned(),
     }
+}
+
+/// A head may end in the middle of a character.
+fn begins_as_utf8(head: &[u8]) -> bool {
+    std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 /// What browsers run. A stranger's page must not become a script of the bucket's domain because of how it begins.
@@ -62,6 +67,9 @@ mod tests {
         assert_eq!(choose(None, Author::Caller, b"\xff\xd8\xff\xe0", "a"), "image/jpeg");
         assert_eq!(choose(None, Author::Caller, b"RIFF\0\0\0\0WEBPVP8 ", "a"), "image/webp");
         assert_eq!(choose(None, Author::Caller, b"hello", "a/b.txt"), "text/plain; charset=utf-8");
+        assert_eq!(choose(None, Author::Caller, "é".as_bytes(), "a.txt"), "text/plain; charset=utf-8");
+        assert_eq!(choose(None, Author::Caller, &"é".as_bytes()[..1], "a.txt"), "text/plain; charset=utf-8", "cut");
+        assert_eq!(choose(None, Author::Caller, b"\xe9 latin", "a.txt"), "text/plain");
         assert_eq!(choose(None, Author::Caller, b"{}", "a.json"), "application/json");
         assert_eq!(choose(None, Author::Caller, b"<svg xmlns=\"x\"/>", "a.svg"), "image/svg+xml");
         assert_eq!(choose(None, Author::Caller, b"hello", "a"), FALLBACK);

@@ -1,7 +1,10 @@
 //! One object, moved whole.
 
+pub mod checkpoint;
+pub mod compress;
 pub mod content_type;
 pub mod download;
+pub mod hashed;
 pub mod multipart;
 pub mod plan;
 pub mod receipt;

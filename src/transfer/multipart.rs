@@ -1,23 +1,26 @@
 //! An object in parts: several at a time, each tried again alone; whole or not at all.
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::checkpoint::{Checkpoint, CheckpointSink};
 use super::plan;
 use super::single::Stored;
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::resilience::{RetryContext, retry};
 use crate::source::chunks::{Blocks, Chunks};
-use crate::store::digest::hex_md5;
-use crate::store::multipart::{CreateMultipart, MultipartUpload, StoredPart, UploadPart};
-use crate::store::{ObjectStore, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
+use crate::store::digest::{BodyDigest, hex_md5};
+use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
+use crate::store::{ObjectStore, Progress, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
 /// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
 /// after seven days.
@@ -42,6 +45,29 @@ pub struct Multipart<'a, S> {
     pub verify_etag: bool,
     pub condition: Option<WriteCondition>,
     pub progress: Option<ProgressSink>,
+    /// Where an earlier process left off.
+    pub resume: Option<Checkpoint>,
+    /// With one, an upload that fails stays to be gone on with.
+    pub checkpoint: Option<CheckpointSink>,
+}
+
+/// An upload that was begun, by this process or by an earlier one.
+struct Begun {
+    upload: MultipartUpload,
+    part_bytes: u64,
+    /// What the store has of it, by number.
+    there: BTreeMap<u32, ListedPart>,
+    attempts: u32,
+}
+
+/// What the parts of an upload came to.
+#[derive(Default)]
+struct Sent {
+    parts: Vec<StoredPart>,
+    size: u64,
+    /// Of the part that took most.
+    attempts: u32,
+    resumed: u32,
 }
 
 impl<S: ObjectStore + 'static> Multipart<'_, S> {
@@ -49,77 +75,116 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     ///
     /// # Errors
     /// The source's; else the first part's that no other attempt could mend. The parts that were sent are
-    /// removed, also when this is dropped.
+    /// removed, also when this is dropped, unless there is a checkpoint to go on from.
     pub async fn upload<C: Chunks>(self, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
-        let (upload, attempts) = self.store.create_multipart(request, self.context).await?;
-        let mut cleanup = Cleanup::of(self.store, &upload);
-        let outcome = self.send(&upload, source, attempts).await;
-        match outcome {
-            Ok(stored) => {
-                cleanup.armed = false;
-                Ok(stored)
-            }
-            Err(error) => {
-                cleanup.armed = false;
-                // The upload's own error is what the caller needs to know.
+        let begun = self.begin(request, source.length()).await?;
+        let mut cleanup = Cleanup::of(self.store, &begun.upload);
+        cleanup.armed = self.checkpoint.is_none();
+        let outcome = self.send(&begun, source).await;
+        // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more.
+        let remove_it = |error: &Error| self.checkpoint.is_none() || error.code == code::SOURCE_CHANGED;
+        if outcome.as_ref().is_err_and(remove_it) {
+            // The upload's own error is what the caller needs to know.
+            let _ = timeout(ABORT_WITHIN, remove(self.store, &begun.upload)).await;
+        }
+        cleanup.armed = false;
+        outcome
+    }
+
+    async fn begin(&self, request: &CreateMultipart, total: Option<u64>) -> Result<Begun> {
+        if let Some(earlier) = &self.resume {
+            let upload = MultipartUpload { object: request.object.clone(), upload_id: earlier.upload_id.clone() };
+            if !earlier.fits(request, total) {
                 let _ = timeout(ABORT_WITHIN, remove(self.store, &upload)).await;
-                Err(error)
+            } else if let Some(there) = self.parts_of(&upload).await? {
+                let there = there.into_iter().map(|listed| (listed.part.number, listed)).collect();
+                return Ok(Begun { upload, part_bytes: earlier.part_bytes, there, attempts: 1 });
             }
+        }
+        let (upload, attempts) = self.store.create_multipart(request, self.context).await?;
+        let part_bytes = plan::part_bytes(total, self.options.part_bytes);
+        if let Some(sink) = &self.checkpoint {
+            (sink.0)(&Checkpoint::of(&upload.upload_id, part_bytes, total, request));
+        }
+        Ok(Begun { upload, part_bytes, there: BTreeMap::new(), attempts })
+    }
+
+    /// None if the store knows of no such upload: it was completed, aborted, or has expired.
+    async fn parts_of(&self, upload: &MultipartUpload) -> Result<Option<Vec<ListedPart>>> {
+        match self.store.list_parts(upload, self.context).await {
+            Err(error) if error.code == "NoSuchUpload" => Ok(None),
+            parts => parts.map(Some),
         }
     }
 
-    async fn send<C: Chunks>(&self, upload: &MultipartUpload, source: Blocks<C>, attempts: u32) -> Result<Stored> {
-        let (parts, size, part_attempts) = self.send_parts(upload, source).await?;
-        let (outcome, complete_attempts) = self.complete(upload, &parts, size).await?;
-        let attempts = attempts.max(part_attempts).max(complete_attempts);
-        Ok(Stored { outcome, attempts, size, parts: u32::try_from(parts.len()).unwrap_or(u32::MAX) })
+    async fn send<C: Chunks>(&self, begun: &Begun, source: Blocks<C>) -> Result<Stored> {
+        let sent = self.send_parts(begun, source).await?;
+        let (outcome, complete_attempts) = self.complete(&begun.upload, &sent.parts, sent.size).await?;
+        Ok(Stored {
+            outcome,
+            attempts: begun.attempts.max(sent.attempts).max(complete_attempts),
+            size: sent.size,
+            parts: u32::try_from(sent.parts.len()).unwrap_or(u32::MAX),
+            resumed_parts: self.checkpoint.is_some().then_some(sent.resumed),
+        })
     }
 
-    /// The parts in their order, the bytes in them, and the attempts of the one that took most.
-    async fn send_parts<C: Chunks>(
-        &self,
-        upload: &MultipartUpload,
-        mut source: Blocks<C>,
-    ) -> Result<(Vec<StoredPart>, u64, u32)> {
+    async fn send_parts<C: Chunks>(&self, begun: &Begun, source: Blocks<C>) -> Result<Sent> {
         let total = source.length();
-        let part_bytes = usize::try_from(plan::part_bytes(total, self.options.part_bytes)).unwrap_or(usize::MAX);
-        let sent = Arc::new(AtomicU64::new(0));
+        let part_bytes = usize::try_from(begun.part_bytes).unwrap_or(usize::MAX);
+        // A stream, so that a block which is half read is still so when a part ends before it.
+        let blocks = stream::try_unfold(source, |mut source| async move {
+            Ok(source.block(part_bytes).await?.map(|block| (block, source)))
+        });
+        let mut blocks = pin!(blocks);
+        let progress_of_all = Arc::new(AtomicU64::new(0));
         let mut in_flight = FuturesUnordered::new();
-        let (mut parts, mut size, mut attempts, mut ended) = (Vec::new(), 0, 1, false);
-        let mut number = 0;
+        let (mut sent, mut ended, mut number) = (Sent::default(), false, 0);
         loop {
             let room = !ended && in_flight.len() < self.options.concurrency;
             tokio::select! {
-                block = source.next(part_bytes), if room => match block? {
+                block = blocks.next(), if room => match block.transpose()? {
                     None => ended = true,
                     Some(_) if u64::from(number) == plan::MAX_PARTS => return Err(too_many(part_bytes)),
                     Some(body) => {
                         number += 1;
-                        size += body.len() as u64;
-                        let progress = self.progress.clone().map(|sink| share(sink, &sent, total.unwrap_or(0)));
-                        in_flight.push(self.part(upload, number, body, progress));
+                        sent.size += body.len() as u64;
+                        let progress = self.progress.clone();
+                        let progress = progress.map(|sink| share(sink, &progress_of_all, total.unwrap_or(0), number));
+                        in_flight.push(self.part(begun, number, body, progress));
                     }
                 },
                 Some(part) = in_flight.next() => {
                     let (part, took): (StoredPart, u32) = part?;
-                    attempts = attempts.max(took);
-                    parts.push(part);
+                    sent.attempts = sent.attempts.max(took);
+                    sent.resumed += u32::from(took == 0);
+                    sent.parts.push(part);
                 }
                 else => break,
             }
         }
-        parts.sort_by_key(|part| part.number);
-        Ok((parts, size, attempts))
+        sent.parts.sort_by_key(|part| part.number);
+        Ok(sent)
     }
 
+    /// The part, and the attempts it took: none where the store has it already.
     async fn part(
         &self,
-        upload: &MultipartUpload,
+        begun: &Begun,
         number: u32,
         body: Bytes,
         progress: Option<ProgressSink>,
     ) -> Result<(StoredPart, u32)> {
-        let request = UploadPart { upload: upload.clone(), number, body, verify_etag: self.verify_etag, progress };
+        if let Some(there) = begun.there.get(&number).filter(|there| there.size == body.len() as u64)
+            && BodyDigest::of(body.clone()).hex().await.eq_ignore_ascii_case(&there.part.etag)
+        {
+            if let Some(progress) = progress {
+                (progress.0)(Progress { sent: there.size, total: there.size, part: number });
+            }
+            return Ok((there.part.clone(), 0));
+        }
+        let upload = begun.upload.clone();
+        let request = UploadPart { upload, number, body, verify_etag: self.verify_etag, progress };
         self.store.upload_part(&request, self.context).await
     }
 
@@ -197,14 +262,14 @@ fn too_many(part_bytes: usize) -> Error {
 }
 
 /// A part's progress, told as the whole object's. A part that starts over takes its bytes back.
-fn share(sink: ProgressSink, sent: &Arc<AtomicU64>, total: u64) -> ProgressSink {
-    let (sent, before) = (Arc::clone(sent), AtomicU64::new(0));
-    ProgressSink(Arc::new(move |now, _| {
-        let earlier = before.swap(now, Ordering::Relaxed);
+fn share(sink: ProgressSink, sent_by_all: &Arc<AtomicU64>, total: u64, part: u32) -> ProgressSink {
+    let (sent_by_all, before) = (Arc::clone(sent_by_all), AtomicU64::new(0));
+    ProgressSink(Arc::new(move |Progress { sent, .. }| {
+        let earlier = before.swap(sent, Ordering::Relaxed);
         // Wrapping: the difference may be negative, the sum never is.
-        let difference = now.wrapping_sub(earlier);
-        let whole = sent.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference);
-        (sink.0)(whole, total);
+        let difference = sent.wrapping_sub(earlier);
+        let sent = sent_by_all.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference);
+        (sink.0)(Progress { sent, total, part });
     }))
 }
 
@@ -278,13 +343,15 @@ mod tests {
     fn progress_of_parts_adds_up_and_takes_back() {
         let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
         let keep = Arc::clone(&heard);
-        let sink = ProgressSink(Arc::new(move |sent, total| keep.lock().expect("mine").push((sent, total))));
+        let sink = ProgressSink(Arc::new(move |progress: Progress| keep.lock().expect("mine").push(progress)));
         let sent = Arc::default();
-        let (first, second) = (share(sink.clone(), &sent, 100), share(sink, &sent, 100));
-        (first.0)(40, 50);
-        (second.0)(30, 50);
-        (first.0)(10, 50);
-        (first.0)(50, 50);
-        assert_eq!(*heard.lock().expect("mine"), [(40, 100), (70, 100), (40, 100), (80, 100)]);
+        let (first, second) = (share(sink.clone(), &sent, 100, 1), share(sink, &sent, 100, 2));
+        let tell = |part: &ProgressSink, sent| (part.0)(Progress { sent, total: 50, part: 1 });
+        tell(&first, 40);
+        tell(&second, 30);
+        tell(&first, 10);
+        tell(&first, 50);
+        let heard: Vec<_> = heard.lock().expect("mine").iter().map(|it| (it.sent, it.total, it.part)).collect();
+        assert_eq!(heard, [(40, 100, 1), (70, 100, 2), (40, 100, 1), (80, 100, 1)]);
     }
 }

@@ -19,6 +19,12 @@ pub struct Receipt {
     pub attempts: u32,
     /// Requests that the bytes were sent in.
     pub parts: u32,
+    /// Those of them that an earlier process had sent, where there was a checkpoint.
+    pub resumed_parts: Option<u32>,
+    /// Of the stored bytes, where it was asked for.
+    pub sha256: Option<String>,
+    /// How the stored bytes are packed, if we packed them.
+    pub content_encoding: Option<String>,
     pub elapsed: Duration,
     pub request_id: Option<String>,
 }

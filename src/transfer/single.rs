@@ -13,6 +13,8 @@ pub struct Stored {
     /// In bytes.
     pub size: u64,
     pub parts: u32,
+    /// Those of them that an earlier process had sent, where there was a checkpoint.
+    pub resumed_parts: Option<u32>,
 }
 
 /// Stores a body that is in memory. Every attempt sends the same bytes.
@@ -25,5 +27,5 @@ pub async fn upload<S: ObjectStore>(
     context: RetryContext<'_>,
 ) -> Result<Stored> {
     let (outcome, attempts) = store.put_object(request, context).await?;
-    Ok(Stored { outcome, attempts, size: request.body.len() as u64, parts: 1 })
+    Ok(Stored { outcome, attempts, size: request.body.len() as u64, parts: 1, resumed_parts: None })
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reliable_r2::error::{Error, code};
 use reliable_r2::source::channel::channel;
 use reliable_r2::storage::Call;
-use reliable_r2::store::ProgressSink;
+use reliable_r2::store::{Progress, ProgressSink};
 use reliable_r2::transfer::Receipt;
 use reliable_r2_lab::{Event, Fault, Rule};
 
@@ -191,7 +191,7 @@ async fn progress_ends_at_the_whole() {
     let fixture = fixture().await;
     let heard: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
     let keep = Arc::clone(&heard);
-    let progress = ProgressSink(Arc::new(move |sent, total| keep.lock().expect("mine").push((sent, total))));
+    let progress = ProgressSink(Arc::new(move |it: Progress| keep.lock().expect("mine").push((it.sent, it.total))));
     let call = Call { progress: Some(progress), ..fixture.call() };
     fixture.storage.upload(to("progress.bin"), noise(SIZE).into(), call).await.expect("stored");
     let heard = heard.lock().expect("mine");

@@ -1,0 +1,88 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
+const { after, before, describe, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { Lab, keys, noise } = require('../support/lab.js')
+
+const MIB = 1024 * 1024
+const KILLS = 200
+const AT_ONCE = 2
+const program = path.join(__dirname, '..', 'support', 'killed-upload.js')
+
+describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'Windows has no signals' }, () => {
+  let lab
+  let folder
+  const body = noise(24 * MIB)
+  before(async () => {
+    lab = await Lab.start()
+    folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-crash-'))
+    writeFileSync(path.join(folder, 'source.bin'), body)
+    // Slow enough for a kill to meet every phase.
+    await lab.faults({ fault: 'slow', method: 'PUT', bytesPerSecond: 40 * MIB })
+  })
+  after(async () => {
+    await lab.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  /** Starts the upload of a key; killed after a while, it may have come to its end before. */
+  async function attempt(key, killAfterMs) {
+    const env = {
+      ...process.env,
+      STORAGE_ENDPOINT: lab.proxy,
+      STORAGE_BUCKET: 'pictures',
+      STORAGE_ACCESS_KEY: keys.accessKey,
+      STORAGE_SECRET_KEY: keys.secretKey,
+    }
+    const checkpoint = path.join(folder, `${key}.json`)
+    const child = spawn(process.execPath, [program, path.join(folder, 'source.bin'), key, checkpoint], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let said = ''
+    child.stdout.on('data', (text) => (said += text))
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    if (killAfterMs !== undefined) await Promise.race([ended, sleep(killAfterMs).then(() => child.kill('SIGKILL'))])
+    await ended
+    return { said: said && JSON.parse(said), checkpoint }
+  }
+
+  test(`${KILLS} times: what was said to be stored is, nothing is corrupt, nothing is left over`, async () => {
+    let killed = 0
+    let resumed = 0
+    let count = 0
+    const worker = async (seed) => {
+      let state = seed
+      while (killed < KILLS) {
+        const key = `crash-${(count += 1)}.bin`
+        for (;;) {
+          state = (Math.imul(state, 1103515245) + 12345) >>> 0
+          // Every fifth run may end by itself.
+          const { said, checkpoint } = await attempt(key, state % 5 === 0 ? undefined : 60 + (state >>> 8) % 500)
+          const there = lab.stored(key)
+          assert.ok(there === undefined || there.equals(body), 'whole or not there')
+          if (said) {
+            assert.ok(there, 'what was said to be stored is')
+            assert.equal(existsSync(checkpoint), false)
+            resumed += said.resumedParts
+            rmSync(path.join(lab.folder, 'pictures', key))
+            break
+          }
+          killed += 1
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => worker(n + 1)))
+    assert.ok(resumed > 0, 'parts of killed processes were used')
+    // A kill between the storage's answer and the checkpoint leaves an upload that only cleanup can find.
+    await lab.faults()
+    await lab.storage().cleanup({ olderThan: new Date(Date.now() + 1000) })
+    const left = readdirSync(lab.folder).filter((name) => name.startsWith('.upload'))
+    assert.deepEqual(left, [])
+  })
+})

@@ -1,0 +1,12 @@
+'use strict'
+
+// Uploads a file with a checkpoint, and is killed in the middle of it.
+
+const { newStorage } = require('../../index.js')
+
+const [file, key, checkpoint] = process.argv.slice(2)
+const MIB = 1024 * 1024
+const storage = newStorage({ logger: false, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, partConcurrency: 2 })
+storage.uploadFile({ body: { path: file }, key, checkpoint }).then(({ etag, resumedParts }) => {
+  process.stdout.write(JSON.stringify({ etag, resumedParts }))
+})

@@ -1,0 +1,211 @@
+//! `s3s-fs`, and what it leaves out of uploads in parts: their listing, the parts' ETags, `NoSuchUpload`, and
+//! R2's rule that all parts but the last are equal.
+
+use std::fs::{self, DirEntry};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use md5::{Digest as _, Md5};
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+
+const MAX_PAGE: i32 = 1000;
+
+pub struct Files {
+    inner: FileSystem,
+    root: PathBuf,
+}
+
+impl Files {
+    /// # Errors
+    /// A folder that cannot be used.
+    pub fn new(root: &Path) -> io::Result<Self> {
+        let inner = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
+        Ok(Self { inner, root: root.to_owned() })
+    }
+
+    fn entries(&self) -> io::Result<impl Iterator<Item = (String, DirEntry)>> {
+        let entries = fs::read_dir(&self.root)?.filter_map(Result::ok);
+        Ok(entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry))))
+    }
+
+    /// The uploads of a bucket that were begun and not ended, in the order that S3 lists them.
+    fn uploads(&self, bucket: &str) -> io::Result<Vec<MultipartUpload>> {
+        let prefix = format!(".bucket-{}.object-", BASE64_URL_SAFE_NO_PAD.encode(bucket));
+        let mut uploads = Vec::new();
+        for (name, entry) in self.entries()? {
+            let rest = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".metadata.json"));
+            let Some((key, id)) = rest.and_then(|rest| rest.split_once(".upload-")) else { continue };
+            let Some(key) = BASE64_URL_SAFE_NO_PAD.decode(key).ok().and_then(|key| String::from_utf8(key).ok()) else {
+                continue;
+            };
+            let initiated = entry.metadata()?.modified()?;
+            uploads.push(MultipartUpload {
+                key: Some(key),
+                upload_id: Some(id.to_owned()),
+                initiated: Some(initiated.into()),
+                ..Default::default()
+            });
+        }
+        uploads.sort_by(|a, b| (&a.key, &a.upload_id).cmp(&(&b.key, &b.upload_id)));
+        Ok(uploads)
+    }
+
+    fn parts(&self, upload_id: &str) -> io::Result<Vec<Part>> {
+        let prefix = format!(".upload_id-{upload_id}.part-");
+        let mut parts = Vec::new();
+        for (name, entry) in self.entries()? {
+            let Some(number) = name.strip_prefix(&prefix).and_then(|number| number.parse().ok()) else { continue };
+            let bytes = fs::read(entry.path())?;
+            let md5: String = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            parts.push(Part {
+                part_number: Some(number),
+                size: i64::try_from(bytes.len()).ok(),
+                e_tag: Some(ETag::Strong(md5)),
+                last_modified: Some(entry.metadata()?.modified()?.into()),
+                ..Default::default()
+            });
+        }
+        parts.sort_by_key(|part| part.part_number);
+        Ok(parts)
+    }
+
+    fn require_upload(&self, upload_id: &str) -> S3Result<()> {
+        let known = !upload_id.contains(['/', '\\']) && self.root.join(format!(".upload-{upload_id}.json")).exists();
+        if known {
+            Ok(())
+        } else {
+            Err(s3_error!(NoSuchUpload, "the upload is unknown: completed, aborted or expired"))
+        }
+    }
+}
+
+fn internal(error: io::Error) -> s3s::S3Error {
+    s3_error!(error, InternalError)
+}
+
+/// Verbs that `s3s-fs` does itself.
+macro_rules! delegate {
+    ($($verb:ident($input:ident) -> $output:ident;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Files {
+            $(async fn $verb(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                self.inner.$verb(request).await
+            })*
+
+            async fn upload_part(
+                &self,
+                request: S3Request<UploadPartInput>,
+            ) -> S3Result<S3Response<UploadPartOutput>> {
+                self.require_upload(&request.input.upload_id)?;
+                self.inner.upload_part(request).await
+            }
+
+            async fn list_multipart_uploads(
+                &self,
+                request: S3Request<ListMultipartUploadsInput>,
+            ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+                let input = request.input;
+                let mut uploads = self.uploads(&input.bucket).map_err(internal)?;
+                let prefix = input.prefix.clone().unwrap_or_default();
+                let after = (input.key_marker.unwrap_or_default(), input.upload_id_marker.unwrap_or_default());
+                uploads.retain(|upload| {
+                    let key = upload.key.clone().unwrap_or_default();
+                    key.starts_with(&prefix) && (key, upload.upload_id.clone().unwrap_or_default()) > after
+                });
+                let most = usize::try_from(input.max_uploads.unwrap_or(MAX_PAGE)).unwrap_or(0);
+                let truncated = uploads.len() > most;
+                uploads.truncate(most);
+                let last = uploads.last().filter(|_| truncated);
+                Ok(S3Response::new(ListMultipartUploadsOutput {
+                    bucket: Some(input.bucket),
+                    prefix: input.prefix,
+                    is_truncated: Some(truncated),
+                    next_key_marker: last.and_then(|upload| upload.key.clone()),
+                    next_upload_id_marker: last.and_then(|upload| upload.upload_id.clone()),
+                    uploads: Some(uploads),
+                    ..Default::default()
+                }))
+            }
+
+            async fn list_parts(
+                &self,
+                request: S3Request<ListPartsInput>,
+            ) -> S3Result<S3Response<ListPartsOutput>> {
+                let input = request.input;
+                self.require_upload(&input.upload_id)?;
+                let mut parts = self.parts(&input.upload_id).map_err(internal)?;
+                let after = input.part_number_marker.unwrap_or(0);
+                parts.retain(|part| part.part_number.is_some_and(|number| number > after));
+                let most = usize::try_from(input.max_parts.unwrap_or(MAX_PAGE)).unwrap_or(0);
+                let truncated = parts.len() > most;
+                parts.truncate(most);
+                let last = parts.last().filter(|_| truncated).and_then(|part| part.part_number);
+                Ok(S3Response::new(ListPartsOutput {
+                    bucket: Some(input.bucket),
+                    key: Some(input.key),
+                    upload_id: Some(input.upload_id),
+                    is_truncated: Some(truncated),
+                    next_part_number_marker: last,
+                    parts: Some(parts),
+                    ..Default::default()
+                }))
+            }
+
+            async fn complete_multipart_upload(
+                &self,
+                request: S3Request<CompleteMultipartUploadInput>,
+            ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+                let input = &request.input;
+                self.require_upload(&input.upload_id)?;
+                let stored = self.parts(&input.upload_id).map_err(internal)?;
+                let named = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref()).unwrap_or_default();
+                let mut sizes = Vec::with_capacity(named.len());
+                for part in named {
+                    let there = stored.iter().find(|there| there.part_number == part.part_number);
+                    let there = there.ok_or_else(|| s3_error!(InvalidPart, "a part is not there"))?;
+                    if part.e_tag.as_ref().is_some_and(|etag| Some(etag) != there.e_tag.as_ref()) {
+                        return Err(s3_error!(InvalidPart, "a part has another ETag"));
+                    }
+                    sizes.push(there.size);
+                }
+                let unequal = sizes.split_last().is_some_and(|(last, others)| {
+                    others.windows(2).any(|pair| pair[0] != pair[1]) || others.first().is_some_and(|first| last > first)
+                });
+                if unequal {
+                    return Err(s3_error!(InvalidPart, "All non-trailing parts must have the same length."));
+                }
+                self.inner.complete_multipart_upload(request).await
+            }
+
+            async fn abort_multipart_upload(
+                &self,
+                request: S3Request<AbortMultipartUploadInput>,
+            ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+                self.require_upload(&request.input.upload_id)?;
+                self.inner.abort_multipart_upload(request).await
+            }
+        }
+    };
+}
+
+delegate! {
+    copy_object(CopyObjectInput) -> CopyObjectOutput;
+    create_bucket(CreateBucketInput) -> CreateBucketOutput;
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
+    get_object(GetObjectInput) -> GetObjectOutput;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput;
+    head_object(HeadObjectInput) -> HeadObjectOutput;
+    list_buckets(ListBucketsInput) -> ListBucketsOutput;
+    list_objects(ListObjectsInput) -> ListObjectsOutput;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
+    put_object(PutObjectInput) -> PutObjectOutput;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;
+}

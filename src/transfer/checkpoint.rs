@@ -1,0 +1,46 @@
+//! What is needed to go on with an upload in parts after the process has died.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::store::digest::hex;
+use crate::store::multipart::CreateMultipart;
+
+/// Which upload it is. The parts are the store's to list, and whether they are the source's is seen by their MD5s.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub upload_id: String,
+    /// All parts but the last must be equal, also those of the next process.
+    pub part_bytes: u64,
+    /// Of the source, where it is known.
+    pub total: Option<u64>,
+    /// Of the object's name and headers, which are settled when an upload begins.
+    pub fingerprint: String,
+}
+
+impl Checkpoint {
+    pub fn of(upload_id: &str, part_bytes: u64, total: Option<u64>, request: &CreateMultipart) -> Self {
+        Self { upload_id: upload_id.to_owned(), part_bytes, total, fingerprint: fingerprint(request) }
+    }
+
+    /// Whether it is of the same upload of a source of that length.
+    pub fn fits(&self, request: &CreateMultipart, total: Option<u64>) -> bool {
+        self.total == total && self.fingerprint == fingerprint(request)
+    }
+}
+
+fn fingerprint(request: &CreateMultipart) -> String {
+    hex(&Sha256::digest(format!("{request:?}")))
+}
+
+/// Hears of the upload once it has begun.
+#[derive(Clone)]
+pub struct CheckpointSink(pub Arc<dyn Fn(&Checkpoint) + Send + Sync>);
+
+impl fmt::Debug for CheckpointSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CheckpointSink")
+    }
+}
