@@ -2,7 +2,7 @@
 //! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
 
 use super::digest::hex_md5;
-use super::multipart::{CreateMultipart, ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
+use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
@@ -45,19 +45,6 @@ impl<S: ObjectStore> ResilientStore<S> {
         } else {
             Err(error)
         }
-    }
-
-    /// Begins an upload in parts. An attempt whose answer was lost leaves one that nobody knows of; R2 removes
-    /// it after seven days.
-    ///
-    /// # Errors
-    /// As of [`Self::put_object`].
-    pub async fn create_multipart(
-        &self,
-        request: &CreateMultipart,
-        context: RetryContext<'_>,
-    ) -> Result<(MultipartUpload, u32)> {
-        retry::run(context, |_| self.inner.create_multipart(request)).await
     }
 
     /// # Errors

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::checkpoint::{Checkpoint, CheckpointSink};
@@ -101,7 +102,8 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
                 return Ok(Begun { upload, part_bytes: earlier.part_bytes, there, attempts: 1 });
             }
         }
-        let (upload, attempts) = self.store.create_multipart(request, self.context).await?;
+        let create = |_| create_or_remove(Arc::clone(self.store), request.clone());
+        let (upload, attempts) = retry::run(self.context, create).await?;
         let part_bytes = plan::part_bytes(total, self.options.part_bytes);
         if let Some(sink) = &self.checkpoint {
             (sink.0)(&Checkpoint::of(&upload.upload_id, part_bytes, total, request));
@@ -221,6 +223,29 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         check(expected.as_deref(), outcome.etag.as_deref())?;
         Ok((outcome, attempts))
     }
+}
+
+/// Begins an upload. Nobody knows of one whose caller has gone (aborted, or tired of waiting) before the answer came:
+/// the answer is waited for all the same, and the upload removed.
+async fn create_or_remove<S: ObjectStore + 'static>(
+    store: Arc<ResilientStore<S>>,
+    request: CreateMultipart,
+) -> Result<MultipartUpload> {
+    let (mut tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut create = pin!(store.inner().create_multipart(&request));
+        let created = tokio::select! {
+            created = &mut create => created,
+            () = tell.closed() => match timeout(ABORT_WITHIN, create).await {
+                Ok(created) => created,
+                Err(_) => return,
+            },
+        };
+        if let Err(Ok(upload)) = tell.send(created) {
+            let _ = timeout(ABORT_WITHIN, remove(&store, &upload)).await;
+        }
+    });
+    told.await.unwrap_or_else(|_| Err(Error::internal("the upload could not be begun")))
 }
 
 /// What S3 and R2 call an object of these parts: the MD5 of their MD5s, and their number. None where their

@@ -186,6 +186,30 @@ async fn an_aborted_upload_leaves_nothing() {
     assert_eq!(fixture.stored("aborted.bin"), None);
 }
 
+/// The storage has begun it, and nobody was told.
+#[tokio::test]
+async fn an_upload_whose_beginning_was_not_waited_for_is_removed() {
+    let late = || vec![Rule { method: Some("POST".into()), ..Rule::times(Fault::Delay { ms: 400 }, 1) }];
+    let fixture = fixture().await;
+    fixture.lab.set_faults(late());
+    let call = fixture.call();
+    let upload = fixture.storage.upload(to("aborted.bin"), noise(SIZE).into(), call.clone());
+    let abort = async {
+        while fixture.open_uploads() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        call.cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(upload, abort);
+    assert_eq!(outcome.expect_err("aborted").code, code::ABORTED);
+    let removed = async {
+        while fixture.open_uploads() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), removed).await.expect("the upload is removed");
+}
+
 #[tokio::test]
 async fn progress_ends_at_the_whole() {
     let fixture = fixture().await;
