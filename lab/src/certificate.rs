@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +22,8 @@ impl Certificate {
         let make = || -> Result<Self, rcgen::Error> {
             let mut authority = CertificateParams::new(Vec::new())?;
             authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            // A leaf that has its authority's name would be taken for one that signed itself.
+            authority.distinguished_name.push(DnType::CommonName, "local R2 authority");
             let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
             let key = KeyPair::generate()?;
             let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);

@@ -1,0 +1,6 @@
+'use strict'
+
+/** The command line was not understood. */
+class UsageError extends Error {}
+
+module.exports = { UsageError }
