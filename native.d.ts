@@ -58,6 +58,8 @@ export declare class NativeStorage {
   upload(operation: NativeOperation, options: NativeUploadOptions, body: Uint8Array): Promise<NativeFailure | NativeReceipt>
   /** Stores what is pushed into `source`. A source is read once. */
   uploadSource(operation: NativeOperation, options: NativeUploadOptions, source: NativeSource): Promise<NativeFailure | NativeReceipt>
+  /** Stores the file of that path. */
+  uploadPath(operation: NativeOperation, options: NativeUploadOptions, path: string, length?: number | undefined | null): Promise<NativeFailure | NativeReceipt>
   downloadAndUpload(operation: NativeOperation, source: NativeSourceOptions, options: NativeUploadOptions): Promise<NativeFailure | NativeReceipt>
   /** Ends what is in flight and refuses what comes later. Can be called twice. */
   close(): void

@@ -1,10 +1,9 @@
 'use strict'
 
-// Bodies that come as they come: streams, files, requests. What comes out of them is pushed to the native
+// Bodies that come as they come: streams and requests. What comes out of them is pushed to the native
 // part a few pieces ahead.
 
-const { createReadStream } = require('node:fs')
-const { stat } = require('node:fs/promises')
+const { fileURLToPath } = require('node:url')
 const { types } = require('node:util')
 const { bytesOf, invalid, isBlob } = require('./body.js')
 
@@ -27,9 +26,29 @@ function sourceOf(body, call) {
   if (isHttpBody(body)) return httpBody(body, call)
   if (typeof body.getReader === 'function') return webStream(body, call)
   if (typeof body[Symbol.asyncIterator] === 'function') return iterable(body, call)
-  if (Object.prototype.toString.call(body) === '[object URL]' && body.protocol === 'file:') return file(body)
-  if (typeof body.path === 'string' && Object.getPrototypeOf(body) === Object.prototype) return file(body.path)
   return undefined
+}
+
+/** The path of a file that is to be stored, or undefined for any other body. The native part reads it. */
+function pathOf(body, call) {
+  if (body === null || typeof body !== 'object') return undefined
+  if (Object.prototype.toString.call(body) === '[object URL]' && body.protocol === 'file:') return checkedPath(pathOfUrl(body, call), call)
+  const { prototype } = Object
+  if (Object.getPrototypeOf(body) === prototype && typeof body.path === 'string') return checkedPath(body.path, call)
+  return undefined
+}
+
+function pathOfUrl(url, call) {
+  try {
+    return fileURLToPath(url)
+  } catch (cause) {
+    throw invalid(`body is a file: URL that names no file here: ${cause.message}`, call, cause)
+  }
+}
+
+function checkedPath(path, call) {
+  if (path !== '' && path.isWellFormed() && !path.includes('\0')) return path
+  throw invalid('body is a path that no file can have', call)
 }
 
 function isHttpBody(body) {
@@ -79,23 +98,6 @@ function iterable(body, call) {
   }
 }
 
-/** Its length is read when it is opened: it must not change on the way. */
-function file(path) {
-  let stream
-  return {
-    async open() {
-      const facts = await stat(path)
-      if (!facts.isFile()) throw new Error('not a file')
-      return facts.size
-    },
-    async *iterate() {
-      stream = createReadStream(path, { highWaterMark: PIECE_BYTES })
-      yield* stream
-    },
-    cancel: () => stream?.destroy(),
-  }
-}
-
 /** Pushes all of a source; ends early once nobody reads. */
 async function pump(source, sink, call) {
   for await (const chunk of source.iterate()) {
@@ -116,4 +118,4 @@ function chunkBytes(chunk, call) {
   throw invalid(`body gave a chunk that is ${kind}; chunks must be bytes or strings`, call)
 }
 
-module.exports = { pump, sourceOf }
+module.exports = { pathOf, pump, sourceOf }

@@ -9,7 +9,7 @@ const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { isUpload, makeLog } = require('./log.js')
-const { pump, sourceOf } = require('./source.js')
+const { pathOf, pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
 const {
   readBatch,
@@ -43,6 +43,11 @@ class Storage {
     const call = describe('uploadFile', options)
     const { body, contentLength, object, observers } = readUpload(options, call)
     throwIfAborted(observers.signal)
+    const path = pathOf(body, call)
+    if (path !== undefined) {
+      const start = (storage, operation, wants) => storage.uploadPath(operation, { ...object, ...wants }, path, contentLength)
+      return await this.#store(call, observers, object, start)
+    }
     const source = sourceOf(body, call)
     if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length })
     // Nothing is awaited before the native part has its copy, except for a Blob, which nobody can change.
@@ -73,8 +78,7 @@ class Storage {
   }
 
   async #uploadSource(call, observers, object, source) {
-    const length = source.open ? await opened(source, call) : source.length
-    const sink = native.createSource(length)
+    const sink = native.createSource(source.length)
     if (sink.isFailure) throw fromFailure({ ...sink, ...call })
     if (object.contentType === undefined && source.contentType) object.contentType = source.contentType
     let failed
@@ -299,17 +303,6 @@ async function answerOf(start, { operation, key }) {
     return await start()
   } catch (cause) {
     throw internalError(operation, key, cause)
-  }
-}
-
-/** The length of a file that is there. */
-async function opened(source, call) {
-  try {
-    const length = await source.open()
-    if (source.length === undefined || source.length === length) return length
-    throw new Error(`it has ${length} bytes, not the ${source.length} of contentLength`)
-  } catch (cause) {
-    throw invalid(`body is a file that cannot be sent: ${cause.message}`, call, cause)
   }
 }
 

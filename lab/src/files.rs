@@ -1,5 +1,5 @@
-//! `s3s-fs`, and what it leaves out of uploads in parts: their listing, the parts' ETags, `NoSuchUpload`, and
-//! R2's rule that all parts but the last are equal.
+//! `s3s-fs`, and where it is not like R2: buckets must be there, storage classes are R2's, uploads in parts can be
+//! listed, their parts have ETags and are equal but for the last, and an unknown upload is `NoSuchUpload`.
 
 use std::fs::{self, DirEntry};
 use std::io;
@@ -73,6 +73,10 @@ impl Files {
         Ok(parts)
     }
 
+    fn require_bucket(&self, bucket: &str) -> S3Result<()> {
+        if self.root.join(bucket).is_dir() { Ok(()) } else { Err(s3_error!(NoSuchBucket, "there is no such bucket")) }
+    }
+
     fn require_upload(&self, upload_id: &str) -> S3Result<()> {
         let known = !upload_id.contains(['/', '\\']) && self.root.join(format!(".upload-{upload_id}.json")).exists();
         if known {
@@ -80,6 +84,14 @@ impl Files {
         } else {
             Err(s3_error!(NoSuchUpload, "the upload is unknown: completed, aborted or expired"))
         }
+    }
+}
+
+/// R2's two classes are one here: `s3s-fs` knows of none.
+fn accepted(class: Option<StorageClass>) -> S3Result<Option<StorageClass>> {
+    match class.as_ref().map(StorageClass::as_str) {
+        None | Some("STANDARD" | "STANDARD_IA") => Ok(None),
+        Some(_) => Err(s3_error!(InvalidStorageClass, "R2 has STANDARD and STANDARD_IA")),
     }
 }
 
@@ -95,6 +107,24 @@ macro_rules! delegate {
             $(async fn $verb(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 self.inner.$verb(request).await
             })*
+
+            async fn put_object(
+                &self,
+                mut request: S3Request<PutObjectInput>,
+            ) -> S3Result<S3Response<PutObjectOutput>> {
+                self.require_bucket(&request.input.bucket)?;
+                request.input.storage_class = accepted(request.input.storage_class)?;
+                self.inner.put_object(request).await
+            }
+
+            async fn create_multipart_upload(
+                &self,
+                mut request: S3Request<CreateMultipartUploadInput>,
+            ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+                self.require_bucket(&request.input.bucket)?;
+                request.input.storage_class = accepted(request.input.storage_class)?;
+                self.inner.create_multipart_upload(request).await
+            }
 
             async fn upload_part(
                 &self,
@@ -195,7 +225,6 @@ macro_rules! delegate {
 delegate! {
     copy_object(CopyObjectInput) -> CopyObjectOutput;
     create_bucket(CreateBucketInput) -> CreateBucketOutput;
-    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
@@ -206,6 +235,5 @@ delegate! {
     list_buckets(ListBucketsInput) -> ListBucketsOutput;
     list_objects(ListObjectsInput) -> ListObjectsOutput;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
-    put_object(PutObjectInput) -> PutObjectOutput;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;
 }

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`server`] | the S3 server: `s3s-fs`, with real signature checks, on a folder |
-//! | [`files`] | what `s3s-fs` leaves out of uploads in parts |
+//! | [`files`] | `s3s-fs`, and where it is not like R2 |
 //! | [`fault`] | which request meets which fault, exactly as often as asked |
 //! | [`proxy`] | the plain and the TLS port in front of the server, where faults happen |
 //! | [`wire`] | HTTP/1.1 by hand: a proxy that breaks rules cannot use a library that keeps them |

@@ -11,14 +11,10 @@ use super::failure::NativeFailure;
 use crate::source::channel::{Channel, Pusher, channel};
 use crate::storage::limits;
 
-/// The largest object of S3 and R2.
-const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
-
 /// `length` where it is known: other bytes than so many are an error.
 #[napi(catch_unwind)]
 pub fn create_source(length: Option<f64>) -> Either<NativeFailure, NativeSource> {
-    let length = length.map(|value| limits::bytes_within("contentLength", value, 0, MAX_OBJECT_BYTES)).transpose();
-    match length {
+    match length.map(limits::content_length).transpose() {
         Ok(length) => {
             let (pusher, channel) = channel(length);
             Either::B(NativeSource { pusher: Mutex::new(Some(pusher)), channel: Mutex::new(Some(channel)) })

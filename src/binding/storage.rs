@@ -1,5 +1,6 @@
 //! A storage, as JavaScript holds it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -93,6 +94,25 @@ impl NativeStorage {
                 Some(source) => storage.upload_chunks(options, source, call).await,
                 None => Err(Error::internal("the source was read before")),
             }))
+        })
+        .build(env)
+    }
+
+    /// Stores the file of that path.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
+    pub fn upload_path(
+        &self,
+        env: &Env,
+        operation: &NativeOperation,
+        options: NativeUploadOptions,
+        path: String,
+        length: Option<f64>,
+    ) -> Result<AsyncBlock<Outcome>> {
+        let storage = Arc::clone(&self.inner);
+        let call = self.upload_call(operation, &options);
+        let options = ObjectOptions::from(options);
+        AsyncBlockBuilder::new(async move {
+            Ok(outcome(storage.upload_path(options, Path::new(&path), length, call).await))
         })
         .build(env)
     }

@@ -1,6 +1,7 @@
 //! Bytes in order, piece by piece.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 
@@ -38,30 +39,76 @@ impl Chunks for Memory {
     }
 }
 
+/// What a block begins with where nobody knows how large it will be.
+const GROWING_BYTES: usize = 64 * 1024;
+
+/// Memory of blocks that were sent, for those to come: new memory costs page faults, and returning it fragments the
+/// heap.
+#[derive(Debug, Clone, Default)]
+pub struct Spares(Arc<Mutex<Vec<BytesMut>>>);
+
+impl Spares {
+    /// Takes a block back, if nobody else has it any more.
+    pub fn give(&self, block: Bytes) {
+        if let (Ok(mut spare), Ok(mut spares)) = (block.try_into_mut(), self.0.lock()) {
+            spare.clear();
+            spares.push(spare);
+        }
+    }
+
+    fn take(&self, size: usize) -> Option<BytesMut> {
+        let mut spares = self.0.lock().ok()?;
+        let fitting = spares.iter().position(|spare| spare.capacity() >= size)?;
+        Some(spares.swap_remove(fitting))
+    }
+}
+
 /// Regroups pieces of any size into blocks of the size asked for. A piece that holds a whole block is cut,
 /// not copied.
 #[derive(Debug)]
 pub struct Blocks<C> {
     source: C,
+    spares: Spares,
     pieces: VecDeque<Bytes>,
     waiting: usize,
     ended: bool,
 }
 
 impl<C: Chunks> Blocks<C> {
-    pub const fn new(source: C) -> Self {
-        Self { source, pieces: VecDeque::new(), waiting: 0, ended: false }
+    pub fn new(source: C) -> Self {
+        Self { source, spares: Spares::default(), pieces: VecDeque::new(), waiting: 0, ended: false }
     }
 
-    /// The next `size` bytes, or what is left; none at the end.
+    /// Where blocks can be given back.
+    pub fn spares(&self) -> Spares {
+        self.spares.clone()
+    }
+
+    /// The next `size` bytes, or what is left; none at the end. Pieces are gathered as they come, so that what is
+    /// held is one block and one piece.
     ///
     /// # Errors
     /// The source's.
     pub async fn block(&mut self, size: usize) -> Result<Option<Bytes>> {
-        self.fill(size).await?;
-        let size = size.min(self.waiting);
-        self.waiting -= size;
-        Ok((size > 0).then(|| self.take(size)))
+        let Some(mut first) = self.next().await? else { return Ok(None) };
+        if first.len() >= size {
+            let block = first.split_to(size);
+            self.put_back(first);
+            return Ok(Some(block));
+        }
+        let mut block = self.spares.take(size).unwrap_or_else(|| {
+            let expected = self.source.length().map_or(GROWING_BYTES, |length| usize::try_from(length).unwrap_or(size));
+            BytesMut::with_capacity(size.min(expected))
+        });
+        block.extend_from_slice(&first);
+        drop(first);
+        while block.len() < size
+            && let Some(mut piece) = self.next().await?
+        {
+            block.extend_from_slice(&piece.split_to(piece.len().min(size - block.len())));
+            self.put_back(piece);
+        }
+        Ok(Some(block.freeze()))
     }
 
     /// How the bytes to come begin: `size` of them, or what is left.
@@ -93,27 +140,12 @@ impl<C: Chunks> Blocks<C> {
         Ok(())
     }
 
-    fn take(&mut self, size: usize) -> Bytes {
-        if let Some(first) = self.pieces.front_mut().filter(|first| first.len() >= size) {
-            return first.split_to(size);
-        }
-        let mut block = BytesMut::with_capacity(size);
-        while block.len() < size
-            && let Some(piece) = self.pieces.front_mut()
-        {
-            let taken = piece.split_to(piece.len().min(size - block.len()));
-            block.extend_from_slice(&taken);
-            if piece.is_empty() {
-                self.pieces.pop_front();
-            }
-        }
-        block.freeze()
-    }
-
     /// Puts a block back in front of what is to come.
-    pub fn unread(&mut self, block: Bytes) {
-        self.waiting += block.len();
-        self.pieces.push_front(block);
+    pub fn put_back(&mut self, block: Bytes) {
+        if !block.is_empty() {
+            self.waiting += block.len();
+            self.pieces.push_front(block);
+        }
     }
 }
 
@@ -128,7 +160,12 @@ impl<C: Chunks> Chunks for Blocks<C> {
             self.waiting -= piece.len();
             return Ok(Some(piece));
         }
-        if self.ended { Ok(None) } else { self.source.next().await }
+        if self.ended {
+            return Ok(None);
+        }
+        let piece = self.source.next().await?;
+        self.ended = piece.is_none();
+        Ok(piece)
     }
 }
 
@@ -180,13 +217,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unread_block_comes_again() {
+    async fn a_block_that_was_put_back_comes_again() {
         let mut blocks = Blocks::new(Pieces(vec![3, 3, 3], 0));
         let head = blocks.block(5).await.expect("no error").expect("a block");
-        blocks.unread(head);
+        blocks.put_back(head);
         let all = blocks.block(100).await.expect("no error").expect("a block");
         assert_eq!(all.as_ref(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(blocks.block(1).await.expect("no error").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_block_that_was_given_back_is_used_again() {
+        let mut blocks = Blocks::new(Pieces(vec![3; 10], 0));
+        let first = blocks.block(4).await.expect("no error").expect("a block");
+        let (place, held) = (first.as_ptr(), first.clone());
+        blocks.spares().give(first);
+        let second = blocks.block(4).await.expect("no error").expect("a block");
+        assert_ne!(second.as_ptr(), place, "somebody has it still");
+        blocks.spares().give(held);
+        let third = blocks.block(4).await.expect("no error").expect("a block");
+        assert_eq!((third.as_ptr(), third.as_ref()), (place, [9, 10, 11, 12].as_slice()));
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod chunks;
+pub mod file;
 pub mod http;
 pub mod resume;
 pub mod url_guard;

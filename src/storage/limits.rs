@@ -38,6 +38,15 @@ pub fn bytes_within(name: &str, value: f64, least: u64, most: u64) -> Result<u64
     whole(name, value, least as f64, most as f64, || format!("a whole number of bytes from {least} to {most}"))
 }
 
+/// How many bytes a body is said to have: up to the largest object of S3 and R2.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION` naming `contentLength`.
+pub fn content_length(value: f64) -> Result<u64> {
+    const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
+    bytes_within("contentLength", value, 0, MAX_OBJECT_BYTES)
+}
+
 /// The place of a byte, from 0.
 ///
 /// # Errors

@@ -1,10 +1,13 @@
 //! The calls that store bytes at hand, and what every call that stores has in common.
 
+use std::path::Path;
+
 use bytes::Bytes;
 
-use super::{Call, ObjectOptions, Prepared, Storage};
+use super::{Call, ObjectOptions, Prepared, Storage, limits};
 use crate::error::{Operation, Result};
 use crate::source::chunks::{Blocks, Chunks, Memory};
+use crate::source::file::FileSource;
 use crate::store::multipart::CreateMultipart;
 use crate::store::{ObjectHeaders, PutObject};
 use crate::transfer::Receipt;
@@ -42,6 +45,28 @@ impl Storage {
     pub async fn upload_chunks(&self, options: ObjectOptions, source: impl Chunks, call: Call) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
         let work = Box::pin(self.put_chunks(&prepared, source, Author::Caller, &call));
+        let work = self.within_deadline(&prepared, work);
+        self.until_called_off(&prepared, &call, work).await
+    }
+
+    /// Stores a file. Its length when it is opened is the length that it must have at its end.
+    ///
+    /// # Errors
+    /// Bad input before anything is sent, a file that cannot be opened included; the file's; else the last
+    /// attempt's.
+    pub async fn upload_path(
+        &self,
+        options: ObjectOptions,
+        path: &Path,
+        declared: Option<f64>,
+        call: Call,
+    ) -> Result<Receipt> {
+        let prepared = self.prepare(options, Operation::UploadFile)?;
+        let work = Box::pin(async {
+            let declared = declared.map(limits::content_length).transpose()?;
+            let source = FileSource::open(path, declared).await?;
+            self.put_chunks(&prepared, source, Author::Caller, &call).await
+        });
         let work = self.within_deadline(&prepared, work);
         self.until_called_off(&prepared, &call, work).await
     }
@@ -86,12 +111,16 @@ impl Storage {
         mut source: Blocks<impl Chunks>,
         call: &Call,
     ) -> Result<Receipt> {
-        let threshold = usize::try_from(self.config.multipart.threshold).unwrap_or(usize::MAX - 1);
+        let threshold = self.config.multipart.threshold;
+        if source.length().is_some_and(|length| length > threshold) {
+            return self.put_in_parts(prepared, headers, source, call).await;
+        }
+        let threshold = usize::try_from(threshold).unwrap_or(usize::MAX - 1);
         let start = source.block(threshold + 1).await?.unwrap_or_default();
         if start.len() <= threshold {
             return self.put(prepared, headers, start, call).await;
         }
-        source.unread(start);
+        source.put_back(start);
         self.put_in_parts(prepared, headers, source, call).await
     }
 

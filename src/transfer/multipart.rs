@@ -132,7 +132,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     }
 
     async fn send_parts<C: Chunks>(&self, begun: &Begun, source: Blocks<C>) -> Result<Sent> {
-        let total = source.length();
+        let (total, spares) = (source.length(), source.spares());
         let part_bytes = usize::try_from(begun.part_bytes).unwrap_or(usize::MAX);
         // A stream, so that a block which is half read is still so when a part ends before it.
         let blocks = stream::try_unfold(source, |mut source| async move {
@@ -153,7 +153,14 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
                         sent.size += body.len() as u64;
                         let progress = self.progress.clone();
                         let progress = progress.map(|sink| share(sink, &progress_of_all, total.unwrap_or(0), number));
-                        in_flight.push(self.part(begun, number, body, progress));
+                        let kept = body.clone();
+                        let part = self.part(begun, number, body, progress);
+                        let spares = &spares;
+                        in_flight.push(async move {
+                            let sent = part.await;
+                            spares.give(kept);
+                            sent
+                        });
                     }
                 },
                 Some(part) = in_flight.next() => {
