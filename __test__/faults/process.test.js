@@ -4,6 +4,8 @@
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
+const { mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
 const { after, before, test } = require('node:test')
 const path = require('node:path')
 const { Lab, keys, root } = require('../support/lab.js')
@@ -81,4 +83,26 @@ test('200 workers that end in the middle of uploads and retries crash nothing', 
   assert.deepEqual({ code, signal }, { code: 0, signal: null }, output)
   assert.match(output, /alive after 1/)
   assert.equal(String(lab.stored('alive.txt')), 'alive')
+})
+
+test('calls that are aborted or closed in any phase leave nothing behind', { skip: process.platform !== 'linux' && 'descriptors are counted in /proc' }, async () => {
+  await lab.faults()
+  const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
+  const file = path.join(folder, 'file.bin')
+  writeFileSync(file, Buffer.alloc(11 * 1024 * 1024, 7))
+  const temporary = readdirSync(tmpdir()).length
+  const program = JSON.stringify(path.join(root, '__test__', 'support', 'leaking-program.js'))
+  const script = `
+    process.argv.splice(1, 0, ${program}, ${JSON.stringify(lab.control)}, ${JSON.stringify(file)}, ${JSON.stringify(`${file}.json`)})
+    require(${program})`
+  const { code, output } = await run(script, { PUBLIC_URL: lab.public })
+  assert.equal(code, 0, output)
+  const { before, after, unhandled } = JSON.parse(output.trim().split('\n').at(-1))
+  assert.ok(after <= before, `${after} descriptors are open, ${before} were before`)
+  assert.deepEqual(unhandled, [])
+  assert.ok(readdirSync(tmpdir()).length <= temporary, 'no temporary file')
+  // What has a checkpoint stays, one upload at most; of the rest there is none.
+  const { removed } = await lab.storage().cleanup({ olderThan: new Date(Date.now() + 1000) })
+  assert.deepEqual(removed.filter(({ key }) => key !== 'e'), [])
+  rmSync(folder, { recursive: true, force: true })
 })

@@ -26,6 +26,7 @@ use crate::store::{ObjectStore, Progress, ProgressSink, PutOutcome, ResilientSto
 /// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
 /// after seven days.
 const ABORT_WITHIN: Duration = Duration::from_secs(10);
+const ABORT_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// How an object is cut and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -336,7 +337,8 @@ impl<S: ObjectStore + 'static> Drop for Cleanup<S> {
 /// tried again for as long as its time lasts.
 async fn remove<S: ObjectStore>(store: &ResilientStore<S>, upload: &MultipartUpload) {
     let mut wait = Duration::from_millis(100);
-    while store.inner().abort_multipart(upload).await.is_err() {
+    // One that hangs must not take the time of the others.
+    while !matches!(timeout(ABORT_ATTEMPT, store.inner().abort_multipart(upload)).await, Ok(Ok(()))) {
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
