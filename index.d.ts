@@ -474,6 +474,36 @@ export interface PresignedRequest {
   expiresAt: Date
 }
 
+/** What calls came to, by the method that was called; see {@link Storage.metrics}. */
+export type Metrics = Partial<Record<MeteredOperation, OperationMetrics>>
+
+export type MeteredOperation = RetryEvent['operation']
+
+export interface OperationMetrics {
+  total: CallStats
+  lastMinute: CallStats
+  lastFiveMinutes: CallStats
+  lastHour: CallStats
+}
+
+export interface CallStats {
+  calls: number
+  succeeded: number
+  failed: number
+  /** Ended by a signal or by `close`: neither a success nor a failure. */
+  calledOff: number
+  /** From 0 to 1, of the calls that succeeded or failed; null where there were none. */
+  successRate: number | null
+  /** Attempts that failed and were followed by another. */
+  retries: number
+  /** By the code of the attempt that failed. */
+  retriesByCode: Record<string, number>
+  /** Of the objects that calls stored. */
+  storedBytes: number
+  /** How long calls took, waits included, in milliseconds, to within 7 percent; null where there were none. */
+  latencyMs: { p50: number; p95: number; p99: number; max: number } | null
+}
+
 /** A bucket to upload to. Holds connections; one for each configuration is enough for a process. */
 export declare class Storage {
   /** @throws {InputError} for a wrong value or an unknown option. Never for a missing one. */
@@ -525,6 +555,16 @@ export declare class Storage {
   cleanup(options?: CleanupOptions | null): Promise<CleanupResult>
   /** Signs a URL for one object, for browsers and others without keys. Sends nothing; signs no checksum. */
   presign(options: PresignOptions): Promise<PresignedRequest>
+  /**
+   * What the calls of each kind came to, of those that were called: in the last minute, five minutes and hour, and in
+   * all since the storage was made. Input that was refused before anything was sent is no call.
+   */
+  metrics(): Metrics
+  /**
+   * The same totals for Prometheus, in the OpenMetrics format; answer a scrape with the content type
+   * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+   */
+  metricsText(): string
   /** Ends what is in flight and refuses later calls, with code `ERR_CLOSED`. Can be called twice. */
   close(): void
   [Symbol.dispose](): void

@@ -47,6 +47,9 @@ export declare class NativeSource {
 
 export declare class NativeStorage {
   cleanup(operation: NativeOperation, options: NativeCleanupOptions): Promise<NativeFailure | NativeCleaned>
+  /** Of the operations that were called. */
+  metrics(): Array<NativeOperationStats>
+  metricsText(): string
   head(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeObjectInfo>
   download(operation: NativeOperation, options: NativeDownloadOptions): Promise<NativeFailure | NativeDownload>
   delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
@@ -191,6 +194,13 @@ export interface NativeFailure {
   causes: Array<string>
 }
 
+export interface NativeLatency {
+  p50: number
+  p95: number
+  p99: number
+  max: number
+}
+
 export interface NativeListedObject {
   key: string
   size: number
@@ -238,6 +248,14 @@ export interface NativeOpenUpload {
   key: string
   uploadId: string
   initiatedMs?: number
+}
+
+export interface NativeOperationStats {
+  operation: string
+  total: NativeStats
+  lastMinute: NativeStats
+  lastFiveMinutes: NativeStats
+  lastHour: NativeStats
 }
 
 export interface NativePresigned {
@@ -305,6 +323,18 @@ export interface NativeSourceOptions {
   maxBytes?: number
   allowPrivateNetworks?: boolean
   allowedHosts?: Array<string>
+}
+
+export interface NativeStats {
+  calls: number
+  succeeded: number
+  failed: number
+  calledOff: number
+  successRate?: number
+  retries: number
+  retriesByCode: Record<string, number>
+  storedBytes: number
+  latencyMs?: NativeLatency
 }
 
 export interface NativeStorageOptions {

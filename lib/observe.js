@@ -1,6 +1,7 @@
 'use strict'
 
 const { AsyncResource } = require('node:async_hooks')
+const { publish, retried } = require('./channels.js')
 
 /**
  * Follows one call: turns native events into the caller's callbacks and log lines. Callbacks run in the
@@ -36,6 +37,7 @@ function observe({ onProgress, onRetry, onCheckpoint }, { operation, key }, log)
     const facts = { attempt: failed, maxAttempts, delayMs, code, category, message, status, host }
     const elapsedMs = Math.round(performance.now() - started)
     log.retry({ ...facts, operation, key, elapsedMs })
+    publish(retried, () => ({ operation, key, ...facts, elapsedMs }))
     tellRetry({ operation, key, ...facts, elapsedMs })
   }
 

@@ -5,6 +5,7 @@ const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
 const { throwIfAborted, withSignal } = require('./abort.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
+const { failed, publish, succeeded } = require('./channels.js')
 const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
@@ -21,6 +22,7 @@ const {
   readStorageConfig,
   readUpload,
 } = require('./options.js')
+const { fromWindows } = require('./metrics.js')
 const { fromInfo, fromListed, fromOpenUpload, fromPresigned } = require('./objects.js')
 
 class Storage {
@@ -199,6 +201,17 @@ class Storage {
     return fromPresigned(request.method ?? 'GET', presigned)
   }
 
+  metrics() {
+    Storage.#require(this, 'metrics')
+    const operations = this.#native?.metrics() ?? []
+    return Object.fromEntries(operations.map(({ operation, ...windows }) => [operation, fromWindows(windows)]))
+  }
+
+  metricsText() {
+    Storage.#require(this, 'metricsText')
+    return this.#native?.metricsText() ?? '# EOF\n'
+  }
+
   close() {
     Storage.#require(this, 'close')
     this.#closed = true
@@ -212,6 +225,7 @@ class Storage {
     const storage = this.#open(call)
     const id = this.#nextId()
     const operation = new native.NativeOperation(id)
+    const started = performance.now()
     const observer = observe(observers, call, this.#log)
     this.#calls.set(id, observer)
     try {
@@ -227,10 +241,12 @@ class Storage {
         },
       )
       observer.succeeded(receipt)
+      publish(succeeded, () => ({ ...call, attempts: receipt.attempts, elapsedMs: Math.round(performance.now() - started) }))
       if (!keep) this.#calls.delete(id)
       return receipt
     } catch (error) {
       this.#calls.delete(id)
+      publish(failed, () => ({ ...call, error }))
       if (isUpload(call.operation)) this.#report(error)
       throw error
     }

@@ -147,6 +147,20 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// In the order of their discriminants.
+    pub const ALL: &[Self] = &[
+        Self::UploadFile,
+        Self::DownloadAndUpload,
+        Self::Download,
+        Self::Head,
+        Self::Delete,
+        Self::List,
+        Self::Cleanup,
+        Self::Presign,
+        Self::NewStorage,
+        Self::RetryWithBackoff,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UploadFile => "uploadFile",

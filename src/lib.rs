@@ -16,6 +16,7 @@ pub mod error;
 pub mod net;
 pub mod secret;
 
+pub mod metrics;
 pub mod resilience;
 
 pub mod source;

@@ -10,6 +10,7 @@ pub mod cleanup;
 pub mod download;
 pub mod events;
 pub mod failure;
+pub mod metrics;
 pub mod objects;
 pub mod operation;
 pub mod options;

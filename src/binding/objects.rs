@@ -260,7 +260,7 @@ impl NativeStorage {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
-const fn number(bytes: u64) -> f64 {
+pub(super) const fn number(bytes: u64) -> f64 {
     bytes as f64
 }
 

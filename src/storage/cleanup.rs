@@ -39,7 +39,9 @@ impl Storage {
     /// Bad input before anything is sent; else the last attempt's. What was removed before it stays removed.
     pub async fn cleanup(&self, options: CleanupOptions, call: Call) -> Result<Cleaned> {
         let mark = |error: Error| error.with(|failure| failure.operation = Some(Operation::Cleanup));
-        self.clean(&options, &call).await.map_err(mark)
+        let (started, call) = (Instant::now(), self.counted(Operation::Cleanup, call));
+        let outcome = self.clean(&options, &call).await;
+        self.count(Operation::Cleanup, started, outcome, |_| 0).map_err(mark)
     }
 
     async fn clean(&self, options: &CleanupOptions, call: &Call) -> Result<Cleaned> {

@@ -55,6 +55,7 @@ impl Storage {
         call: Call,
     ) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::DownloadAndUpload)?;
+        let call = self.counted(prepared.operation, call);
         let request = self.source_request(source).map_err(|error| prepared.mark(error))?;
         let work = async {
             let copy = || Box::pin(self.copy(&prepared, &request, &call));
@@ -64,7 +65,8 @@ impl Storage {
                 outcome => outcome,
             }
         };
-        self.until_called_off(&prepared, &call, self.within_deadline(&prepared, work)).await
+        let outcome = self.until_called_off(&prepared, &call, self.within_deadline(&prepared, work)).await;
+        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }
 
     async fn copy(&self, prepared: &Prepared, request: &SourceRequest, call: &Call) -> Result<Receipt> {
@@ -87,6 +89,7 @@ impl Storage {
         call: Call,
     ) -> Result<Found<Downloading>> {
         let prepared = self.prepare(options, Operation::Download)?;
+        let call = self.counted(prepared.operation, call);
         let (first, last) = range.check().map_err(|error| prepared.mark(error))?;
         let (tell, told) = oneshot::channel();
         let (pusher, bytes) = channel(None);
@@ -98,6 +101,8 @@ impl Storage {
                 outcome = storage.until_called_off(&prepared, &call, work) => outcome,
                 () = pusher.closed() => Ok(()),
             };
+            // Counted at its end: a body that breaks for good is a failed download.
+            let outcome = storage.count(prepared.operation, prepared.started, outcome, |()| 0);
             match (outcome, tell) {
                 (Err(error), Some(tell)) => drop(tell.send(Err(error))),
                 (Err(error), None) => pusher.fail(error).await,

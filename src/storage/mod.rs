@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod headers;
 pub mod limits;
 pub mod objects;
+mod observe;
 mod upload;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use headers::HeaderOptions;
 pub use limits::RetryOptions;
 
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
+use crate::metrics::Metrics;
 use crate::net::trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
@@ -72,6 +74,7 @@ pub struct Storage {
     store: Arc<ResilientStore>,
     source: HttpSource,
     closed: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 /// A call whose options are checked.
@@ -99,6 +102,7 @@ impl Storage {
             source: HttpSource::new(&tls, config.s3.connect_timeout)?,
             store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls))),
             closed: CancellationToken::new(),
+            metrics: Arc::default(),
             config,
         })
     }

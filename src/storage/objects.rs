@@ -50,18 +50,22 @@ impl Storage {
     /// Bad input before anything is sent; `NotFound`; else the last attempt's.
     pub async fn head(&self, options: ObjectOptions, call: Call) -> Result<Found<ObjectInfo>> {
         let prepared = self.prepare(options, Operation::Head)?;
+        let call = self.counted(prepared.operation, call);
         let object = prepared.object();
         let work = self.store.head_object(&object, prepared.context(call.observer.as_ref()));
-        Ok(prepared.found(self.until_called_off(&prepared, &call, work).await?))
+        let outcome = self.until_called_off(&prepared, &call, work).await;
+        Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))
     }
 
     /// # Errors
     /// Bad input before anything is sent; else the last attempt's. Not for an object that is not there.
     pub async fn delete(&self, options: ObjectOptions, call: Call) -> Result<Found<()>> {
         let prepared = self.prepare(options, Operation::Delete)?;
+        let call = self.counted(prepared.operation, call);
         let object = prepared.object();
         let work = self.store.delete_object(&object, prepared.context(call.observer.as_ref()));
-        Ok(prepared.found(self.until_called_off(&prepared, &call, work).await?))
+        let outcome = self.until_called_off(&prepared, &call, work).await;
+        Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))
     }
 
     /// One page of a bucket's objects.
@@ -79,11 +83,13 @@ impl Storage {
         self.refuse_if_closed().map_err(mark)?;
         let request = self.list_request(&options).map_err(mark)?;
         let policy = self.policy(options.retry.as_ref()).map_err(mark)?;
+        let call = self.counted(Operation::List, call);
         let observer = call.observer.as_ref();
         let context =
             RetryContext { policy: &policy, started, operation: Operation::List, key: &request.prefix, observer };
         let work = self.store.list_objects(&request, context);
-        let (page, _) = self.race(&call, work).await.map_err(mark)?;
+        let outcome = self.race(&call, work).await;
+        let (page, _) = self.count(Operation::List, started, outcome, |_| 0).map_err(mark)?;
         Ok(page)
     }
 

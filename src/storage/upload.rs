@@ -27,6 +27,7 @@ impl Storage {
     /// Bad input before anything is sent; else the last attempt's.
     pub async fn upload(&self, options: ObjectOptions, body: Bytes, call: Call) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
+        let call = self.counted(prepared.operation, call);
         let work = async {
             if prepared.compression.is_some() || prepared.sha256 {
                 return Box::pin(self.put_chunks(&prepared, Memory::new(body), Author::Caller, &call)).await;
@@ -34,7 +35,8 @@ impl Storage {
             let headers = prepared.headers(Author::Caller, &body);
             self.put(&prepared, headers, body, &call).await
         };
-        self.until_called_off(&prepared, &call, work).await
+        let outcome = self.until_called_off(&prepared, &call, work).await;
+        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }
 
     /// Stores bytes that come as they come. Up to `multipartThresholdBytes` they are held for one request,
@@ -44,9 +46,11 @@ impl Storage {
     /// Bad input before anything is sent; the source's; else the last attempt's.
     pub async fn upload_chunks(&self, options: ObjectOptions, source: impl Chunks, call: Call) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
+        let call = self.counted(prepared.operation, call);
         let work = Box::pin(self.put_chunks(&prepared, source, Author::Caller, &call));
         let work = self.within_deadline(&prepared, work);
-        self.until_called_off(&prepared, &call, work).await
+        let outcome = self.until_called_off(&prepared, &call, work).await;
+        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }
 
     /// Stores a file. Its length when it is opened is the length that it must have at its end.
@@ -62,13 +66,15 @@ impl Storage {
         call: Call,
     ) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
+        let call = self.counted(prepared.operation, call);
         let work = Box::pin(async {
             let declared = declared.map(limits::content_length).transpose()?;
             let source = FileSource::open(path, declared).await?;
             self.put_chunks(&prepared, source, Author::Caller, &call).await
         });
         let work = self.within_deadline(&prepared, work);
-        self.until_called_off(&prepared, &call, work).await
+        let outcome = self.until_called_off(&prepared, &call, work).await;
+        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }
 
     pub(super) async fn put_chunks(

@@ -1,0 +1,88 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const diagnostics = require('node:diagnostics_channel')
+const { after, afterEach, before, describe, test } = require('node:test')
+const { newStorage } = require('../../index.js')
+const { Lab } = require('../support/lab.js')
+
+describe('metrics', { timeout: 60_000 }, () => {
+  let lab
+  before(async () => {
+    lab = await Lab.start()
+  })
+  after(() => lab.stop())
+  afterEach(() => lab.faults())
+
+  test('count what calls came to, and why they were retried', async () => {
+    const storage = lab.storage()
+    await lab.faults(
+      { fault: 'reset', method: 'PUT', times: 2 },
+      { fault: 'status', status: 503, code: 'SlowDown', method: 'PUT', times: 1 },
+      { fault: 'status', status: 403, code: 'AccessDenied', method: 'PUT', keyContains: 'denied' },
+      { fault: 'hang', method: 'PUT', keyContains: 'hang' },
+    )
+    await storage.uploadFile({ key: 'a', body: 'hello' })
+    await assert.rejects(storage.uploadFile({ key: 'denied', body: 'hello' }))
+    await assert.rejects(storage.uploadFile({ key: 'hang', body: 'hello', signal: AbortSignal.timeout(50) }))
+    await assert.rejects(storage.uploadFile({ key: '', body: 'hello' }))
+    await storage.head({ key: 'a' })
+
+    const { uploadFile, head, ...others } = storage.metrics()
+    assert.deepEqual(Object.keys(others), [])
+    for (const window of ['total', 'lastMinute', 'lastFiveMinutes', 'lastHour']) {
+      const { latencyMs, ...counts } = uploadFile[window]
+      assert.deepEqual(counts, {
+        calls: 3,
+        succeeded: 1,
+        failed: 1,
+        calledOff: 1,
+        successRate: 0.5,
+        retries: 3,
+        retriesByCode: { ECONNRESET: 2, SlowDown: 1 },
+        storedBytes: 5,
+      })
+      assert.ok(latencyMs.p50 > 0 && latencyMs.p50 <= latencyMs.p95 && latencyMs.p95 <= latencyMs.p99 && latencyMs.p99 <= latencyMs.max)
+    }
+    assert.deepEqual([head.total.calls, head.total.successRate], [1, 1])
+    const text = storage.metricsText()
+    assert.match(text, /^reliable_r2_calls_total\{operation="uploadFile",outcome="succeeded"\} 1$/m)
+    assert.match(text, /^reliable_r2_retries_total\{operation="uploadFile",code="ECONNRESET"\} 2$/m)
+    assert.ok(text.endsWith('# EOF\n'))
+  })
+
+  test('a download that breaks for good is a failed one', async () => {
+    const storage = lab.storage()
+    await storage.uploadFile({ key: 'large', body: Buffer.alloc(3_000_000) })
+    await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' })
+    const { body } = await storage.download({ key: 'large' })
+    await assert.rejects(new Response(body).arrayBuffer())
+    const { succeeded, failed, retriesByCode } = storage.metrics().download.total
+    assert.deepEqual([succeeded, failed, retriesByCode], [0, 1, { ECONNRESET: 1 }])
+  })
+
+  test('channels tell whoever listens', async () => {
+    const heard = []
+    const listen = (message, name) => heard.push([name, message.operation, message.key, message.code ?? message.error?.code ?? message.attempts])
+    const names = ['retry', 'success', 'failure'].map((name) => `reliable-r2:${name}`)
+    for (const name of names) diagnostics.subscribe(name, listen)
+    const storage = lab.storage()
+    await lab.faults({ fault: 'reset', method: 'PUT', times: 1 })
+    await storage.uploadFile({ key: 'told', body: 'hello' })
+    await assert.rejects(storage.head({ key: 'nothing' }))
+    for (const name of names) diagnostics.unsubscribe(name, listen)
+    await storage.head({ key: 'told' })
+    assert.deepEqual(heard, [
+      ['reliable-r2:retry', 'uploadFile', 'told', 'ECONNRESET'],
+      ['reliable-r2:success', 'uploadFile', 'told', 2],
+      ['reliable-r2:failure', 'head', 'nothing', 'NotFound'],
+    ])
+  })
+
+  test('each storage has its own; one that was never used has none', () => {
+    const storage = newStorage()
+    assert.deepEqual([storage.metrics(), storage.metricsText()], [{}, '# EOF\n'])
+    const { metrics } = storage
+    assert.throws(() => metrics(), TypeError)
+  })
+})
