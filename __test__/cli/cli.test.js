@@ -8,7 +8,7 @@ const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, afterEach, before, describe, test } = require('node:test')
 const { gunzipSync } = require('node:zlib')
-const { Lab, keys, noise, root } = require('../support/lab.js')
+const { Lab, noise, root } = require('../support/lab.js')
 
 const bin = path.join(root, JSON.parse(readFileSync(path.join(root, 'package.json'))).bin['reliable-r2'])
 
@@ -19,12 +19,7 @@ describe('the command line', { timeout: 120_000 }, () => {
   before(async () => {
     lab = await Lab.start()
     folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-cli-'))
-    environment = {
-      STORAGE_ENDPOINT: lab.proxy,
-      STORAGE_BUCKET: 'pictures',
-      STORAGE_ACCESS_KEY: keys.accessKey,
-      STORAGE_SECRET_KEY: keys.secretKey,
-    }
+    environment = lab.environment
     writeFileSync(path.join(folder, 'a.png'), noise(1000))
     writeFileSync(path.join(folder, 'b.txt'), 'hello\n'.repeat(1000))
   })

@@ -9,7 +9,7 @@ const { createServer } = require('node:http')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, before, describe, test } = require('node:test')
-const { Lab, keys, noise, root } = require('../support/lab.js')
+const { Lab, noise, root } = require('../support/lab.js')
 
 const docs = path.join(root, 'docs')
 const examples = readdirSync(docs)
@@ -47,14 +47,7 @@ describe('the examples of the documents run', { timeout: 120_000 }, () => {
     test(name, async () => {
       const file = path.join(place, `${index}.mjs`)
       writeFileSync(file, code)
-      const env = {
-        ...process.env,
-        STORAGE_ENDPOINT: lab.proxy,
-        STORAGE_BUCKET: 'pictures',
-        STORAGE_ACCESS_KEY: keys.accessKey,
-        STORAGE_SECRET_KEY: keys.secretKey,
-        EXAMPLE_URL: `http://localhost:${source.address().port}/`,
-      }
+      const env = { ...process.env, ...lab.environment, EXAMPLE_URL: `http://localhost:${source.address().port}/` }
       const child = spawn(process.execPath, [file], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let said = ''
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))

@@ -7,7 +7,7 @@ const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, before, describe, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { Lab, keys, noise } = require('../support/lab.js')
+const { Lab, noise } = require('../support/lab.js')
 
 const MIB = 1024 * 1024
 const KILLS = 200
@@ -32,16 +32,9 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
 
   /** Starts the upload of a key; killed after a while, it may have come to its end before. */
   async function attempt(key, killAfterMs) {
-    const env = {
-      ...process.env,
-      STORAGE_ENDPOINT: lab.proxy,
-      STORAGE_BUCKET: 'pictures',
-      STORAGE_ACCESS_KEY: keys.accessKey,
-      STORAGE_SECRET_KEY: keys.secretKey,
-    }
     const checkpoint = path.join(folder, `${key}.json`)
     const child = spawn(process.execPath, [program, path.join(folder, 'source.bin'), key, checkpoint], {
-      env,
+      env: { ...process.env, ...lab.environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let said = ''

@@ -46,6 +46,16 @@ class Lab {
     return newStorage({ endpoint: this.proxy, ...keys, bucket: 'pictures', retry: quick, logger: false, ...options })
   }
 
+  /** The same for a program of its own. */
+  get environment() {
+    return {
+      STORAGE_ENDPOINT: this.proxy,
+      STORAGE_BUCKET: 'pictures',
+      STORAGE_ACCESS_KEY: keys.accessKey,
+      STORAGE_SECRET_KEY: keys.secretKey,
+    }
+  }
+
   overTls(options) {
     return this.storage({ endpoint: this.tlsProxy, caCertificates: [this.caCertificate], ...options })
   }

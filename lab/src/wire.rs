@@ -216,7 +216,12 @@ impl Answer {
                 continue;
             }
             let mut body = Vec::new();
-            stream.read_to_end(&mut body).await?;
+            // A server that answers before it has read the request resets the connection behind its answer.
+            if let Err(error) = stream.read_to_end(&mut body).await
+                && content_length(&raw).is_none_or(|length| (body.len() as u64) < length)
+            {
+                return Err(error);
+            }
             return Ok(Self { status, head: edit_head(&raw, |line| !line.starts_with("connection:")), body });
         }
     }
@@ -228,6 +233,11 @@ impl Answer {
         head.extend_from_slice(format!("etag: \"{etag}\"\r\n\r\n").as_bytes());
         self.head = head;
     }
+}
+
+fn content_length(head: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
 }
 
 fn edit_head(raw: &[u8], keep: impl Fn(&str) -> bool) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use tokio::fs::File;
+use tokio::fs::{File, metadata};
 use tokio::io::AsyncReadExt as _;
 
 use super::chunks::Chunks;
@@ -28,16 +28,13 @@ impl FileSource {
         let invalid = |why: String| {
             Error::invalid(code::INVALID_BODY, "body", format!("body is a file that cannot be sent: {why}"))
         };
-        let opened = async {
-            let file = File::open(path).await?;
-            let facts = file.metadata().await?;
-            Ok::<_, std::io::Error>((file, facts))
-        };
-        let (file, facts) = opened.await.map_err(|error| invalid(error.to_string()).caused_by(error))?;
-        if !facts.is_file() {
+        let unusable = |error: std::io::Error| invalid(error.to_string()).caused_by(error);
+        // Asked before it is opened: to open a pipe would wait for whoever writes to it.
+        if !metadata(path).await.map_err(unusable)?.is_file() {
             return Err(invalid("it is not a file".to_owned()));
         }
-        let length = facts.len();
+        let file = File::open(path).await.map_err(unusable)?;
+        let length = file.metadata().await.map_err(unusable)?.len();
         match declared {
             Some(declared) if declared != length => {
                 Err(invalid(format!("it has {length} bytes, not the {declared} of contentLength")))

@@ -14,8 +14,7 @@ use aws_sdk_s3::config::{
     RuntimeComponents, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::StorageClass;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::box_error::BoxError;
 use url::Url;
 
@@ -43,6 +42,24 @@ pub struct S3Settings {
     /// Without a byte of a request's body moving.
     pub stall_timeout: Duration,
 }
+
+/// What is stored with an object, for requests whose types have nothing in common.
+macro_rules! with_headers {
+    ($call:expr, $headers:expr) => {{
+        let headers: &$crate::store::ObjectHeaders = $headers;
+        let metadata = || headers.metadata.clone().into_iter().collect();
+        $call
+            .content_type(&headers.content_type)
+            .set_content_disposition(headers.content_disposition.clone())
+            .set_cache_control(headers.cache_control.clone())
+            .set_content_encoding(headers.content_encoding.clone())
+            .set_content_language(headers.content_language.clone())
+            .set_expires(headers.expires.map(aws_sdk_s3::primitives::DateTime::from))
+            .set_storage_class(headers.storage_class.as_deref().map(aws_sdk_s3::types::StorageClass::from))
+            .set_metadata((!headers.metadata.is_empty()).then(metadata))
+    }};
+}
+pub(super) use with_headers;
 
 #[derive(Debug)]
 pub struct S3Store {
@@ -82,7 +99,6 @@ impl S3Store {
 impl ObjectStore for S3Store {
     async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
         let digest = request.verify_etag.then(|| BodyDigest::of(request.body.clone()));
-        let headers = &request.headers;
         let call = self
             .client
             .put_object()
@@ -90,15 +106,8 @@ impl ObjectStore for S3Store {
             .key(request.key.as_str())
             .body(ByteStream::from(request.body.clone()))
             .set_if_none_match(if_none_match(request.condition.as_ref()))
-            .set_if_match(if_match(request.condition.as_ref()))
-            .content_type(&headers.content_type)
-            .set_content_disposition(headers.content_disposition.clone())
-            .set_cache_control(headers.cache_control.clone())
-            .set_content_encoding(headers.content_encoding.clone())
-            .set_content_language(headers.content_language.clone())
-            .set_expires(headers.expires.map(DateTime::from))
-            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
-            .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
+            .set_if_match(if_match(request.condition.as_ref()));
+        let call = with_headers!(call, &request.headers);
         // Boxed: the SDK's futures are large and deep, and every caller's would contain them.
         let sent = match request.progress.clone() {
             None => Box::pin(call.send()).await,

@@ -3,34 +3,26 @@
 use std::time::SystemTime;
 
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use super::digest::BodyDigest;
 use super::multipart::{
     CreateMultipart, ListUploads, ListedPart, MultipartUpload, OpenUpload, PartPage, StoredPart, UploadPage, UploadPart,
 };
-use super::s3::{AttachProgress, S3Store, if_match, if_none_match, unquoted, verify};
+use super::s3::{AttachProgress, S3Store, if_match, if_none_match, unquoted, verify, with_headers};
 use super::s3_error::describe;
 use super::types::{PutOutcome, WriteCondition};
 use crate::error::{Category, Error, Result, Retryability, code};
 
 impl S3Store {
     pub(super) async fn create(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
-        let headers = &request.headers;
         let call = self
             .client
             .create_multipart_upload()
             .bucket(request.object.bucket.as_str())
-            .key(request.object.key.as_str())
-            .content_type(&headers.content_type)
-            .set_content_disposition(headers.content_disposition.clone())
-            .set_cache_control(headers.cache_control.clone())
-            .set_content_encoding(headers.content_encoding.clone())
-            .set_content_language(headers.content_language.clone())
-            .set_expires(headers.expires.map(DateTime::from))
-            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
-            .set_metadata((!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect()));
+            .key(request.object.key.as_str());
+        let call = with_headers!(call, &request.headers);
         let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         let upload_id = answer.upload_id().map(str::to_owned).ok_or_else(|| self.incomplete("an upload id"))?;
         Ok(MultipartUpload { object: request.object.clone(), upload_id })

@@ -54,12 +54,18 @@ pub struct Multipart<'a, S> {
 }
 
 /// An upload that was begun, by this process or by an earlier one.
-struct Begun {
-    upload: MultipartUpload,
+struct Begun<S: ObjectStore + 'static> {
+    cleanup: Cleanup<S>,
     part_bytes: u64,
     /// What the store has of it, by number.
     there: BTreeMap<u32, ListedPart>,
     attempts: u32,
+}
+
+impl<S: ObjectStore + 'static> Begun<S> {
+    const fn upload(&self) -> &MultipartUpload {
+        &self.cleanup.upload
+    }
 }
 
 /// What the parts of an upload came to.
@@ -79,37 +85,37 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     /// The source's; else the first part's that no other attempt could mend. The parts that were sent are
     /// removed, also when this is dropped, unless there is a checkpoint to go on from.
     pub async fn upload<C: Chunks>(self, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
-        let begun = self.begin(request, source.length()).await?;
-        let mut cleanup = Cleanup::of(self.store, &begun.upload);
-        cleanup.armed = self.checkpoint.is_none();
+        let mut begun = self.begin(request, source.length()).await?;
         let outcome = self.send(&begun, source).await;
         // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more.
         let remove_it = |error: &Error| self.checkpoint.is_none() || error.code == code::SOURCE_CHANGED;
         if outcome.as_ref().is_err_and(remove_it) {
             // The upload's own error is what the caller needs to know.
-            let _ = timeout(ABORT_WITHIN, remove(self.store, &begun.upload)).await;
+            let _ = timeout(ABORT_WITHIN, remove(self.store, begun.upload())).await;
         }
-        cleanup.armed = false;
+        begun.cleanup.armed = false;
         outcome
     }
 
-    async fn begin(&self, request: &CreateMultipart, total: Option<u64>) -> Result<Begun> {
+    async fn begin(&self, request: &CreateMultipart, total: Option<u64>) -> Result<Begun<S>> {
         if let Some(earlier) = &self.resume {
             let upload = MultipartUpload { object: request.object.clone(), upload_id: earlier.upload_id.clone() };
             if !earlier.fits(request, total) {
                 let _ = timeout(ABORT_WITHIN, remove(self.store, &upload)).await;
             } else if let Some(there) = self.parts_of(&upload).await? {
                 let there = there.into_iter().map(|listed| (listed.part.number, listed)).collect();
-                return Ok(Begun { upload, part_bytes: earlier.part_bytes, there, attempts: 1 });
+                let cleanup = Cleanup { store: Arc::clone(self.store), upload, armed: self.checkpoint.is_none() };
+                return Ok(Begun { cleanup, part_bytes: earlier.part_bytes, there, attempts: 1 });
             }
         }
         let create = |_| create_or_remove(Arc::clone(self.store), request.clone());
-        let (upload, attempts) = retry::run(self.context, create).await?;
+        let (mut cleanup, attempts) = retry::run(self.context, create).await?;
         let part_bytes = plan::part_bytes(total, self.options.part_bytes);
         if let Some(sink) = &self.checkpoint {
-            (sink.0)(&Checkpoint::of(&upload.upload_id, part_bytes, total, request));
+            (sink.0)(&Checkpoint::of(&cleanup.upload.upload_id, part_bytes, total, request));
+            cleanup.armed = false;
         }
-        Ok(Begun { upload, part_bytes, there: BTreeMap::new(), attempts })
+        Ok(Begun { cleanup, part_bytes, there: BTreeMap::new(), attempts })
     }
 
     /// None if the store knows of no such upload: it was completed, aborted, or has expired.
@@ -120,9 +126,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         }
     }
 
-    async fn send<C: Chunks>(&self, begun: &Begun, source: Blocks<C>) -> Result<Stored> {
+    async fn send<C: Chunks>(&self, begun: &Begun<S>, source: Blocks<C>) -> Result<Stored> {
         let sent = self.send_parts(begun, source).await?;
-        let (outcome, complete_attempts) = self.complete(&begun.upload, &sent.parts, sent.size).await?;
+        let (outcome, complete_attempts) = self.complete(begun.upload(), &sent.parts, sent.size).await?;
         Ok(Stored {
             outcome,
             attempts: begun.attempts.max(sent.attempts).max(complete_attempts),
@@ -132,7 +138,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         })
     }
 
-    async fn send_parts<C: Chunks>(&self, begun: &Begun, source: Blocks<C>) -> Result<Sent> {
+    async fn send_parts<C: Chunks>(&self, begun: &Begun<S>, source: Blocks<C>) -> Result<Sent> {
         let (total, spares) = (source.length(), source.spares());
         let part_bytes = usize::try_from(begun.part_bytes).unwrap_or(usize::MAX);
         // A stream, so that a block which is half read is still so when a part ends before it.
@@ -180,7 +186,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     /// The part, and the attempts it took: none where the store has it already.
     async fn part(
         &self,
-        begun: &Begun,
+        begun: &Begun<S>,
         number: u32,
         body: Bytes,
         progress: Option<ProgressSink>,
@@ -193,7 +199,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             }
             return Ok((there.part.clone(), 0));
         }
-        let upload = begun.upload.clone();
+        let upload = begun.upload().clone();
         let request = UploadPart { upload, number, body, verify_etag: self.verify_etag, progress };
         self.store.upload_part(&request, self.context).await
     }
@@ -234,11 +240,11 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
 }
 
 /// Begins an upload. Nobody knows of one whose caller has gone (aborted, or tired of waiting) before the answer came:
-/// the answer is waited for all the same, and the upload removed.
+/// the answer is waited for all the same, and the upload removed, wherever on its way to the caller it is lost.
 async fn create_or_remove<S: ObjectStore + 'static>(
     store: Arc<ResilientStore<S>>,
     request: CreateMultipart,
-) -> Result<MultipartUpload> {
+) -> Result<Cleanup<S>> {
     let (mut tell, told) = oneshot::channel();
     tokio::spawn(async move {
         let mut create = pin!(store.inner().create_multipart(&request));
@@ -249,9 +255,8 @@ async fn create_or_remove<S: ObjectStore + 'static>(
                 Err(_) => return,
             },
         };
-        if let Err(Ok(upload)) = tell.send(created) {
-            let _ = timeout(ABORT_WITHIN, remove(&store, &upload)).await;
-        }
+        let store = Arc::clone(&store);
+        drop(tell.send(created.map(|upload| Cleanup { store, upload, armed: true })));
     });
     told.await.unwrap_or_else(|_| Err(Error::internal("the upload could not be begun")))
 }
@@ -311,12 +316,6 @@ struct Cleanup<S: ObjectStore + 'static> {
     store: Arc<ResilientStore<S>>,
     upload: MultipartUpload,
     armed: bool,
-}
-
-impl<S: ObjectStore + 'static> Cleanup<S> {
-    fn of(store: &Arc<ResilientStore<S>>, upload: &MultipartUpload) -> Self {
-        Self { store: Arc::clone(store), upload: upload.clone(), armed: true }
-    }
 }
 
 impl<S: ObjectStore + 'static> Drop for Cleanup<S> {

@@ -31,6 +31,16 @@ fn requests(fixture: &Fixture, method: &str) -> Vec<Event> {
     fixture.lab.events().into_iter().filter(|event| event.method.as_deref() == Some(method)).collect()
 }
 
+/// An abort does not wait for the removal of what was begun.
+async fn removed(fixture: &Fixture) {
+    let removed = async {
+        while fixture.open_uploads() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), removed).await.expect("nothing is left");
+}
+
 /// Pushes a body in pieces of a size that divides nothing.
 async fn push(fixture: &Fixture, body: &[u8], declared: Option<u64>, finish: bool) -> Result<Receipt, Error> {
     let (pusher, source) = channel(declared);
@@ -177,12 +187,7 @@ async fn an_aborted_upload_leaves_nothing() {
     };
     let (outcome, ()) = tokio::join!(upload, abort);
     assert_eq!(outcome.expect_err("aborted").code, code::ABORTED);
-    let removed = async {
-        while fixture.open_uploads() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), removed).await.expect("the parts are removed");
+    removed(&fixture).await;
     assert_eq!(fixture.stored("aborted.bin"), None);
 }
 
@@ -202,12 +207,7 @@ async fn an_upload_whose_beginning_was_not_waited_for_is_removed() {
     };
     let (outcome, ()) = tokio::join!(upload, abort);
     assert_eq!(outcome.expect_err("aborted").code, code::ABORTED);
-    let removed = async {
-        while fixture.open_uploads() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), removed).await.expect("the upload is removed");
+    removed(&fixture).await;
 }
 
 #[tokio::test]
