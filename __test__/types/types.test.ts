@@ -128,3 +128,34 @@ export async function any_source(request: Request, stream: ReadableStream<Uint8A
   // @ts-expect-error
   await storage.presign({ key, method: 'POST' })
 }
+
+export function signals() {
+  const onRetry = ({ attempt, code }: { attempt: number; code: string }) => console.log(attempt, code)
+  storage
+    .on('retry', onRetry)
+    .off('retry', onRetry)
+    .on('attempt', (event) => event.outcome === 'failed' && event.code.length + event.attemptMs)
+    .on('success', ({ attempts, size = 0 }) => attempts + size)
+    .on('failure', ({ error, code }) => StorageError.isInstance(error) && error.code === code)
+    .on('breaker', ({ endpoint, state, retryAfterMs }) => state === 'open' && endpoint.length + (retryAfterMs ?? 0))
+    .on('failover', ({ endpoint, code }) => endpoint + code)
+  // @ts-expect-error an event that there is not
+  storage.on('retries', () => {})
+  // @ts-expect-error a field that only failed attempts have
+  storage.on('attempt', ({ code }) => code)
+  // @ts-expect-error a state that there is not
+  storage.on('breaker', ({ state }) => state === 'half-open')
+  // @ts-expect-error events are read-only
+  storage.on('retry', (event) => (event.attempt = 1))
+  newStorage({ logLevel: 'warn', logFormat: 'json', openTelemetry: false })
+  // @ts-expect-error a level that there is not
+  newStorage({ logLevel: 'fatal' })
+  // @ts-expect-error a format that there is not
+  newStorage({ logFormat: 'JSON' })
+  const structured = {
+    child: (bindings: object) => bindings,
+    bindings: () => ({}),
+    warn: (fields: unknown, message?: string) => console.log(fields, message),
+  }
+  newStorage({ logger: structured })
+}
