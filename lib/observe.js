@@ -74,7 +74,9 @@ function observe({ onProgress, onRetry, onCheckpoint }, call, { events, log, tel
     within: span.within,
 
     succeeded(receipt) {
-      const { attempts, bucket, size, parts } = receipt
+      const { bucket, size, parts } = receipt
+      // The answer of a download does not know how often its bytes had to be asked for again.
+      const attempts = Math.max(receipt.attempts, attempt)
       if (onProgress) {
         const bytesPerSecond = Math.round(size / Math.max((performance.now() - started) / 1000, 0.001))
         loaded = -1

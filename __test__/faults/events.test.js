@@ -1,0 +1,77 @@
+'use strict'
+
+// Events of calls that go on after their answer, and over many requests.
+
+const assert = require('node:assert/strict')
+const { AsyncLocalStorage } = require('node:async_hooks')
+const { after, afterEach, before, describe, test } = require('node:test')
+const { Lab } = require('../support/lab.js')
+
+const MIB = 1024 * 1024
+
+describe('events', { timeout: 60_000 }, () => {
+  let lab
+  before(async () => {
+    lab = await Lab.start()
+  })
+  after(() => lab.stop())
+  afterEach(() => lab.faults())
+
+  const hear = (storage, context) => {
+    const heard = []
+    for (const name of ['attempt', 'retry', 'success', 'failure']) {
+      storage.on(name, ({ operation, outcome, code, attempts }) => heard.push([name, operation, outcome ?? attempts, code, context?.getStore()].filter((it) => it !== undefined)))
+    }
+    return heard
+  }
+
+  test('a download ends when its bytes were read, in the context of its call', async () => {
+    const context = new AsyncLocalStorage()
+    const storage = lab.storage()
+    await storage.uploadFile({ key: 'large', body: Buffer.alloc(3_000_000) })
+    await lab.faults({ fault: 'truncate', method: 'GET', times: 1 })
+    const heard = hear(storage, context)
+    const { body } = await context.run('request', () => storage.download({ key: 'large' }))
+    assert.deepEqual(heard.filter(([name]) => name === 'success'), [])
+    await new Response(body).arrayBuffer()
+    assert.deepEqual(heard, [
+      ['attempt', 'download', 'failed', 'ECONNRESET', 'request'],
+      ['retry', 'download', 'ECONNRESET', 'request'],
+      ['attempt', 'download', 'succeeded', 'request'],
+      ['success', 'download', 2, 'request'],
+    ])
+  })
+
+  test('a download that breaks for good, is aborted or is cancelled says so', async () => {
+    const storage = lab.storage()
+    await storage.uploadFile({ key: 'large', body: Buffer.alloc(3_000_000) })
+    await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' })
+    const heard = hear(storage)
+    const broken = await storage.download({ key: 'large' })
+    await assert.rejects(new Response(broken.body).arrayBuffer())
+    assert.deepEqual(heard.map(([name]) => name), ['attempt', 'retry', 'attempt', 'failure'])
+    assert.equal(heard.at(-1).at(-1), 'AccessDenied')
+
+    await lab.faults()
+    heard.length = 0
+    const controller = new AbortController()
+    const aborted = await storage.download({ key: 'large', signal: controller.signal })
+    controller.abort(null)
+    await assert.rejects(new Response(aborted.body).arrayBuffer())
+    assert.deepEqual(heard, [['failure', 'download', 0, 'ERR_ABORTED']])
+
+    heard.length = 0
+    const cancelled = await storage.download({ key: 'large' })
+    await cancelled.body.cancel()
+    assert.deepEqual(heard, [['attempt', 'download', 'succeeded'], ['success', 'download', 1]])
+  })
+
+  test('an upload in parts tells the failed attempts of its parts, and one end', async () => {
+    const storage = lab.storage({ multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB })
+    await lab.faults({ fault: 'reset', method: 'PUT', times: 2 })
+    const heard = hear(storage)
+    await storage.uploadFile({ key: 'parts', body: Buffer.alloc(12 * MIB) })
+    const names = heard.map(([name, , outcome]) => (name === 'attempt' ? outcome : name))
+    assert.deepEqual(names, ['failed', 'retry', 'failed', 'retry', 'succeeded', 'success'])
+  })
+})
