@@ -13,6 +13,7 @@ import {
   type StorageConfig,
   type UploadResult,
 } from '../../index.js'
+import { breakerOpen, failuresAbove, standardRules, successRateBelow, watch, type Alert, type AlertRule } from '../../alerts.js'
 
 const body = new Uint8Array(1)
 const key = 'a.png'
@@ -158,4 +159,23 @@ export function signals() {
     warn: (fields: unknown, message?: string) => console.log(fields, message),
   }
   newStorage({ logger: structured })
+}
+
+export function alerts(tell: (alert: Alert) => void) {
+  const rule: AlertRule = ({ operations, endpoints }) =>
+    endpoints.length > 1 && operations.uploadFile ? { alert: 'A', message: 'b', subject: endpoints[0]?.endpoint } : null
+  using watching = watch(storage, { rules: [rule, breakerOpen(), ...standardRules()], everyMs: 1000, onAlert: tell })
+  watching.stop()
+  watch(storage, { onAlert: (alert) => alert.state === 'resolved' && alert.endedAt.getTime() - alert.startedAt.getTime() })
+  watch(storage, { onAlert: tell, rules: [successRateBelow(0.9, { window: 'lastHour', operations: ['head'], severity: 'warning' })] })
+  // @ts-expect-error nobody is told
+  watch(storage, {})
+  // @ts-expect-error an alert that fires has no end
+  watch(storage, { onAlert: (alert) => alert.endedAt })
+  // @ts-expect-error a window that there is not
+  successRateBelow(0.9, { window: 'lastDay' })
+  // @ts-expect-error failures are counted, however many calls there were
+  failuresAbove(5, { minCalls: 20 })
+  // @ts-expect-error a rule answers at once
+  watch(storage, { onAlert: tell, rules: [async () => null] })
 }
