@@ -47,17 +47,24 @@ function observe({ onProgress, onRetry, onCheckpoint }, call, { events, log, tel
 
     retry({ attempt: failed, maxAttempts, delayMs, code, category, message, status, host, attemptMs: took }) {
       const failure = { code, category, message, status, host }
-      if (events.wants('attempt')) tellAttempt({ attempt: failed, outcome: 'failed', ...failure, attemptMs: took ?? attemptMs() })
+      if (events.wants('attempt')) tellAttempt({ attempt: failed, outcome: 'failed', ...failure, attemptMs: took })
       attempt = failed + 1
       attemptBegan = performance.now() + delayMs
-      const event = { operation, key, attempt: failed, maxAttempts, delayMs, ...failure, elapsedMs: elapsed() }
+      const event = { operation, key, attempt: failed, maxAttempts, attemptMs: took, delayMs, ...failure, elapsedMs: elapsed() }
       log.retry(event)
       span.retry(event)
       if (events.wants('retry')) events.tell('retry', event)
       tellRetry(event)
     },
 
-    failover({ endpoint, code }) {
+    failover({ endpoint, code, category, message, status, host }) {
+      // Where the breaker let nothing through, there was no attempt.
+      if (events.wants('attempt') && code !== 'ERR_CIRCUIT_OPEN') {
+        tellAttempt({ attempt, outcome: 'failed', code, category, message, status, host, attemptMs: attemptMs() })
+      }
+      // The attempts there are counted anew.
+      attempt = 1
+      attemptBegan = performance.now()
       const event = { operation, key, endpoint, code, elapsedMs: elapsed() }
       log.failover(event)
       span.failover(event)
@@ -74,7 +81,7 @@ function observe({ onProgress, onRetry, onCheckpoint }, call, { events, log, tel
     within: span.within,
 
     succeeded(receipt) {
-      const { bucket, size, parts } = receipt
+      const { bucket, endpoint, size, parts } = receipt
       // The answer of a download does not know how often its bytes had to be asked for again.
       const attempts = Math.max(receipt.attempts, attempt)
       if (onProgress) {
@@ -85,7 +92,7 @@ function observe({ onProgress, onRetry, onCheckpoint }, call, { events, log, tel
       span.succeeded(receipt)
       if (events.wants('attempt')) tellAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: attemptMs() })
       if (events.wants('success') || log.wants('debug')) {
-        const event = { operation, key, bucket, attempts, size, elapsedMs: elapsed() }
+        const event = { operation, key, endpoint, bucket, attempts, size, elapsedMs: elapsed() }
         log.succeeded(event)
         if (events.wants('success')) events.tell('success', event)
       }

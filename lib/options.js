@@ -40,6 +40,10 @@ const STORAGE = {
   sessionToken: optionalText,
   bucket: optionalText,
   domain: optionalText,
+  endpoints,
+  profile: text,
+  maxDurationMs: number,
+  hedging: flag,
   allowHttp: flag,
   caCertificates: textList,
   retry,
@@ -62,6 +66,16 @@ const SIGNALS = {
   logLevel: oneOf(levels),
   logFormat: oneOf(logFormats),
   openTelemetry: flag,
+}
+
+const ENDPOINT = {
+  endpoint: optionalText,
+  region: optionalText,
+  accessKey: optionalText,
+  secretKey: optionalText,
+  sessionToken: optionalText,
+  bucket: optionalText,
+  domain: optionalText,
 }
 
 const OBJECT = {
@@ -98,6 +112,7 @@ const LIST = {
   onRetry: callback,
 }
 const CLEANUP = { prefix: optionalText, olderThan: date, bucket: optionalText, retry, signal, onRetry: callback }
+const RECONCILE = { prefix: optionalText, keep: flag, retry, signal, onRetry: callback }
 const PRESIGN = {
   key,
   bucket: optionalText,
@@ -162,6 +177,16 @@ function readCleanup(options, call) {
   return { cleanup: { ...cleanup, ...(olderThan && { olderThanMs: olderThan.getTime() }) }, observers: { signal, onRetry } }
 }
 
+function readReconcile(options, call) {
+  const { signal, onRetry, ...reconcile } = readObject(RECONCILE, options ?? {}, 'options', call)
+  return { reconcile, observers: { signal, onRetry } }
+}
+
+function readBreaker(state, endpoint, call) {
+  const read = [text(state, 'state', call)]
+  return endpoint === undefined ? read : [...read, text(endpoint, 'endpoint', call)]
+}
+
 function readPresign(options, call) {
   const request = readObject(PRESIGN, options, 'options', call)
   requireKey(request, call)
@@ -189,6 +214,11 @@ function retry(value, path, call) {
   if (name !== undefined) return { preset: name }
   if (typeof value === 'object') return readObject(RETRY, value, path, call, `${path}.`)
   return { preset: presetName(value, path, call) }
+}
+
+function endpoints(value, path, call) {
+  if (!Array.isArray(value)) throw invalid(path, `${path} must be an array of endpoints, the primary first`, call)
+  return Array.from(value, (item, index) => readObject(ENDPOINT, item, `${path}[${index}]`, call, `${path}[${index}].`))
 }
 
 function range(value, path, call) {
@@ -251,12 +281,14 @@ function pick(fields, given) {
 
 module.exports = {
   readBatch,
+  readBreaker,
   readCleanup,
   readDownload,
   readList,
   readLoop,
   readObjectCall,
   readPresign,
+  readReconcile,
   readStorageConfig,
   readUpload,
 }

@@ -135,11 +135,12 @@ class Traced {
     })
   }
 
-  succeeded({ bucket, requestId, size, parts }) {
+  succeeded({ endpoint, bucket, requestId, size, parts }) {
     this.#safely(() => {
+      Object.assign(this.#common, serverOf(endpoint))
       const facts = { 'aws.s3.bucket': bucket, 'aws.request_id': requestId, ...prefixed({ 'object.size': size, parts }) }
       if (parts) this.#meters?.stored.add(size, this.#common)
-      this.#end(facts)
+      this.#end({ ...serverOf(endpoint), ...facts })
     })
   }
 
