@@ -374,19 +374,4 @@ function newStorage(config) {
   return new Storage(config)
 }
 
-let defaultStorage
-const onDefaultStorage = () => (defaultStorage ??= newStorage())
-
-async function uploadFile(options) {
-  return onDefaultStorage().uploadFile(options)
-}
-
-async function uploadFiles(items, options) {
-  return onDefaultStorage().uploadFiles(items, options)
-}
-
-async function downloadAndUpload(options) {
-  return onDefaultStorage().downloadAndUpload(options)
-}
-
-module.exports = { Storage, downloadAndUpload, newStorage, uploadFile, uploadFiles }
+module.exports = { Storage, newStorage }

@@ -94,9 +94,9 @@ fn gates(text: &mut String, endpoints: &[EndpointStats]) {
         [label("endpoint", &it.endpoint), label("bucket", &it.bucket), label("role", it.role)].join(",")
     };
     let states = endpoints.iter().flat_map(|it| {
-        BREAKER_STATES.iter().map(move |state| {
-            (format!("{},{}", labels(it), label("state", state)), u8::from(*state == it.breaker))
-        })
+        BREAKER_STATES
+            .iter()
+            .map(move |state| (format!("{},{}", labels(it), label("state", state)), u8::from(*state == it.breaker)))
     });
     gauge("reliable_r2_breaker_state", "1 for the state that the circuit breaker is in.").tell(text, states);
     let each = |value: fn(&EndpointStats) -> u64| endpoints.iter().map(move |it| (labels(it), value(it)));
@@ -104,9 +104,8 @@ fn gates(text: &mut String, endpoints: &[EndpointStats]) {
     gauge("reliable_r2_in_flight", "Requests that are under way.").tell(text, each(|it| it.in_flight.into()));
     gauge("reliable_r2_queued", "Requests that wait for leave to begin.").tell(text, each(|it| it.queued.into()));
     counter("reliable_r2_hedged", "Requests that were sent a second time.").tell(text, each(|it| it.hedged));
-    let paced = |value: fn((f64, f64)) -> f64| {
-        endpoints.iter().filter_map(move |it| Some((labels(it), value(it.pace?))))
-    };
+    let paced =
+        |value: fn((f64, f64)) -> f64| endpoints.iter().filter_map(move |it| Some((labels(it), value(it.pace?))));
     let family = gauge("reliable_r2_pacing_requests_per_second", "The rate that pacing allows, while it limits.");
     family.tell(text, paced(|(rate, _)| rate));
     let family = gauge("reliable_r2_pacing_concurrency", "Requests in flight that pacing allows, while it limits.");
@@ -231,8 +230,13 @@ mod tests {
             pace: Some((12.5, 3.7)),
             hedged: 5,
         };
-        let copies =
-            EndpointStats { bucket: "copies".to_owned(), role: "failover", breaker: "closed", pace: None, ..primary.clone() };
+        let copies = EndpointStats {
+            bucket: "copies".to_owned(),
+            role: "failover",
+            breaker: "closed",
+            pace: None,
+            ..primary.clone()
+        };
         let text = render(&metrics.snapshot(), &[primary, copies]);
         let parsed = parse(&text);
         assert_eq!(parsed.families.len(), 14, "{text}");
