@@ -21,7 +21,7 @@ export async function POST(request) {
   return Response.json(await storage.uploadFile({ body: await request.arrayBuffer(), key: 'a' }))
 }
 `
-// OpenTelemetry's API is not installed here: asking for it must break neither the build nor the start.
+// OpenTelemetry's API is not installed here: that the package asks for it must not break the build.
 const INSTRUMENTATION = `export async function register() {
   if (process.env.NEXT_RUNTIME !== 'nodejs') return
   const { newStorage } = await import('reliable-r2')
