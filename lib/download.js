@@ -3,12 +3,12 @@
 const { reasonOf } = require('./abort.js')
 const { fromFailure } = require('./errors.js')
 
-/** The bytes of a native download as a web stream, asked for as they are read. `onEnd` is called once. */
+/** The bytes of a native download as a web stream, asked for as they are read. `onEnd` gets the failure, if there is one. */
 function bodyOf(download, operation, signal, onEnd) {
   let abort
-  const end = () => {
+  const end = (error) => {
     signal?.removeEventListener('abort', abort)
-    onEnd()
+    onEnd(error)
   }
   return new ReadableStream(
     {
@@ -23,10 +23,13 @@ function bodyOf(download, operation, signal, onEnd) {
       async pull(controller) {
         const piece = await download.next()
         if (signal?.aborted) return
-        if (piece === null) controller.close()
-        else if (piece.isFailure) controller.error(fromFailure(piece))
-        else return controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))
-        end()
+        if (piece !== null && !piece.isFailure) {
+          return controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))
+        }
+        const error = piece?.isFailure ? fromFailure(piece) : undefined
+        if (error) controller.error(error)
+        else controller.close()
+        end(error)
       },
       cancel() {
         download.cancel()

@@ -9,6 +9,7 @@ const { failed, publish, succeeded } = require('./channels.js')
 const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
+const { FailureLog } = require('./failures.js')
 const { isUpload, makeLog } = require('./log.js')
 const { pathOf, pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
@@ -30,6 +31,7 @@ class Storage {
   #log
   #native
   #closed = false
+  #failures = new FailureLog()
   /** Calls in flight, by the id that comes back in their events. */
   #calls = new Map()
   #lastId = 0
@@ -152,7 +154,10 @@ class Storage {
     const start = (storage, own) => storage.download((operation = own), object)
     // Its bytes are read after this call; their retries belong to it all the same.
     const download = await this.#run(call, observers, start, { keep: true })
-    const body = bodyOf(download, operation, observers.signal, () => this.#calls.delete(operation.id))
+    const body = bodyOf(download, operation, observers.signal, (error) => {
+      this.#calls.delete(operation.id)
+      this.#failures.record(error, call)
+    })
     return { ...fromInfo(object.key, download.takeInfo()), body }
   }
 
@@ -207,6 +212,11 @@ class Storage {
     return Object.fromEntries(operations.map(({ operation, ...windows }) => [operation, fromWindows(windows)]))
   }
 
+  recentFailures() {
+    Storage.#require(this, 'recentFailures')
+    return this.#failures.list()
+  }
+
   metricsText() {
     Storage.#require(this, 'metricsText')
     return this.#native?.metricsText() ?? '# EOF\n'
@@ -246,6 +256,7 @@ class Storage {
       return receipt
     } catch (error) {
       this.#calls.delete(id)
+      this.#failures.record(error, call)
       publish(failed, () => ({ ...call, error }))
       if (isUpload(call.operation)) this.#report(error)
       throw error
