@@ -89,9 +89,19 @@ const source = {
   ],
 }
 
-const input = {
-  means: 'The storage refused the request as it is; it would refuse it again.',
+const refused = {
+  means: 'The request was refused as it is, and would be refused again.',
   steps: ['The message names the header, key or size that is wrong. It is to be mended in the code of the app.'],
+}
+
+const edge = {
+  means: 'The network in front of the storage answered, and could not reach it.',
+  steps: [STATUS_PAGE, 'Cloudflare support asks for the request id (the ray) below.'],
+}
+
+const elsewhere = {
+  means: 'The answer sends the request elsewhere, which no S3 storage of this kind does.',
+  steps: ['Check STORAGE_ENDPOINT: the S3 API’s host, with https, not the public domain of the bucket.'],
 }
 
 const BY_CODE = {
@@ -116,21 +126,13 @@ const BY_CODE = {
       'For R2 it is rare: a firewall or proxy that refuses by reset. Try `curl -v` to the endpoint from this machine.',
     ],
   },
-  ECONNRESET: network.reset,
-  EPIPE: network.reset,
-  ECONNABORTED: network.reset,
-  ERR_STREAM_PREMATURE_CLOSE: network.reset,
-  EHOSTUNREACH: network.unreachable,
-  ENETUNREACH: network.unreachable,
-  ENETDOWN: network.unreachable,
-  EACCES: network.unreachable,
-  EPERM: network.unreachable,
+  ...sharing(network.reset, 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ClientDisconnect'),
+  ...sharing(network.unreachable, 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EACCES', 'EPERM'),
   EADDRNOTAVAIL: {
     means: 'This machine has no free local port left for another connection.',
     steps: ['Something here opens and drops connections quickly: look at `ss -s`.', 'Keep one storage for the whole process; lower concurrency.'],
   },
-  EMFILE: network.files,
-  ENFILE: network.files,
+  ...sharing(network.files, 'EMFILE', 'ENFILE'),
   EPROTO: {
     means: 'The host refused the TLS handshake. R2 does so for an account id that it does not know.',
     steps: [
@@ -138,11 +140,14 @@ const BY_CODE = {
       'Check that the port speaks TLS. A new account’s endpoint may take some minutes to appear.',
     ],
   },
-  CERT_NOT_YET_VALID: network.certificate,
-  CERT_HAS_EXPIRED: network.certificate,
-  ERR_TLS_CERT_INVALID: network.certificate,
-  ERR_TLS_CERT_ALTNAME_INVALID: network.certificate,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: network.certificate,
+  ...sharing(
+    network.certificate,
+    'CERT_NOT_YET_VALID',
+    'CERT_HAS_EXPIRED',
+    'ERR_TLS_CERT_INVALID',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  ),
   ETIMEDOUT: {
     means: 'No answer came in time.',
     steps: [
@@ -158,11 +163,17 @@ const BY_CODE = {
       'Give a deadlineMs, and calls wait for that; give a second endpoint, and they go there.',
     ],
   },
-  SlowDown: busy,
-  TooManyRequests: busy,
-  HTTP_429: busy,
-  Unauthorized: auth.keys,
-  InvalidAccessKeyId: auth.keys,
+  ...sharing(
+    busy,
+    'SlowDown',
+    'TooManyRequests',
+    'TooManyRequestsException',
+    'Throttling',
+    'ThrottlingException',
+    'RequestLimitExceeded',
+    'TooMuchConcurrency',
+  ),
+  ...sharing(auth.keys, 'Unauthorized', 'InvalidAccessKeyId'),
   SignatureDoesNotMatch: {
     means: 'The signature is not the one that the storage computed.',
     steps: [
@@ -180,8 +191,7 @@ const BY_CODE = {
     means: 'A lock rule of the bucket forbids to change or remove this object.',
     steps: ['Write to another key, or change the lock rule in the bucket’s settings.'],
   },
-  RequestTimeTooSkewed: auth.clock,
-  ExpiredRequest: auth.clock,
+  ...sharing(auth.clock, 'RequestTimeTooSkewed', 'RequestInTheFuture', 'ExpiredRequest'),
   NoSuchBucket: {
     means: 'The account at this endpoint has no bucket of that name.',
     steps: [
@@ -198,23 +208,32 @@ const BY_CODE = {
     means: 'The condition of this write (ifMatch, ifNoneMatch) did not hold: somebody else was first.',
     steps: ['Expected where writers compete. Read the object again and decide; else look for who writes this key, too.'],
   },
+  ...sharing(
+    { means: 'The storage does not take such a key.', steps: ['A key has 1 to 1024 bytes of UTF-8, without control characters. Shorten or encode what users name.'] },
+    'InvalidObjectName',
+    'KeyTooLongError',
+  ),
+  ...sharing(refused, 'InvalidArgument', 'InvalidRequest'),
   EntityTooLarge: { means: 'The object is larger than the storage takes.', steps: ['5 GiB in one request and 5 TiB in parts are R2’s limits: limit what users send.'] },
   MetadataTooLarge: { means: 'Metadata has more than 8192 bytes.', steps: ['Keep long values in a database, under the object’s key.'] },
   NotImplemented: {
     means: 'This storage does not know a header or function that the request uses.',
     steps: ['The message names it. Remove it from headers: R2 has no ACLs, tags or KMS.'],
   },
-  InternalError: trouble,
-  ServiceUnavailable: trouble,
-  IncompleteBody: changed,
-  ClientDisconnect: network.reset,
+  ...sharing(trouble, 'InternalError', 'ServiceUnavailable'),
+  ...sharing(changed, 'BadDigest', 'InvalidDigest', 'IncompleteBody', 'XAmzContentSHA256Mismatch', 'ERR_INTEGRITY'),
+  ...sharing(
+    {
+      means: 'Somebody else wrote the same key at the same time.',
+      steps: ['Look for who else writes this key, and let one process do it, or give each write a key of its own.'],
+    },
+    'OperationAborted',
+    'ConditionalRequestConflict',
+  ),
   RequestTimeout: {
     means: 'The storage waited for the bytes of the body, and they did not come.',
     steps: ['The line of this machine, or the stream that is uploaded, is slow or stalls.', 'Is the event loop blocked by other work?'],
   },
-  BadDigest: changed,
-  InvalidDigest: changed,
-  ERR_INTEGRITY: changed,
   NoSuchUpload: {
     means: 'The upload in parts is not there any more.',
     steps: ['R2 removes unfinished uploads after seven days; look for a cleanup() with a short olderThan, or a lifecycle rule.'],
@@ -232,7 +251,15 @@ const BY_CODE = {
     steps: ['If users send addresses, somebody may be looking for a hole: look at the key and who asked.', 'If the source is yours, name its host in allowedHosts.'],
   },
   ERR_TOO_LARGE: { means: 'The source is larger than maxBytes.', steps: ['Raise maxBytes if such sizes are wanted.'] },
-  ERR_SOURCE_STATUS: source,
+  ...sharing(source, 'ERR_SOURCE_STATUS', 'ERR_SOURCE_EMPTY', 'ERR_REDIRECT'),
+  ...sharing(
+    {
+      means: 'The source gave other bytes than it had announced.',
+      steps: ['Repeat the call. If it comes back, fetch the address with `curl -v`, and compare Content-Length and Content-Encoding with what comes.'],
+    },
+    'ERR_SOURCE_LENGTH',
+    'ERR_SOURCE_ENCODING',
+  ),
   ERR_SOURCE_CHANGED: {
     means: 'The object changed while it was read, so that its parts do not belong together.',
     steps: ['Repeat the call. If it comes back, somebody writes the same address all the time: use a new one for each version.'],
@@ -248,7 +275,7 @@ const BY_CATEGORY = {
   timeout: BY_CODE.ETIMEDOUT,
   throttled: busy,
   auth: auth.rights,
-  input,
+  input: refused,
   source,
   service: trouble,
   internal: {
@@ -257,13 +284,26 @@ const BY_CATEGORY = {
   },
 }
 
-/** What a failure means and what to do, by its code where that is known, else by its category. */
-function adviceFor({ code, category, operation, host }) {
-  const { means, steps } = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : (BY_CATEGORY[category] ?? BY_CATEGORY.internal)
+/** What a failure means and what to do: by its code where that is known, else by its status, else by its category. */
+function adviceFor({ code, category, status, operation, host }) {
+  const known = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
+  const { means, steps } = known ?? byStatus(category, status) ?? BY_CATEGORY[category] ?? BY_CATEGORY.internal
   // Two hosts take part, and the same code means another one's fault.
   const maybeSource = operation === 'downloadAndUpload' && host && (category === 'network' || category === 'timeout')
   const first = `Is ${host} the storage or the source that was to be fetched? If it is the source, look there first.`
   return { means, steps: maybeSource ? [first, ...steps] : [...steps] }
+}
+
+/** Of a storage that answered without a code, as what stands in front of it does. */
+function byStatus(category, status) {
+  if (category !== 'service' || status === undefined) return undefined
+  if (status >= 520 || status === 502 || status === 504) return edge
+  if (status >= 300 && status < 400) return elsewhere
+  return status < 500 ? refused : undefined
+}
+
+function sharing(advice, ...codes) {
+  return Object.fromEntries(codes.map((code) => [code, advice]))
 }
 
 /** What a code means, where that is known. */

@@ -232,7 +232,7 @@ class Storage {
   async #run(call, observers, start, { keep = false } = {}) {
     const { signal } = observers
     throwIfAborted(signal)
-    const storage = this.#open(call)
+    const storage = this.#openFor(call)
     const id = this.#nextId()
     const operation = new native.NativeOperation(id)
     const started = performance.now()
@@ -259,6 +259,16 @@ class Storage {
       this.#failures.record(error, call)
       publish(failed, () => ({ ...call, error }))
       if (isUpload(call.operation)) this.#report(error)
+      throw error
+    }
+  }
+
+  /** That there is no storage to call, for lack of a variable, is a failure as well. */
+  #openFor(call) {
+    try {
+      return this.#open(call)
+    } catch (error) {
+      this.#failures.record(error, call)
       throw error
     }
   }

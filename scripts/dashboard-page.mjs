@@ -22,7 +22,7 @@ export async function makePage() {
   const base = read(sources, 'base.css')
   const pageStyle = await minify(read(uplot, 'dist', 'uPlot.min.css') + base + read(sources, 'page.css'))
   const loginStyle = await minify(base + read(sources, 'login.css'))
-  const script = await bundle(path.join(sources, 'main.js'))
+  const script = await bundle(path.join(sources, 'main.mjs'))
   const parts = {
     PAGE: assemble(read(sources, 'page.html'), pageStyle, script),
     LOGIN: assemble(read(sources, 'login.html').replace('<!-- wrong -->', ''), loginStyle),

@@ -1,5 +1,5 @@
-import { byId, h } from './dom.js'
-import { duration, integer, percent, plural } from './format.js'
+import { byId, h } from './dom.mjs'
+import { duration, integer, percent, plural } from './format.mjs'
 
 /** The big numbers of one kind of call. */
 export function showNumbers(stats, endpoints, window) {

@@ -1,5 +1,5 @@
-import { byId, h } from './dom.js'
-import { integer, percent } from './format.js'
+import { byId, h } from './dom.mjs'
+import { integer, percent } from './format.mjs'
 
 /** Why attempts were repeated, the most frequent cause first. */
 export function showCauses(stats, meanings, window) {

@@ -1,5 +1,5 @@
-import { byId, h, setText } from './dom.js'
-import { age, time } from './format.js'
+import { byId, h, setText } from './dom.mjs'
+import { age, time } from './format.mjs'
 
 const processes = new Set()
 

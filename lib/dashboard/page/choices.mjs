@@ -1,4 +1,4 @@
-import { byId, h } from './dom.js'
+import { byId, h } from './dom.mjs'
 
 const WINDOWS = {
   lastFiveMinutes: { name: 'lastFiveMinutes', lengthMs: 300_000, stepMs: 15_000, says: 'in the last 5 minutes', short: 'in 5 min' },

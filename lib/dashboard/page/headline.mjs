@@ -1,4 +1,4 @@
-import { byId, h, setText } from './dom.js'
+import { byId, h, setText } from './dom.mjs'
 
 /** Each state has its word, its sign and its colour: any one of them will do. */
 const STATES = {

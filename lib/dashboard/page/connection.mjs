@@ -1,5 +1,5 @@
-import { byId, h, show } from './dom.js'
-import { ago } from './format.js'
+import { byId, h, show } from './dom.mjs'
+import { ago } from './format.mjs'
 
 /** Says when what is shown is not what is so. */
 export function showConnection(state, lastAnswerAt) {

@@ -1,7 +1,7 @@
 import uPlot from 'uplot'
-import { h, setText } from './dom.js'
-import { durationText, integer, percent, plural, time } from './format.js'
-import { gapped } from './steps.js'
+import { h, setText } from './dom.mjs'
+import { durationText, integer, percent, plural, time } from './format.mjs'
+import { gapped } from './steps.mjs'
 
 const HEIGHT = 150
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif'

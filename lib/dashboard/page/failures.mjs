@@ -1,5 +1,5 @@
-import { byId, h, setText } from './dom.js'
-import { ago, durationText, plural, time } from './format.js'
+import { byId, h, setText } from './dom.mjs'
+import { ago, durationText, plural, time } from './format.mjs'
 
 /** Rows by their failure, so that one that somebody reads stays open while new ones come. */
 const rows = new Map()

@@ -1,5 +1,5 @@
-import { byId, h } from './dom.js'
-import { durationText, integer, plural } from './format.js'
+import { byId, h } from './dom.mjs'
+import { durationText, integer, plural } from './format.mjs'
 
 const BREAKER = {
   closed: ['mark', '● Closed', 'requests pass'],
