@@ -21,6 +21,10 @@ export async function POST(request) {
   return Response.json(await storage.uploadFile({ body: await request.arrayBuffer(), key: 'a' }))
 }
 `
+const DASHBOARD = `import { newStorage } from 'reliable-r2'
+import { dashboard } from 'reliable-r2/dashboard'
+export const { GET, POST } = dashboard(newStorage(), { token: process.env.DASHBOARD_TOKEN })
+`
 const LAYOUT = 'export default function Layout({ children }) { return <html><body>{children}</body></html> }\n'
 
 function build(name, files, ...options) {
@@ -50,10 +54,10 @@ function assertSays({ code, output }, ...words) {
 describe('next build', { timeout: 300_000 }, () => {
   after(() => rmSync(fixtures, { recursive: true, force: true }))
 
-  const files = { 'next.config.mjs': CONFIG, 'app/api/route.js': ROUTE }
+  const files = { 'next.config.mjs': CONFIG, 'app/api/route.js': ROUTE, 'app/ops/route.js': DASHBOARD }
 
   for (const bundler of ['turbopack', 'webpack']) {
-    test(`takes the route with the line in next.config (${bundler})`, async () => {
+    test(`takes the routes with the line in next.config (${bundler})`, async () => {
       const { code, output } = await build(`right-${bundler}`, files, `--${bundler}`)
       assert.equal(code, 0, output)
     })

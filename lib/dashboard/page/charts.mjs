@@ -54,16 +54,25 @@ function makeChart({ title, series, extra, range, tick }) {
   const tell = (index) => {
     const last = points.findLastIndex((point) => point.counted)
     const point = points[index ?? last]
-    series.forEach((one, at) => setText(values[at], point?.counted ? one.says(one.of(point)) : '–'))
+    series.forEach((one, at) => {
+      const value = point?.counted ? one.of(point) : null
+      setText(values[at], value === null ? '–' : one.says(value))
+    })
     if (more) setText(more, (point?.counted && extra(point)) || '')
     const said = series.map((one, at) => `${one.name} ${values[at].textContent}`).join(', ')
-    plot.ariaLabel = point ? `${title}, ${time(point.at)}: ${said}. Left and right arrow keys move through time.` : `${title}: nothing yet.`
+    const label = point ? `${title}, ${time(point.at)}: ${said}. Left and right arrow keys move through time.` : `${title}: nothing yet.`
+    plot.setAttribute('aria-label', label)
   }
 
   const u = new uPlot(optionsOf(series, () => bounds, range, tick, tell), [[], ...series.map(() => [])], plot)
   new ResizeObserver(([{ contentRect }]) => contentRect.width > 0 && u.setSize({ width: contentRect.width, height: HEIGHT })).observe(plot)
   plot.addEventListener('keydown', (event) => moveCursor(u, event))
-  plot.addEventListener('blur', () => u.setCursor({ left: -10, top: -10 }))
+  // Said aloud while somebody moves through it, and not every two seconds else.
+  plot.addEventListener('focus', () => legend.setAttribute('aria-live', 'polite'))
+  plot.addEventListener('blur', () => {
+    legend.removeAttribute('aria-live')
+    u.setCursor({ left: -10, top: -10 })
+  })
 
   return {
     element,

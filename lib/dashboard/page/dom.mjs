@@ -10,7 +10,10 @@ export function h(name, ...children) {
   const [first] = children
   if (isProperties(first)) {
     children.shift()
-    Object.assign(element, first)
+    for (const [property, value] of Object.entries(first)) {
+      if (property === 'role' || property.startsWith('aria-')) element.setAttribute(property, value)
+      else element[property] = value
+    }
   }
   element.append(...children.filter((child) => child !== undefined && child !== null && child !== false))
   return element

@@ -45,7 +45,7 @@ function rowOf({ at, operation, key, code, category, status, host, requestId, at
     h('span.code.mono', code),
     h('span.key', { title: key ?? '' }, h('span.soft', operation), key === undefined ? '' : ' ', key !== undefined && h('span.mono', key)),
     h('span.effort', effort),
-    h('span.turn', { ariaHidden: 'true' }, '›'),
+    h('span.turn', { 'aria-hidden': 'true' }, '›'),
   )
   const facts = {
     at: time(at),
