@@ -101,14 +101,14 @@ function optionsOf(series, boundsOf, range, tick, tell) {
   return {
     width: 300,
     height: HEIGHT,
-    padding: [8, 6, 0, 0],
+    padding: [8, 12, 0, 0],
     legend: { show: false },
     scales: {
       x: { time: true, range: () => boundsOf() },
       y: { range: (_, lowest, highest) => range(lowest ?? 100, highest ?? 0) },
     },
     axes: [
-      { ...axis, space: 48, size: 26, values: (_, splits) => splits.map((at) => shortTime(at)) },
+      { ...axis, space: 48, size: 26, values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))) },
       { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick) },
     ],
     series: [{}, ...series.map(seriesOptions)],
@@ -149,6 +149,11 @@ function moveCursor(u, event) {
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
+}
+
+/** Whether a label there would not have room for its half. */
+function isCut(at, [from, until]) {
+  return until - at < (until - from) * 0.025
 }
 
 function shortTime(seconds) {
