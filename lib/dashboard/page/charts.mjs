@@ -108,7 +108,7 @@ function optionsOf(series, boundsOf, range, tick, tell) {
       y: { range: (_, lowest, highest) => range(lowest ?? 100, highest ?? 0) },
     },
     axes: [
-      { ...axis, space: 48, size: 26, values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))) },
+      { ...axis, space: 42, size: 26, values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))) },
       { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick) },
     ],
     series: [{}, ...series.map(seriesOptions)],
