@@ -745,8 +745,9 @@ export declare class Storage {
    */
   metrics(): Metrics
   /**
-   * The last 50 calls that failed, the newest first, without secrets. An abort is none, nor is input that was refused
-   * before anything was sent, but for a missing variable; nor the answer of `head` that there is no such object.
+   * The last 50 calls that failed, the newest first, without secrets; where one code floods, the others are kept longer.
+   * An abort is none, nor is input that was refused before anything was sent, but for a missing variable; nor the answer
+   * of `head` that there is no such object.
    */
   recentFailures(): RecentFailure[]
   /**

@@ -8,7 +8,10 @@ const CAPACITY = 50
 /** What is kept of an error. Not the error itself: its causes hold whatever they were thrown with. */
 const FACTS = ['code', 'category', 'status', 'host', 'requestId', 'attempts', 'elapsedMs', 'message', 'userMessage']
 
-/** The calls that failed last, for whoever is on call. Does nothing while nothing fails. */
+/**
+ * The calls that failed last, for whoever is on call. Does nothing while nothing fails. Of the code that comes most often
+ * the oldest goes first: an open breaker fails a thousand calls in a second, and must not push out what opened it.
+ */
 class FailureLog {
   #entries = []
 
@@ -18,7 +21,14 @@ class FailureLog {
     if (key !== undefined) entry.key = key
     for (const name of FACTS) if (error[name] !== undefined) entry[name] = error[name]
     this.#entries.push(entry)
-    if (this.#entries.length > CAPACITY) this.#entries.shift()
+    if (this.#entries.length > CAPACITY) this.#dropOne()
+  }
+
+  #dropOne() {
+    const counts = new Map()
+    for (const { code } of this.#entries) counts.set(code, (counts.get(code) ?? 0) + 1)
+    const most = Math.max(...counts.values())
+    this.#entries.splice(this.#entries.findIndex(({ code }) => counts.get(code) === most), 1)
   }
 
   /** The newest first. */

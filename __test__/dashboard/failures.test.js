@@ -43,6 +43,17 @@ describe('recent failures', { timeout: 60_000 }, () => {
     assert.deepEqual(storage.recentFailures().map(({ key }) => key), wanted)
   })
 
+  test('keep what opened the breaker, however many calls the breaker fails', async () => {
+    const storage = lab.storage({ retry: { maxAttempts: 1 } })
+    await lab.faults(denied)
+    await assert.rejects(storage.uploadFile({ key: 'cause', body: 'x' }))
+    await lab.faults({ ...denied, status: 503, code: 'ServiceUnavailable' })
+    storage.setBreaker('open')
+    for (let index = 0; index < 60; index += 1) await assert.rejects(storage.uploadFile({ key: `${index}`, body: 'x' }), { code: 'ERR_CIRCUIT_OPEN' })
+    const failures = storage.recentFailures()
+    assert.deepEqual([failures.length, failures[0].key, failures[48].key, failures[49].code], [50, '59', '11', 'AccessDenied'])
+  })
+
   test('cannot be changed from outside', async () => {
     const storage = lab.storage()
     await lab.faults(denied)

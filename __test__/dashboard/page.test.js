@@ -28,6 +28,6 @@ test('a line breaks where nothing was counted', async () => {
 
 test('a share is never rounded to what it is not', async () => {
   const { percent } = await import('../../lib/dashboard/page/format.mjs')
-  const shown = [0, 1, 0.99999, 0.5, 0.00001, 0.995, 0.9773, 2.5, 0.334]
-  assert.deepEqual(shown.map(percent), ['0', '100', '99.99', '50', '0.01', '99.5', '97.7', '250', '33.4'])
+  const shown = [0, 1, 0.99999, 0.5, 0.00001, 0.995, 0.9773, 1.9166, 8 / 24]
+  assert.deepEqual(shown.map(percent), ['0', '100', '99.99', '50', '0.01', '99.5', '97.7', '192', '33.3'])
 })

@@ -1,6 +1,6 @@
 import uPlot from 'uplot'
 import { h, setText } from './dom.mjs'
-import { durationText, integer, percent, plural, time } from './format.mjs'
+import { durationText, integer, percent, time } from './format.mjs'
 import { gapped } from './steps.mjs'
 
 const HEIGHT = 150
@@ -10,8 +10,8 @@ const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation San
 const CHARTS = [
   {
     title: 'Success rate',
-    series: [{ name: 'succeeded', tone: 'good', fill: true, of: successOf, says: (share) => `${percent(share / 100)} %` }],
-    extra: ({ failed }) => (failed > 0 ? plural(failed, 'call') + ' failed' : undefined),
+    series: [{ name: '', tone: 'good', fill: true, of: successOf, says: (share) => `${percent(share / 100)} %` }],
+    extra: ({ failed }) => (failed > 0 ? `${integer(failed)} failed` : undefined),
     range: (lowest) => [[90, 50, 0].find((floor) => lowest >= floor) ?? 0, 100],
     tick: (value) => `${value} %`,
   },
@@ -59,7 +59,7 @@ function makeChart({ title, series, extra, range, tick }) {
       setText(values[at], value === null ? '–' : one.says(value))
     })
     if (more) setText(more, (point?.counted && extra(point)) || '')
-    const said = series.map((one, at) => `${one.name} ${values[at].textContent}`).join(', ')
+    const said = series.map((one, at) => `${one.name} ${values[at].textContent}`.trim()).join(', ')
     const label = point ? `${title}, ${time(point.at)}: ${said}. Left and right arrow keys move through time.` : `${title}: nothing yet.`
     plot.setAttribute('aria-label', label)
   }
@@ -92,7 +92,7 @@ function legendItem(legend, { name, tone, dash, bars }) {
   key.style.setProperty('--tone', `var(--${tone})`)
   if (dash) key.style.setProperty('--style', dash[0] > 4 ? 'dashed' : 'dotted')
   const value = h('b')
-  legend.append(h('span', key, `${name} `, value))
+  legend.append(h('span', key, name && `${name} `, value))
   return value
 }
 

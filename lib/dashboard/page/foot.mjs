@@ -1,16 +1,20 @@
 import { byId, h, setText } from './dom.mjs'
 import { age, time } from './format.mjs'
 
-const processes = new Set()
+const seen = new Set()
+let last
+let several = false
 
 export function showFoot({ at, version, process, ageMs }) {
   const name = `${process.host}, process ${process.pid}`
-  processes.add(name)
-  const several = processes.size > 1 && `${processes.size} processes have answered so far; each shows its own numbers.`
+  // One that comes back after another has answered was not restarted.
+  several ||= name !== last && seen.has(name)
+  seen.add(name)
+  last = name
   setText(byId('as-of'), `as of ${time(at)}`)
-  byId('foot').replaceChildren(
+  byId('foot').replaceChildren(...[
     h('span', `${name}, counting for ${age(ageMs)}`),
-    several ? h('strong', several) : '',
+    several && h('strong', 'Several processes answer here in turns, each with its own numbers.'),
     h('span', `reliable-r2 ${version}`),
-  )
+  ].filter(Boolean))
 }

@@ -3,13 +3,13 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 
 export const integer = (value) => whole.format(value)
 
-/** Never 100 % of what is not whole: the last failure is what is looked for. */
+/** Never 100 % of what is not whole, nor 0 % of what is not nothing: the one that failed is what is looked for. */
 export function percent(share) {
   const value = share * 100
-  const digits = value === 0 || value === 100 ? 0 : value > 99 || value < 10 ? 2 : 1
-  const factor = 10 ** digits
-  const rounded = (value > 50 ? Math.floor(value * factor) : Math.ceil(value * factor)) / factor
-  return String(rounded)
+  if (value >= 100) return whole.format(value)
+  const factor = value > 99 || value < 10 ? 100 : 10
+  const round = value > 99 ? Math.floor : value < 1 ? Math.ceil : Math.round
+  return String(round(value * factor) / factor)
 }
 
 /** A length of time as number and unit, for two sizes of type. */
