@@ -69,7 +69,7 @@ const trouble = {
   steps: [
     STATUS_PAGE,
     'If it lasts: retry "persistent" rides out two minutes, a second endpoint (failover) rides out more.',
-    'Cloudflare support asks for the request id below.',
+    'Cloudflare support asks for the request id, where there is one below.',
   ],
 }
 
@@ -96,7 +96,7 @@ const refused = {
 
 const edge = {
   means: 'The network in front of the storage answered, and could not reach it.',
-  steps: [STATUS_PAGE, 'Cloudflare support asks for the request id (the ray) below.'],
+  steps: [STATUS_PAGE, 'Cloudflare support asks for the request id (the ray), where there is one below.'],
 }
 
 const elsewhere = {

@@ -24,12 +24,14 @@ const CHARTS = [
   {
     title: 'Latency, with waits',
     series: [
-      { name: 'p50', tone: 'calm', of: ({ latencyMs }) => latencyMs?.p50 ?? null, says: durationText },
-      { name: 'p95', tone: 'calm-2', dash: [7, 4], of: ({ latencyMs }) => latencyMs?.p95 ?? null, says: durationText },
-      { name: 'p99', tone: 'calm-3', dash: [2, 3], of: ({ latencyMs }) => latencyMs?.p99 ?? null, says: durationText },
+      { name: 'p50', tone: 'calm', of: latencyOf('p50'), says: durationText },
+      { name: 'p95', tone: 'calm-2', dash: [7, 4], of: latencyOf('p95'), says: durationText },
+      { name: 'p99', tone: 'calm-3', dash: [2, 3], of: latencyOf('p99'), says: durationText },
     ],
-    range: (_, highest) => [0, Math.max(10, highest * 1.12)],
-    tick: (value) => (value === 0 ? '0' : value < 1000 ? `${integer(value)} ms` : `${value / 1000} s`),
+    // By powers of ten: a call that waited a minute must not hide whether the others take 20 ms or 200.
+    isLogarithmic: true,
+    range: (lowest, highest) => [10 ** Math.floor(Math.log10(lowest)), 10 ** (Math.floor(Math.log10(highest)) + 1)],
+    tick: (value) => (value < 1000 ? `${integer(value)} ms` : `${integer(value / 1000)} s`),
   },
 ]
 
@@ -42,7 +44,7 @@ export function makeCharts(place) {
   return { show: (history, now, window) => charts.forEach((chart) => chart.show(history, now, window)) }
 }
 
-function makeChart({ title, series, extra, range, tick }) {
+function makeChart({ title, series, extra, ...scale }) {
   const legend = h('span.legend')
   const plot = h('div.plot', { tabIndex: 0, role: 'img' })
   const element = h('figure.card.chart', h('figcaption', h('span.title', title), legend), plot)
@@ -64,7 +66,7 @@ function makeChart({ title, series, extra, range, tick }) {
     plot.setAttribute('aria-label', label)
   }
 
-  const u = new uPlot(optionsOf(series, () => bounds, range, tick, tell), [[], ...series.map(() => [])], plot)
+  const u = new uPlot(optionsOf(series, () => bounds, scale, tell), [[], ...series.map(() => [])], plot)
   new ResizeObserver(([{ contentRect }]) => contentRect.width > 0 && u.setSize({ width: contentRect.width, height: HEIGHT })).observe(plot)
   plot.addEventListener('keydown', (event) => moveCursor(u, event))
   // Said aloud while somebody moves through it, and not every two seconds else.
@@ -96,7 +98,7 @@ function legendItem(legend, { name, tone, dash, bars }) {
   return value
 }
 
-function optionsOf(series, boundsOf, range, tick, tell) {
+function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, tell) {
   const axis = { stroke: () => colour('soft'), font: FONT, grid: { stroke: () => colour('grid'), width: 1 }, ticks: { show: false } }
   return {
     width: 300,
@@ -105,11 +107,11 @@ function optionsOf(series, boundsOf, range, tick, tell) {
     legend: { show: false },
     scales: {
       x: { time: true, range: () => boundsOf() },
-      y: { range: (_, lowest, highest) => range(lowest ?? 100, highest ?? 0) },
+      y: { distr: isLogarithmic ? 3 : 1, range: (_, lowest, highest) => range(lowest ?? 100, highest ?? 100) },
     },
     axes: [
       { ...axis, space: 42, size: 26, values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))) },
-      { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick) },
+      { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick), ...(isLogarithmic && { splits: powersOf }) },
     ],
     series: [{}, ...series.map(seriesOptions)],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' }, points: series.some(({ bars }) => bars) ? { show: false } : { size: 7 } },
@@ -136,6 +138,18 @@ function lonely(column) {
 
 function successOf({ succeeded, failed }) {
   return succeeded + failed > 0 ? (succeeded / (succeeded + failed)) * 100 : null
+}
+
+function latencyOf(quantile) {
+  // Nothing is shorter on a scale that has no zero.
+  return ({ latencyMs }) => (latencyMs === null ? null : Math.max(1, latencyMs[quantile]))
+}
+
+/** The powers of ten of an axis; where there are few, 3 and 30 as well. */
+function powersOf(u, _, from, until) {
+  const powers = []
+  for (let at = from; at <= until * 1.001; at *= 10) powers.push(at)
+  return powers.length > 3 ? powers : powers.flatMap((at) => (at * 3 <= until ? [at, at * 3] : [at]))
 }
 
 function moveCursor(u, event) {
