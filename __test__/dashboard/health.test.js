@@ -13,7 +13,7 @@ function operation(minute, recent = minute) {
 
 function endpoint(state = 'closed', { role = 'primary', limiting = false } = {}) {
   const host = role === 'primary' ? '0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com' : 's3.example'
-  return { endpoint: `https://${host}`, role, breaker: { state }, pacing: { limiting } }
+  return { endpoint: `https://${host}`, role, breaker: { state }, pacing: { limiting }, queued: limiting ? 1200 : 0 }
 }
 
 const health = (operations, endpoints = [endpoint()]) => healthOf({ operations, endpoints })
@@ -26,7 +26,7 @@ const cases = {
   'one of a thousand is told and no alarm': [health({ uploadFile: operation({ calls: 1000, failed: 1 }) }), 'well', [/^1 call of 1,000 failed/]],
   'more are lost': [health({ uploadFile: operation({}, { calls: 100, failed: 2 }) }), 'degraded', [/^2 calls of 100 failed in the last 5 minutes\.$/]],
   'many retries': [health({ uploadFile: operation({ calls: 10, retries: 4 }) }), 'degraded', [/^4 retries in 10 calls/]],
-  'pacing': [health({ uploadFile: operation({ calls: 10 }) }, [endpoint('closed', { limiting: true })]), 'degraded', [/^Requests to 012345…\.r2\.cloudflarestorage\.com are slowed down/]],
+  'pacing': [health({ uploadFile: operation({ calls: 10 }) }, [endpoint('closed', { limiting: true })]), 'degraded', [/^Requests to 012345…\.r2\.cloudflarestorage\.com are slowed down because it asks for less; 1,200 wait\.$/]],
   'half of the calls are lost': [health({ uploadFile: operation({ calls: 4, failed: 2 }) }), 'outage', [/2 calls of 4 failed in the last minute/]],
   'two calls are too few to say': [health({ uploadFile: operation({ calls: 2, failed: 2 }) }), 'degraded', [/2 calls of 2/]],
   'an outage that is over': [health({ uploadFile: operation({ calls: 10 }, { calls: 30, failed: 20 }) }), 'degraded', [/20 calls of 30/]],

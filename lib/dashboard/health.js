@@ -36,8 +36,9 @@ function healthOf({ operations, endpoints }) {
   if (recent.calls >= FEWEST_CALLS && recent.retries / recent.calls >= DEGRADED_RETRIES) {
     reasons.push(`${count(recent.retries, 'retry', 'retries')} in ${count(recent.calls, 'call')}: the network or the storage is unsteady.`)
   }
-  for (const { endpoint, pacing } of endpoints) {
-    if (pacing.limiting) reasons.push(`Requests to ${hostOf(endpoint)} are slowed down because it asks for less.`)
+  for (const { endpoint, pacing, queued } of endpoints) {
+    const waiting = queued > 0 ? `; ${queued.toLocaleString('en')} wait` : ''
+    if (pacing.limiting) reasons.push(`Requests to ${hostOf(endpoint)} are slowed down because it asks for less${waiting}.`)
   }
   if (reasons.length > 0) return { state: 'degraded', reasons }
   if (recent.calls === 0) return { state: 'quiet', reasons: ['No call has ended in the last 5 minutes.'] }

@@ -111,7 +111,7 @@ function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, tel
     },
     axes: [
       { ...axis, space: 42, size: 26, values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))) },
-      { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick), ...(isLogarithmic && { splits: powersOf }) },
+      { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick), ...(isLogarithmic && { splits: powersOf, filter: (_, splits) => splits }) },
     ],
     series: [{}, ...series.map(seriesOptions)],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' }, points: series.some(({ bars }) => bars) ? { show: false } : { size: 7 } },
