@@ -81,7 +81,9 @@ function makeChart({ title, series, extra, ...scale }) {
     redraw: () => u.redraw(),
     show(history, now, { lengthMs, stepMs }) {
       points = gapped(history, stepMs, now - lengthMs, now)
-      bounds = [(now - lengthMs) / 1000, now / 1000]
+      // To the end of the step that is under way: its bar is to be seen whole.
+      const until = points.length > 0 ? points.at(-1).at + stepMs : now
+      bounds = [(until - lengthMs) / 1000, until / 1000]
       const columns = series.map((one) => points.map((point) => (point.counted ? one.of(point) : (one.whenNone ?? null))))
       u.setData([points.map(({ middle }) => middle / 1000), ...columns])
       tell(u.cursor.idx ?? undefined)
