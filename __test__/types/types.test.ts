@@ -52,6 +52,24 @@ export function retries() {
   RetryPresets.fast.maxAttempts = 5
 }
 
+export async function outages() {
+  newStorage({ endpoints: [{ endpoint: 'https://a.example' }, { endpoint: 'https://b.example', bucket: 'spare' }], hedging: true })
+  newStorage({ profile: 'serverless', maxDurationMs: 60_000 })
+  // @ts-expect-error a profile that there is not
+  newStorage({ profile: 'edge' })
+  // @ts-expect-error an endpoint without its URL
+  newStorage({ endpoints: [{ bucket: 'spare' }] })
+  const { endpoint, failedOver } = await storage.uploadFile({ body, key })
+  const { copied, failed } = await storage.reconcile({ prefix: 'a/', keep: true })
+  storage.setBreaker('open', endpoint)
+  // @ts-expect-error a state that there is not
+  storage.setBreaker('ajar')
+  const { operations, endpoints } = storage.metrics()
+  const p99: number | undefined = operations.uploadFile?.lastMinute.phasesMs.attempt?.p99
+  const state: 'closed' | 'open' | 'halfOpen' | undefined = endpoints[0]?.breaker.state
+  return [failedOver, copied, failed[0]?.error.code, p99, state]
+}
+
 export function options() {
   // @ts-expect-error a misspelt option of the storage
   newStorage({ acessKey: 'x' })

@@ -13,7 +13,7 @@
 //!    the endpoint is well, a call gets through.
 //! 7. A throttling endpoint is soon asked for about what it takes.
 
-#![expect(clippy::expect_used, clippy::unreachable, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking, and says how to replay it")]
 
 mod endpoint;
 
