@@ -766,6 +766,32 @@ export interface EndpointMetrics {
 /** `closed`: requests pass. `open`: none does. `halfOpen`: one is under way, to find out. */
 export type BreakerState = 'closed' | 'open' | 'halfOpen'
 
+/** A call that failed, and what to do about it; see {@link Storage.recentFailures}. */
+export interface RecentFailure {
+  /** In milliseconds since 1970. */
+  at: number
+  operation: MeteredOperation | 'presign'
+  key?: string
+  code: StorageErrorCode
+  category: StorageErrorCategory
+  status?: number
+  host?: string
+  requestId?: string
+  /** 0 if nothing was sent. */
+  attempts: number
+  elapsedMs: number
+  message: string
+  /** What the person in front of the page may have been told. */
+  userMessage: string
+  /** For whoever is on call. */
+  advice: {
+    /** What the code means, in a sentence. */
+    means: string
+    /** What to look at or to do, the likeliest first. */
+    steps: string[]
+  }
+}
+
 /** A bucket to upload to. Holds connections; one for each configuration is enough for a process. */
 export declare class Storage {
   /** @throws {InputError} for a wrong value or an unknown option. Never for a missing one. */
@@ -834,6 +860,12 @@ export declare class Storage {
    * do. Input that was refused before anything was sent is no call.
    */
   metrics(): Metrics
+  /**
+   * The last 50 calls that failed, the newest first, without secrets; where one code floods, the others are kept longer.
+   * An abort is none, nor is input that was refused before anything was sent, but for a missing variable; nor the answer
+   * of `head` that there is no such object.
+   */
+  recentFailures(): RecentFailure[]
   /**
    * The same totals for Prometheus, in the OpenMetrics format; answer a scrape with the content type
    * `application/openmetrics-text; version=1.0.0; charset=utf-8`.

@@ -9,6 +9,7 @@ const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
 const { readEnvironment } = require('./environment.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
+const { FailureLog } = require('./failures.js')
 const { pathOf, pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
 const {
@@ -32,6 +33,7 @@ class Storage {
   #signals
   #native
   #closed = false
+  #failures = new FailureLog()
   /** Calls in flight, by the id that comes back in their events. */
   #calls = new Map()
   #lastId = 0
@@ -229,6 +231,11 @@ class Storage {
     return storage ? fromMetrics(storage.ageMs, storage.metrics(), storage.endpoints()) : fromMetrics(0, [], [])
   }
 
+  recentFailures() {
+    Storage.#require(this, 'recentFailures')
+    return this.#failures.list()
+  }
+
   metricsText() {
     Storage.#require(this, 'metricsText')
     return this.#native?.metricsText() ?? '# EOF\n'
@@ -263,14 +270,18 @@ class Storage {
   async #start(call, observers, start) {
     const { signal } = observers
     throwIfAborted(signal)
-    const storage = this.#open(call)
+    const storage = this.#openFor(call)
     const id = this.#nextId()
     const operation = new native.NativeOperation(id)
     const observer = observe(observers, call, this.#signals)
     this.#calls.set(id, observer)
     const ended = {
       succeeded: (receipt) => this.#calls.delete(id) && observer.succeeded(receipt),
-      failed: (error) => this.#calls.delete(id) && observer.failed(error),
+      failed: (error) => {
+        if (!this.#calls.delete(id)) return
+        this.#failures.record(error, call)
+        observer.failed(error)
+      },
     }
     const work = async () => {
       const outcome = await answerOf(() => start(storage, operation, { progress: observer.wantsProgress }), call)
@@ -284,6 +295,16 @@ class Storage {
       return { answer, operation, ended }
     } catch (error) {
       ended.failed(error)
+      throw error
+    }
+  }
+
+  /** That there is no storage to call, for lack of a variable, is a failure as well. */
+  #openFor(call) {
+    try {
+      return this.#open(call)
+    } catch (error) {
+      this.#failures.record(error, call)
       throw error
     }
   }

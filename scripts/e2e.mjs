@@ -19,7 +19,7 @@ await buildExample()
 const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-e2e-'))
 const r2 = await startLocalR2(folder)
 const app = await startNextApp(await freePort(), r2.env)
-const tests = ['route', 'provider', 'page', 'next-build'].map((name) => path.join(example, 'test', `${name}.test.mjs`))
+const tests = ['route', 'provider', 'page', 'dashboard', 'next-build'].map((name) => path.join(example, 'test', `${name}.test.mjs`))
 const code = await new Promise((resolve) => {
   const child = spawn(process.execPath, ['--test', '--test-concurrency=1', ...tests], {
     cwd: root,

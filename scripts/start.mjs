@@ -1,6 +1,7 @@
 // `npm start`: installs, builds, starts the example app, with a local R2 and its fault proxy unless STORAGE_*
 // name a real one. Ctrl-C stops all of it.
 
+import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { startLocalR2 } from './lib/local-r2.mjs'
 import { portIsFree, startNextApp } from './lib/next-app.mjs'
@@ -37,9 +38,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => v
 try {
   const r2 = usesRealR2 ? undefined : await startLocalR2(path.join(root, '.local-r2'))
   if (r2) running.push(r2)
-  const app = await startNextApp(port, r2?.env ?? {}, () => void stop(1), ['ignore', 'ignore', 'inherit'])
+  const token = process.env.DASHBOARD_TOKEN || randomBytes(16).toString('hex')
+  const app = await startNextApp(port, { ...r2?.env, DASHBOARD_TOKEN: token }, () => void stop(1), ['ignore', 'ignore', 'inherit'])
   running.push(app)
   console.log(`\n  The example app: ${app.url}`)
+  console.log(`  Its dashboard:   ${app.url}/ops/storage (token ${token})`)
   console.log(
     r2
       ? `  Objects are stored in ${path.relative(process.cwd(), r2.data) || r2.data} by a local R2 behind a fault proxy.`

@@ -50,6 +50,17 @@ test('the stub for other runtimes has the same names and says what to do', async
   assert.throws(() => require('../../unsupported.js'), advice)
 })
 
+test('the dashboard’s entry has one name, in all its forms', async () => {
+  const entry = require('../../dashboard.js')
+  const { dashboard, ...others } = await import('../../dashboard.mjs')
+  assert.deepEqual([Object.keys(entry), Object.keys(others), dashboard], [['dashboard'], [], entry.dashboard])
+  const declared = readFileSync(join(root, 'dashboard.d.ts'), 'utf8')
+  assert.deepEqual([...declared.matchAll(/^export declare (?:const|function|class) (\w+)/gm)].map((match) => match[1]), ['dashboard'])
+  const advice = { code: 'ERR_UNSUPPORTED', message: /needs the Node\.js runtime/ }
+  await assert.rejects(import('../../lib/dashboard/unsupported.mjs'), advice)
+  assert.throws(() => require('../../lib/dashboard/unsupported.js'), advice)
+})
+
 test('versions agree', () => {
   assert.equal(api.VERSION, manifest.version)
   assert.match(readFileSync(join(root, 'Cargo.toml'), 'utf8'), new RegExp(`^version = "${manifest.version}"$`, 'm'))

@@ -1,8 +1,9 @@
 // The same contract through the ESM entry. Compiled, never run.
 
 import reliableR2, { newStorage, type UploadOutcome } from '../../index.mjs'
-import type { Storage } from '../../index.js'
+import type { RecentFailure, Storage } from '../../index.js'
 import alerts, { watch } from '../../alerts.mjs'
+import { dashboard } from '../../dashboard.mjs'
 
 export const storage: Storage = newStorage({ retry: reliableR2.RetryPresets.fast })
 export const outcomes: Promise<UploadOutcome[]> = reliableR2.uploadFiles([])
@@ -12,3 +13,12 @@ newStorage({ retry: 'agressive' })
 void reliableR2.newStorag
 
 watch(storage, { onAlert: ({ message }) => message, rules: alerts.standardRules() }).stop()
+export const failures: RecentFailure[] = storage.recentFailures()
+export const { GET, POST } = dashboard(storage, { token: (({}) as Record<string, string | undefined>).DASHBOARD_TOKEN })
+dashboard(storage, { authorize: async (request) => request.headers.has('x-user') })
+// @ts-expect-error both
+dashboard(storage, { token: 'a', authorize: () => true })
+// @ts-expect-error nobody would be let in
+dashboard(storage, {})
+// @ts-expect-error no storage
+dashboard({}, { token: 'a' })

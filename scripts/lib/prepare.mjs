@@ -84,7 +84,7 @@ export async function buildExample() {
   placePackage(path.join(root, example, 'node_modules', 'reliable-r2'))
   const built = newest(path.join(example, '.next', 'BUILD_ID'))
   const sources = ['src', 'public', 'next.config.ts', 'package-lock.json'].map((name) => path.join(example, name))
-  if (built >= newest(...sources, 'package.json', 'index.d.ts')) return
+  if (built >= newest(...sources, 'package.json', 'index.d.ts', 'dashboard.d.ts')) return
   console.log('Building the example app ...')
   await run('npm', ['run', '--silent', 'build'], {
     cwd: path.join(root, example),

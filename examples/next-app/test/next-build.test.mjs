@@ -29,6 +29,10 @@ const INSTRUMENTATION = `export async function register() {
   watch(newStorage(), { onAlert: console.error })
 }
 `
+const DASHBOARD = `import { newStorage } from 'reliable-r2'
+import { dashboard } from 'reliable-r2/dashboard'
+export const { GET, POST } = dashboard(newStorage(), { token: process.env.DASHBOARD_TOKEN })
+`
 const LAYOUT = 'export default function Layout({ children }) { return <html><body>{children}</body></html> }\n'
 
 function build(name, files, ...options) {
@@ -58,10 +62,15 @@ function assertSays({ code, output }, ...words) {
 describe('next build', { timeout: 300_000 }, () => {
   after(() => rmSync(fixtures, { recursive: true, force: true }))
 
-  const files = { 'next.config.mjs': CONFIG, 'app/api/route.js': ROUTE, 'instrumentation.js': INSTRUMENTATION }
+  const files = {
+    'next.config.mjs': CONFIG,
+    'app/api/route.js': ROUTE,
+    'app/ops/route.js': DASHBOARD,
+    'instrumentation.js': INSTRUMENTATION,
+  }
 
   for (const bundler of ['turbopack', 'webpack']) {
-    test(`takes the route with the line in next.config (${bundler})`, async () => {
+    test(`takes the routes with the line in next.config (${bundler})`, async () => {
       const { code, output } = await build(`right-${bundler}`, files, `--${bundler}`)
       assert.equal(code, 0, output)
     })

@@ -9,7 +9,7 @@ import { PictureCard } from './PictureCard'
 import { PicturePicker } from './PicturePicker'
 
 /** The whole page. */
-export function Studio({ hasLab }: { hasLab: boolean }) {
+export function Studio({ hasLab, hasDashboard }: { hasLab: boolean; hasDashboard: boolean }) {
   const [pictures, setPictures] = useState<File[]>([])
   const [scenario, setScenario] = useState('off')
   const [labError, setLabError] = useState<string>()
@@ -42,6 +42,12 @@ export function Studio({ hasLab }: { hasLab: boolean }) {
         <p>
           Each picture is stored on R2, drawn, and the drawing is stored, too.
           {hasLab ? ' Break the network in between, and watch the uploads get through.' : ''}
+          {hasDashboard && (
+            <>
+              {' '}
+              <a href="/ops/storage">How the storage is doing</a>
+            </>
+          )}
         </p>
       </header>
       <main>

@@ -1,0 +1,5 @@
+'use strict'
+
+const { dashboard } = require('./lib/dashboard/route.js')
+
+module.exports = { dashboard }

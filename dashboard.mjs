@@ -1,0 +1,3 @@
+import entry from './dashboard.js'
+
+export const { dashboard } = entry

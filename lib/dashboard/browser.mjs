@@ -1,0 +1,4 @@
+// As ../../browser.mjs.
+import 'server-only'
+
+export * from './unsupported.mjs'

@@ -1,0 +1,100 @@
+'use strict'
+
+const { VERSION } = require('../load.js')
+const { inputError } = require('../errors.js')
+const { asIs, readObject, reader, text } = require('../shape.js')
+const answers = require('./answers.js')
+const { Session } = require('./session.js')
+const { viewOf } = require('./view.js')
+
+const call = { operation: 'dashboard' }
+const LARGEST_FORM_BYTES = 4096
+const SHORTEST_TOKEN = 16
+
+const OPTIONS = { token: text, authorize: reader('a function', (value) => typeof value === 'function', asIs) }
+
+/** The handlers of the route. Whoever is not let in gets the form for the token, or nothing at all. */
+function dashboard(storage, options) {
+  if (typeof storage?.metrics !== 'function' || typeof storage.recentFailures !== 'function') {
+    throw inputError('ERR_INVALID_OPTION', 'storage', 'the first argument must be a storage, as newStorage() makes it', call)
+  }
+  const gate = gateOf(readObject(OPTIONS, options ?? {}, 'options', call))
+
+  const GET = async (request) => {
+    // Read first of all: a framework that renders in advance what does not look at its request would keep, for ever,
+    // the 404 of a build that has no token.
+    const wantsJson = asksForJson(request)
+    const refusal = await gate.refusalOf(request, wantsJson)
+    if (refusal) return refusal
+    return wantsJson ? answers.json(viewOf(storage, VERSION, gate.signsIn)) : answers.page()
+  }
+  return { GET, POST: gate.post }
+}
+
+function gateOf({ token, authorize }) {
+  if (token && authorize) {
+    throw inputError('ERR_INVALID_OPTION', 'options', 'give either token or authorize', call)
+  }
+  if (authorize) return authorizeGate(authorize)
+  return token ? tokenGate(token) : closedGate
+}
+
+/** A variable that was forgotten opens nothing. */
+const closedGate = {
+  signsIn: false,
+  refusalOf: async () => answers.notFound(),
+  post: async () => answers.notFound(),
+}
+
+function authorizeGate(authorize) {
+  // What else is truthy does not open: a Response, or the function that was to be called.
+  const isAllowed = async (request) => (await authorize(request)) === true
+  return {
+    signsIn: false,
+    refusalOf: async (request) => ((await isAllowed(request)) ? undefined : answers.notFound()),
+    post: async (request) => ((await isAllowed(request)) ? answers.notAllowed('GET') : answers.notFound()),
+  }
+}
+
+function tokenGate(token) {
+  if (token.length < SHORTEST_TOKEN) {
+    const detail = `token must have at least ${SHORTEST_TOKEN} characters: anyone may guess at it; \`openssl rand -hex 32\` makes one`
+    throw inputError('ERR_INVALID_OPTION', 'token', detail, call)
+  }
+  const session = new Session(token)
+  return {
+    signsIn: true,
+    refusalOf: async (request, wantsJson) => {
+      if (session.allows(request)) return undefined
+      return wantsJson ? answers.unauthorized() : answers.login()
+    },
+    post: async (request) => {
+      const form = await readForm(request)
+      if (form?.has('signOut')) return answers.backToPage(request, session.end(request))
+      if (!session.isToken(form?.get('token'))) return answers.login({ wrong: true })
+      return answers.backToPage(request, session.begin(request))
+    },
+  }
+}
+
+function asksForJson(request) {
+  const accepted = request.headers.get('accept') ?? ''
+  if (accepted.includes('application/json') && !accepted.includes('text/html')) return true
+  return new URL(request.url, 'http://localhost').searchParams.get('format') === 'json'
+}
+
+/** The fields of a small form; undefined for anything else. Whoever sends it has shown no token yet. */
+async function readForm(request) {
+  const type = request.headers.get('content-type') ?? ''
+  if (!type.startsWith('application/x-www-form-urlencoded') || !request.body) return undefined
+  const chunks = []
+  let size = 0
+  for await (const chunk of request.body) {
+    size += chunk.byteLength
+    if (size > LARGEST_FORM_BYTES) return undefined
+    chunks.push(chunk)
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+}
+
+module.exports = { dashboard }
