@@ -13,6 +13,8 @@ pub enum Verb {
     CompleteMultipart {
         upload: String,
     },
+    /// Of uploads that were begun: there are none. Some clients ask before they begin one.
+    ListUploads,
     /// Any other `POST` and every `DELETE`: answered, and that is all.
     Other,
     /// So many bytes, for the benchmarks of downloads: `GET /…?bytes=N`.
@@ -84,6 +86,7 @@ fn verb(method: &str, query: &str) -> Verb {
         ("PUT", ..) => Verb::Put,
         ("POST", Some(upload), _) => Verb::CompleteMultipart { upload: upload.to_owned() },
         ("POST", ..) if find("uploads").is_some() => Verb::CreateMultipart,
+        ("GET", ..) if find("uploads").is_some() => Verb::ListUploads,
         ("GET", ..) => Verb::Get { bytes: find("bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(0) },
         ("HEAD", ..) => Verb::Head,
         _ => Verb::Other,
@@ -106,6 +109,7 @@ mod tests {
         assert_eq!(verb("POST /b/k?uploads"), Verb::CreateMultipart);
         assert_eq!(verb("POST /b/k?uploads="), Verb::CreateMultipart);
         assert_eq!(verb("POST /b/k?uploadId=u"), Verb::CompleteMultipart { upload: "u".to_owned() });
+        assert_eq!(verb("GET /b?uploads&prefix=k"), Verb::ListUploads);
         assert_eq!(verb("GET /source?bytes=5"), Verb::Get { bytes: 5 });
         assert_eq!(verb("DELETE /b/k?uploadId=u"), Verb::Other);
     }

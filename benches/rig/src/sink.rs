@@ -104,7 +104,8 @@ impl Sink {
                 let (bucket, key) = names(&head.path);
                 xml(
                     "InitiateMultipartUploadResult",
-                    &format!("<Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>{id}</UploadId>"),
+                    // Not a number alone: there are clients whose XML parser makes one of it, and then misses the text.
+                    &format!("<Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>upload-{id}</UploadId>"),
                 )
             }
             Verb::CompleteMultipart { upload } => {
@@ -118,6 +119,7 @@ impl Sink {
                     ),
                 )
             }
+            Verb::ListUploads => xml("ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>"),
             Verb::Get { bytes } => return give(stream, *bytes).await,
             Verb::Head | Verb::Other => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
         };
@@ -286,10 +288,11 @@ mod tests {
     async fn parts_become_an_object() {
         let sink = Sink::new(Etags::Md5);
         let begun = exchange(&sink, "POST /b/k?uploads HTTP/1.1\r\n\r\n", 1000).await;
-        assert!(begun.contains("<UploadId>1</UploadId>") && begun.contains("<Key>k</Key>"), "{begun}");
-        let part =
-            |number| format!("PUT /b/k?partNumber={number}&uploadId=1 HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello");
-        let complete = "POST /b/k?uploadId=1 HTTP/1.1\r\ncontent-length: 4\r\n\r\n<x/>";
+        assert!(begun.contains("<UploadId>upload-1</UploadId>") && begun.contains("<Key>k</Key>"), "{begun}");
+        let part = |number| {
+            format!("PUT /b/k?partNumber={number}&uploadId=upload-1 HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello")
+        };
+        let complete = "POST /b/k?uploadId=upload-1 HTTP/1.1\r\ncontent-length: 4\r\n\r\n<x/>";
         let answers = exchange(&sink, &[part(2).as_str(), &part(1), complete].concat(), 1000).await;
         // The MD5 of twice the MD5 of hello.
         assert!(answers.contains("<ETag>\"616b22817b80eed9f65c3aa38cd29054-2\"</ETag>"), "{answers}");

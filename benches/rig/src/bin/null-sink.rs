@@ -34,7 +34,7 @@ async fn run(etags: Etags) -> std::io::Result<()> {
     let certificate = Certificate::for_localhost()?;
     let ready = json!({
         "plain": format!("http://127.0.0.1:{}", plain.local_addr()?.port()),
-        "tls": format!("https://localhost:{}", tls.local_addr()?.port()),
+        "tls": format!("https://127.0.0.1:{}", tls.local_addr()?.port()),
         "caCertificate": certificate.authority_pem,
     });
     let sink = Sink::new(etags);
