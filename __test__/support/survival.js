@@ -46,16 +46,17 @@ async function survive(connect, { count, rate, seed, concurrency }) {
       }
     }
     await Promise.all(Array.from({ length: concurrency }, worker))
-    const requests = (await lab.events()).filter((event) => event.request !== null)
-    return report(outcomes, requests, (index) => lab.stored(keyOf(index))?.equals(bodyOf(index)) ?? false)
+    // One for each attempt: a request, or a connection whose handshake was cut.
+    const attempts = await lab.actions()
+    return report(outcomes, attempts, (index) => lab.stored(keyOf(index))?.equals(bodyOf(index)) ?? false)
   } finally {
     await lab.stop()
   }
 }
 
-function report(outcomes, requests, isStored) {
-  const faults = {}
-  for (const { action } of requests) faults[action] = (faults[action] ?? 0) + 1
+function report(outcomes, attempts, isStored) {
+  const actions = {}
+  for (const action of attempts) actions[action] = (actions[action] ?? 0) + 1
   const told = outcomes.map(({ error, ms }, index) => ({ ok: error === undefined, ms, stored: isStored(index) }))
   const times = told.filter(({ ok }) => ok).map(({ ms }) => ms).sort((a, b) => a - b)
   const percentile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN
@@ -68,10 +69,11 @@ function report(outcomes, requests, isStored) {
     falseFailures: told.filter(({ ok, stored }) => !ok && stored).length,
     /** The caller was told that it is stored, and other bytes or none are. */
     falseSuccesses: told.filter(({ ok, stored }) => ok && !stored).length,
-    attemptsPerUpload: requests.length / outcomes.length,
+    attemptsPerUpload: attempts.length / outcomes.length,
     p50Ms: percentile(0.5),
     p99Ms: percentile(0.99),
-    faults,
+    /** How many attempts the proxy passed on (`forward`) or met with which fault. */
+    actions,
     errors: outcomes.flatMap(({ error }) => (error === undefined ? [] : [error])),
   }
 }
