@@ -95,14 +95,11 @@ await prepare()
 const chosen = scenarios(options).filter(({ title }) => title.includes(options.only))
 if (chosen.length === 0) giveUp(`No scenario has ${JSON.stringify(options.only)} in its title.`)
 const [fixed, md5] = await Promise.all([startSink('fixed'), startSink('md5')])
-const files = new Map()
+let file
 const results = []
 try {
   for (const scenario of chosen) {
-    if (scenario.fromFile) {
-      if (!files.has(scenario.bytes)) files.set(scenario.bytes, await makeFile(scenario.bytes))
-      scenario.file = files.get(scenario.bytes)
-    }
+    if (scenario.fromFile) scenario.file = file ??= await makeFile(scenario.bytes)
     console.log(`\n${scenario.title}`)
     const measured = new Map(contenders.map(({ name }) => [name, []]))
     const failed = new Set()
@@ -129,7 +126,7 @@ try {
 } finally {
   fixed.stop()
   md5.stop()
-  for (const file of files.values()) rmSync(file, { force: true })
+  if (file) rmSync(file)
 }
 if (options['as-built'] || options.only) console.log('\ndocs/benchmarks.md is left as it is.')
 else writeFileSync(path.join(root, 'docs', 'benchmarks.md'), page(results, { rounds, seconds, full: options.full }))

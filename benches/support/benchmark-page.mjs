@@ -75,8 +75,9 @@ ${results.map(details).join('\n\n')}
   client's own. **\`verifyEtag: false\`** shows what the MD5 costs. None of the other clients compares.
 - **The others** as their documentation has it, with one client for all uploads, kept connections, and no limit on
   sockets below the concurrency. Above 16 MiB @aws-sdk/lib-storage, s3mini and minio send parts as they choose; aws4fetch and
-  Bun send one request. What is signed differs: over TLS the SDK leaves the body unsigned and adds a CRC32; aws4fetch, Bun
-  and s3mini leave it unsigned; minio signs its SHA-256 on plain connections and sends an MD5 on TLS.
+  Bun send one request. They do not do the same work: reliable-r2 and the SDK sign the body's SHA-256, and the SDK adds a
+  CRC32; minio signs the SHA-256 on plain connections and sends an MD5 over TLS; Bun, s3mini and aws4fetch send neither
+  hash nor checksum and leave the bytes to the connection.
 - **floor** is bare hyper sending a ready-made request on kept connections: the least that a client here can do. It is
   a program of its own, since an addon would have the seam to JavaScript in it. **Floor behind the seam** is the same
   in an addon: a copy of the body, a promise, and nothing else. The difference of the two is what any addon pays.

@@ -4,6 +4,9 @@ const KIB = 1024
 const MIB = 1024 * KIB
 const GIB = 1024 * MIB
 
+/** Of one size only is uploaded from a file: what does not fit into memory many times. */
+const FROM_FILE_BYTES = GIB
+
 const sizes = [
   ['1 KiB', KIB],
   ['64 KiB', 64 * KIB],
@@ -17,7 +20,7 @@ const MOST_IN_FLIGHT = GIB
 
 function scenario(size, concurrency, tls) {
   const [label, bytes] = sizes.find(([name]) => name === size)
-  const fromFile = bytes >= GIB
+  const fromFile = bytes === FROM_FILE_BYTES
   const title = `${label}${fromFile ? ' from a file' : ''}, ${concurrency} at once, ${tls ? 'TLS' : 'plain'}`
   return { title, label, bytes, concurrency, tls, fromFile }
 }
@@ -37,7 +40,7 @@ export function scenarios({ full }) {
   }
   return [false, true].flatMap((tls) =>
     sizes.flatMap(([size, bytes]) =>
-      [1, 16, 64, 256].filter((concurrency) => bytes * concurrency <= MOST_IN_FLIGHT).map((concurrency) => scenario(size, concurrency, tls)),
+      [1, 16, 64, 256, 1024].filter((concurrency) => bytes * concurrency <= MOST_IN_FLIGHT).map((concurrency) => scenario(size, concurrency, tls)),
     ),
   )
 }
