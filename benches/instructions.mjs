@@ -11,6 +11,9 @@ import { giveUp, requireTools, root, run } from '../scripts/lib/prepare.mjs'
 const expectationFile = path.join(root, 'benches', 'instructions.json')
 const KIB = 1024
 
+/** Named, so that what `npm run build` has compiled is used: it is the same code, optimized as it is published. */
+const TARGET = 'x86_64-unknown-linux-gnu'
+
 /** What is counted: arguments of `puts`, without the count. */
 const cases = {
   'put of 1 KiB': [KIB],
@@ -25,7 +28,7 @@ function count(bytes, uploads, ...rest) {
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-callgrind-'))
   try {
     const out = path.join(folder, 'out')
-    const program = path.join(root, 'target', 'instructions', 'examples', 'puts')
+    const program = path.join(root, 'target', TARGET, 'release', 'puts')
     const args = ['--tool=callgrind', `--callgrind-out-file=${out}`, program, String(bytes), String(uploads), ...rest]
     const { status, stderr } = spawnSync('valgrind', args, { encoding: 'utf8' })
     if (status !== 0) giveUp(`valgrind ended with ${status}:\n${stderr}`)
@@ -49,8 +52,8 @@ if (spawnSync('valgrind', ['--version']).status !== 0 || target !== expected.tar
 }
 
 requireTools()
-console.log('Building the program to count ...')
-await run('cargo', ['build', '--profile', 'instructions', '--no-default-features', '--example', 'puts', '--quiet'])
+console.log('Building the program to count (some minutes the first time) ...')
+await run('cargo', ['build', '--quiet', '--release', '--target', TARGET, '--package', 'reliable-r2-benches', '--bin', 'puts'])
 const rustc = spawnSync('rustc', ['--version'], { encoding: 'utf8' }).stdout.split(' ')[1]
 const counted = Object.fromEntries(Object.entries(cases).map(([name, args]) => [name, perUpload(args)]))
 

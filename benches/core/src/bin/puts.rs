@@ -1,13 +1,9 @@
 //! `puts BYTES COUNT [--floor]`: so many uploads against a null store in the same thread, for counting instructions
 //! (`npm run bench:instructions`); with `--floor`, the same by bare hyper.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
-
 use bytes::Bytes;
+use reliable_r2_benches::{sink, storage, upload};
 use reliable_r2_rig::bare::Peer;
-
-#[path = "support/upload.rs"]
-mod upload;
 
 async fn by_floor(url: &str, body: &Bytes, count: u64) {
     let peer = Peer::new(url, None).expect("a URL");
@@ -18,9 +14,9 @@ async fn by_floor(url: &str, body: &Bytes, count: u64) {
 }
 
 async fn by_storage(url: String, body: &Bytes, count: u64) {
-    let storage = upload::storage(url);
+    let storage = storage(url);
     for _ in 0..count {
-        upload::upload(&storage, body).await;
+        upload(&storage, body).await;
     }
 }
 
@@ -30,7 +26,7 @@ async fn main() {
     let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u64>().ok());
     let (bytes, count) = number(0).zip(number(1)).expect("usage: puts BYTES COUNT [--floor]");
     let body = Bytes::from(vec![b'x'; usize::try_from(bytes).expect("a size")]);
-    let url = upload::sink().await;
+    let url = sink().await;
     if arguments.get(2).is_some_and(|argument| argument == "--floor") {
         by_floor(&url, &body, count).await;
     } else {

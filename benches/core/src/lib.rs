@@ -1,4 +1,4 @@
-//! A storage in front of a null store in the same process and thread: what one upload costs, from the caller's options
+//! What is measured here, in time and in instructions: a storage in front of a null store in the same process and thread: what one upload costs, from the caller's options
 //! to the receipt, without a network or a scheduler that would make it another number each time.
 
 use std::sync::Arc;
@@ -20,14 +20,14 @@ impl RetryObserver for Deaf {
 }
 
 /// Starts a sink on the current runtime and gives its URL.
-pub(crate) async fn sink() -> String {
+pub async fn sink() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(Sink::new(Etags::Md5).serve(listener, None));
     format!("http://{address}")
 }
 
-pub(crate) fn storage(url: String) -> Storage {
+pub fn storage(url: String) -> Storage {
     let config = StorageConfig {
         endpoint: Some(url),
         access_key: Some(Secret::new("AKIDEXAMPLE".into())),
@@ -38,10 +38,9 @@ pub(crate) fn storage(url: String) -> Storage {
     Storage::new(config.resolve(&Environment::default()).expect("a sound configuration")).expect("a storage")
 }
 
-pub(crate) async fn upload(storage: &Storage, body: &Bytes) {
+pub async fn upload(storage: &Storage, body: &Bytes) {
     let options = ObjectOptions { key: "inputs/picture.png".to_owned(), ..ObjectOptions::default() };
-    let call =
-        Call { observer: Arc::new(Deaf), progress: None, checkpoint: None, cancel: CancellationToken::new() };
+    let call = Call { observer: Arc::new(Deaf), progress: None, checkpoint: None, cancel: CancellationToken::new() };
     let receipt = storage.upload(options, body.clone(), call).await.expect("stored");
     assert_eq!(receipt.attempts, 1);
 }

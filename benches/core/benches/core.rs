@@ -1,6 +1,4 @@
-//! `cargo bench --no-default-features --bench core`: the core's hot spots by themselves, and one whole upload.
-
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
+//! `cargo bench -p reliable-r2-benches`: the core's hot spots by themselves, and one whole upload.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -13,9 +11,7 @@ use reliable_r2::resilience::{Preset, classify};
 use reliable_r2::source::url_guard;
 use reliable_r2::storage::objects::PresignOptions;
 use reliable_r2::store::digest::hex_md5;
-
-#[path = "support/upload.rs"]
-mod upload;
+use reliable_r2_benches::{sink, storage, upload};
 
 const KIB: usize = 1024;
 
@@ -56,7 +52,9 @@ fn classify(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("classification");
     group.bench_function("by status", |bencher| bencher.iter(|| classify::by_status(black_box(503))));
     // The last ones in their tables, and a stranger.
-    for (name, judge) in [("by S3 code", classify::by_s3_code as fn(&str) -> _), ("by Node code", classify::by_node_code)] {
+    for (name, judge) in
+        [("by S3 code", classify::by_s3_code as fn(&str) -> _), ("by Node code", classify::by_node_code)]
+    {
         group.bench_function(name, |bencher| {
             bencher.iter(|| ["InvalidRequest", "ERR_INVALID_URL", "Whatever"].map(|code| judge(black_box(code))));
         });
@@ -79,7 +77,7 @@ fn digest(criterion: &mut Criterion) {
 /// A presigned URL is signed and not sent; a put is signed and goes to a null store in the same thread.
 fn put(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let storage = upload::storage(runtime.block_on(upload::sink()));
+    let storage = storage(runtime.block_on(sink()));
     let mut group = criterion.benchmark_group("one put");
     group.bench_function("presigned", |bencher| {
         bencher.iter(|| {
@@ -90,7 +88,7 @@ fn put(criterion: &mut Criterion) {
     for size in [KIB, 64 * KIB] {
         let body = Bytes::from(vec![b'x'; size]);
         group.bench_with_input(BenchmarkId::new("stored", size), &body, |bencher, body| {
-            bencher.iter(|| runtime.block_on(upload::upload(&storage, body)));
+            bencher.iter(|| runtime.block_on(upload(&storage, body)));
         });
     }
     group.finish();
