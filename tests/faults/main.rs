@@ -4,5 +4,6 @@
 
 mod download;
 mod multipart;
+mod outage;
 mod support;
 mod upload;
