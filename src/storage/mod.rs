@@ -100,7 +100,7 @@ impl Storage {
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
         Ok(Self {
             source: HttpSource::new(&tls, config.s3.connect_timeout)?,
-            store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls))),
+            store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls)?)),
             closed: CancellationToken::new(),
             metrics: Arc::default(),
             config,

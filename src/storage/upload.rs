@@ -137,7 +137,7 @@ impl Storage {
         let request = PutObject {
             bucket: prepared.bucket.clone(),
             key: prepared.key.clone(),
-            body,
+            body: body.into(),
             headers,
             condition: prepared.condition.clone(),
             verify_etag: prepared.verify_etag,

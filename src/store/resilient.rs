@@ -1,7 +1,6 @@
 //! A store that tries again. The order of the policies is visible here and nowhere else:
 //! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
 
-use super::digest::hex_md5;
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
 use super::types::{PutObject, PutOutcome};
@@ -40,7 +39,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
         let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
         let there = self.inner.head_object(&object).await?;
-        if there.etag.as_deref() == Some(hex_md5(&request.body).as_str()) {
+        if there.etag.as_deref() == Some(request.body.md5().hex().await) {
             Ok(PutOutcome { etag: there.etag, request_id: None })
         } else {
             Err(error)
