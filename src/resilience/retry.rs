@@ -4,6 +4,7 @@
 //! `deadline( retry( attempt timeout( request )))`. The other way round a single timeout would bound all
 //! attempts together, and the second would start with what the first left over.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -67,7 +68,9 @@ where
     loop {
         let attempt = attempts.next();
         let limit = attempt.timeout;
-        let outcome = timeout(limit, operation(attempt))
+        // Pinned here, since moving it costs more than polling it.
+        let work = pin!(operation(attempt));
+        let outcome = timeout(limit, work)
             .await
             .unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
         match outcome {

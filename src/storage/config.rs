@@ -212,6 +212,12 @@ impl ResolvedConfig {
 }
 
 fn join(base: &Url, folders: &[&str], key: &str) -> String {
+    // Nearly every key; what is left is for the URL's own rules.
+    if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte)) {
+        let base = base.as_str();
+        let base = base.strip_suffix('/').unwrap_or(base);
+        return [&[base], folders, &[key]].concat().join("/");
+    }
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(folders).extend(key.split('/'));
@@ -342,6 +348,8 @@ mod tests {
         assert_eq!(config.retry, Preset::FileUpload.policy());
         assert_eq!(config.location("pictures", "a b/c.png"), "https://localhost:9000/pictures/a%20b/c.png");
         assert_eq!(config.public_url("a/c.png").as_deref(), Some("https://images.example.com/a/c.png"));
+        assert_eq!(config.public_url("a/b c.png").as_deref(), Some("https://images.example.com/a/b%20c.png"));
+        assert_eq!(config.location("pictures", "a/c.png"), "https://localhost:9000/pictures/a/c.png");
         assert!(!format!("{config:?}").contains("CANARYSECRET"));
     }
 

@@ -35,6 +35,8 @@ impl Storage {
             let headers = prepared.headers(Author::Caller, &body);
             self.put(&prepared, headers, body, &call).await
         };
+        // Boxed: each function that it is handed through, and the runtime, would move all of its kilobytes.
+        let work = Box::pin(work);
         let outcome = self.until_called_off(&prepared, &call, work).await;
         self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }

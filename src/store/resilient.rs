@@ -28,7 +28,8 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// The last attempt's, or the first that no other attempt can mend.
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
         retry::run(context, async |attempt| match self.inner.put_object(request).await {
-            Err(error) if attempt.number > 1 && error.status == Some(412) => self.settle(request, error).await,
+            // Boxed: it is rare and large, and every upload's future would contain it.
+            Err(error) if attempt.number > 1 && error.status == Some(412) => Box::pin(self.settle(request, error)).await,
             other => other,
         })
         .await

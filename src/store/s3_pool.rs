@@ -57,7 +57,8 @@ impl Pool {
             let used_before = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => Connection::over(self.connector.connect().await?).await?,
+                // Boxed: it is rare and large, and every request's future would contain it.
+                None => Box::pin(self.connect()).await?,
             };
             let mut error = match connection.send(request).await {
                 Ok(answer) => return Ok(AnswerBody::attach(answer, connection, self).await),
@@ -69,6 +70,10 @@ impl Pool {
                 unsent => return Err(TransportError::sending(error.into_error(), unsent.is_none())),
             }
         }
+    }
+
+    async fn connect(&self) -> Result<Connection, TransportError> {
+        Connection::over(self.connector.connect().await?).await
     }
 
     fn take(&self) -> Option<Connection> {
