@@ -49,6 +49,11 @@ impl Storage {
         outcome
     }
 
+    /// How often a connection that could not be made was tried again, within attempts.
+    pub fn reconnects(&self) -> u64 {
+        self.store.inner().reconnects()
+    }
+
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
