@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either, Function};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -15,6 +14,7 @@ use super::options::{NativeEnvironment, NativeSourceOptions, NativeStorageOption
 use super::output::NativeReceipt;
 use super::source::NativeSource;
 use crate::error::Error;
+use crate::source::buffers::Buffers;
 use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
 
 type Outcome = Either<NativeFailure, NativeReceipt>;
@@ -43,13 +43,14 @@ pub fn create_storage(
         .weak::<true>()
         .max_queue_size::<1024>()
         .build()?;
-    Ok(Either::B(NativeStorage { inner, events: Arc::new(events) }))
+    Ok(Either::B(NativeStorage { inner, events: Arc::new(events), buffers: Buffers::default() }))
 }
 
 #[napi]
 pub struct NativeStorage {
     pub(super) inner: Arc<Storage>,
     events: Arc<EventFunction>,
+    buffers: Buffers,
 }
 
 #[napi]
@@ -72,7 +73,7 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let call = self.upload_call(operation, &options);
         let options = ObjectOptions::from(options);
-        let body = Bytes::copy_from_slice(body);
+        let body = self.buffers.copy(body);
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
     }
 

@@ -61,7 +61,7 @@ impl Pool {
                 None => Box::pin(self.connect()).await?,
             };
             let mut error = match connection.send(request).await {
-                Ok(answer) => return Ok(AnswerBody::attach(answer, connection, self).await),
+                Ok(answer) => return Ok(AnswerBody::attach(answer, connection, self)),
                 Err(error) => error,
             };
             match error.take_message() {
@@ -82,7 +82,7 @@ impl Pool {
             if since.elapsed() >= IDLE_TIMEOUT {
                 // And those before it are older still.
                 idle.connections.clear();
-            } else if connection.is_alive() {
+            } else if connection.is_ready() {
                 return Some(connection);
             }
         }
@@ -146,8 +146,9 @@ impl Connection {
         self.ended = self.ended || Pin::new(&mut self.driver).poll(cx).is_ready();
     }
 
-    /// Whether the server has not closed it in the meantime, as far as is known.
-    fn is_alive(&mut self) -> bool {
+    /// Whether it can take a request: the one before is done, and the server has not closed it, as far as is
+    /// known. Nobody is woken for what happens to it from here on.
+    fn is_ready(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.requests.is_ready()
     }
@@ -187,20 +188,19 @@ pub(super) struct AnswerBody {
 }
 
 impl AnswerBody {
-    async fn attach(answer: Response<Incoming>, connection: Connection, pool: &Arc<Pool>) -> Response<Self> {
+    fn attach(answer: Response<Incoming>, connection: Connection, pool: &Arc<Pool>) -> Response<Self> {
         let keep = !is_fresh_start_due(answer.status());
         let mut answer = answer.map(|incoming| Self { incoming, rest: Some((connection, Arc::clone(pool))), keep });
         if answer.body().is_end_stream() {
-            poll_fn(|cx| Poll::Ready(answer.body_mut().ended(cx))).await;
+            answer.body_mut().ended();
         }
         answer
     }
 
-    fn ended(&mut self, cx: &mut Context<'_>) {
+    fn ended(&mut self) {
         let Some((mut connection, pool)) = self.rest.take() else { return };
-        connection.drive(cx);
         // Not ready where the server answered before it had the whole request.
-        if self.keep && !connection.ended && connection.requests.is_ready() {
+        if self.keep && connection.is_ready() {
             pool.keep(connection);
         }
     }
@@ -218,7 +218,7 @@ impl Body for AnswerBody {
         match &frame {
             Some(Err(_)) => self.rest = None,
             Some(Ok(_)) if !self.incoming.is_end_stream() => {}
-            _ => self.ended(cx),
+            _ => self.ended(),
         }
         Poll::Ready(frame)
     }
