@@ -140,6 +140,31 @@ export interface StorageConfig {
   bucket?: string | undefined
   /** The public domain of the bucket, from which results get their `url`. Default `STORAGE_DOMAIN`. */
   domain?: string | undefined
+  /**
+   * Instead of `endpoint`: 1 to 8 endpoints, the primary first. An upload that the primary cannot take goes to the next
+   * one, whole; the result's `endpoint` tells where it went, and `reconcile` brings it back. What an item lacks is
+   * taken from this configuration and the environment; keys come together, and `domain` is the primary's alone.
+   */
+  endpoints?: readonly EndpointConfig[] | undefined
+  /**
+   * Other defaults, for the kind of program this is:
+   *
+   * | profile | attempts | waits | timeout of an attempt | deadline |
+   * |---|---|---|---|---|
+   * | `serverless` | 50 | 100 ms to 2 s | a third of the deadline, at most 30 s | `maxDurationMs`, less a second |
+   * | `worker` | 100 | 1 s to 30 s | 60 s | 10 minutes |
+   * | `cli` | 10 | 500 ms to 5 s | 60 s | 5 minutes |
+   *
+   * Default: none, and `retry` is `fileUpload`.
+   */
+  profile?: 'serverless' | 'worker' | 'cli' | undefined
+  /** How long the platform lets the function run, in milliseconds; at least 2000. With `serverless`. Default 60000. */
+  maxDurationMs?: number | undefined
+  /**
+   * Whether a read or a part that is slower than 95 percent of its kind is sent a second time, and the first answer
+   * counts; at most 5 percent of all. Default `false`.
+   */
+  hedging?: boolean | undefined
   /** Whether the endpoint may be `http` on other hosts than loopback. Default `false`. */
   allowHttp?: boolean | undefined
   /** Certificates in PEM to trust besides the system's and those of `NODE_EXTRA_CA_CERTS`. */
@@ -178,6 +203,19 @@ export interface StorageConfig {
   logger?: Logger | false | undefined
 }
 
+/** An item of `endpoints`. */
+export interface EndpointConfig {
+  /** As of {@link StorageConfig.endpoint}; also another region, jurisdiction or provider. */
+  endpoint: string
+  region?: string | undefined
+  accessKey?: string | undefined
+  secretKey?: string | undefined
+  sessionToken?: string | undefined
+  bucket?: string | undefined
+  /** The public domain of this bucket. */
+  domain?: string | undefined
+}
+
 /** How far an upload is. */
 export interface ProgressDetail {
   readonly loadedBytes: number
@@ -193,12 +231,14 @@ export interface ProgressDetail {
 
 /** An attempt that failed and will be followed by another. */
 export interface RetryEvent {
-  readonly operation: 'uploadFile' | 'downloadAndUpload' | 'download' | 'head' | 'delete' | 'list' | 'cleanup'
-  /** Absent for `list` and `cleanup`. */
+  readonly operation: MeteredOperation
+  /** Absent for `list`, `cleanup` and `reconcile`. */
   readonly key?: string
   /** The attempt that failed; 1 for the first. */
   readonly attempt: number
   readonly maxAttempts: number
+  /** How long the attempt took to fail, in milliseconds. */
+  readonly attemptMs: number
   /** The wait before the next attempt, in milliseconds. */
   readonly delayMs: number
   readonly code: StorageErrorCode
@@ -298,6 +338,10 @@ export interface DownloadOptions extends ObjectOptions {
 
 /** A stored object. */
 export interface UploadResult {
+  /** The endpoint that has it: scheme, host and port. */
+  endpoint: string
+  /** Whether that is another than the primary. */
+  failedOver: boolean
   /** The object's address at the endpoint. */
   location: string
   bucket: string
@@ -373,6 +417,7 @@ export interface ObjectInfo {
   contentType?: string
   disposition?: string
   contentEncoding?: string
+  contentLanguage?: string
   cacheControl?: string
   storageClass?: string
   /** The header `Expires`, as it was stored. */
@@ -474,16 +519,65 @@ export interface PresignedRequest {
   expiresAt: Date
 }
 
-/** What calls came to, by the method that was called; see {@link Storage.metrics}. */
-export type Metrics = Partial<Record<MeteredOperation, OperationMetrics>>
+/** Options of `reconcile`. */
+export interface ReconcileOptions extends Omit<ObjectCallOptions, 'key' | 'bucket'> {
+  /** Only keys that begin so. Default: all. */
+  prefix?: string | undefined
+  /** Whether what was copied stays at the other endpoint, too. Default `false`. */
+  keep?: boolean | undefined
+}
 
-export type MeteredOperation = RetryEvent['operation']
+/** What `reconcile` did. */
+export interface ReconcileResult {
+  /** The keys of the objects that the primary has now. */
+  copied: string[]
+  /** Of those of which the primary had got a newer one meanwhile. */
+  superseded: string[]
+  /** Those that could not be copied; they are where they were. */
+  failed: { key: string; error: StorageError }[]
+}
+
+/** How a storage does; see {@link Storage.metrics}. */
+export interface Metrics {
+  /** Since the storage was first used, in milliseconds. */
+  ageMs: number
+  /** What calls came to, by the method that was called; of those that were. */
+  operations: Partial<Record<MeteredOperation, OperationMetrics>>
+  /** The primary first. */
+  endpoints: EndpointMetrics[]
+}
+
+export type MeteredOperation =
+  | 'uploadFile'
+  | 'downloadAndUpload'
+  | 'download'
+  | 'head'
+  | 'delete'
+  | 'list'
+  | 'cleanup'
+  | 'reconcile'
 
 export interface OperationMetrics {
   total: CallStats
   lastMinute: CallStats
   lastFiveMinutes: CallStats
   lastHour: CallStats
+  history: {
+    /** In steps of 15 seconds. */
+    lastFiveMinutes: HistoryStep[]
+    /** In steps of a minute. */
+    lastHour: HistoryStep[]
+  }
+}
+
+/** A step of a history; steps in which nothing was counted are left out. */
+export interface HistoryStep {
+  /** When it began, in milliseconds since the epoch. */
+  at: number
+  succeeded: number
+  failed: number
+  retries: number
+  latencyMs: LatencyStats | null
 }
 
 export interface CallStats {
@@ -494,15 +588,69 @@ export interface CallStats {
   calledOff: number
   /** From 0 to 1, of the calls that succeeded or failed; null where there were none. */
   successRate: number | null
+  /** In all, also of the calls that are still under way; those of each part, where there are parts. */
+  attempts: number
   /** Attempts that failed and were followed by another. */
   retries: number
   /** By the code of the attempt that failed. */
   retriesByCode: Record<string, number>
+  /** Of calls that failed, by their code. */
+  failuresByCode: Record<string, number>
   /** Of the objects that calls stored. */
   storedBytes: number
-  /** How long calls took, waits included, in milliseconds, to within 7 percent; null where there were none. */
-  latencyMs: { p50: number; p95: number; p99: number; max: number } | null
+  /** How long calls took, waits included; null where there were none. */
+  latencyMs: LatencyStats | null
+  /** What their time was made of. */
+  phasesMs: {
+    /** Each attempt. */
+    attempt: LatencyStats | null
+    /** Each wait after a failed attempt. */
+    wait: LatencyStats | null
+    /** Each wait for leave to begin: for pacing, an open breaker, or an earlier write to the same key. */
+    queue: LatencyStats | null
+  }
 }
+
+/** In milliseconds, to within 7 percent. */
+export interface LatencyStats {
+  p50: number
+  p95: number
+  p99: number
+  max: number
+}
+
+/** An endpoint as it is now. */
+export interface EndpointMetrics {
+  /** Scheme, host and port. */
+  endpoint: string
+  bucket: string
+  role: 'primary' | 'failover'
+  breaker: {
+    state: BreakerState
+    /** Until the next request may pass, in milliseconds; null while all may. */
+    retryAfterMs: number | null
+    /** How often it was opened. */
+    opened: number
+  }
+  pacing: {
+    /** Whether the endpoint has asked for fewer requests of late. */
+    limiting: boolean
+    /** That are allowed; null while there is no limit. */
+    requestsPerSecond: number | null
+    /** Requests in flight that are allowed; null while there is no limit. */
+    concurrency: number | null
+  }
+  inFlight: number
+  /** Attempts that wait for leave to begin. */
+  queued: number
+  /** Connections that could not be made and were tried again within an attempt. */
+  reconnects: number
+  /** Requests that were sent a second time; see `hedging`. */
+  hedged: number
+}
+
+/** `closed`: requests pass. `open`: none does. `halfOpen`: one is under way, to find out. */
+export type BreakerState = 'closed' | 'open' | 'halfOpen'
 
 /** A bucket to upload to. Holds connections; one for each configuration is enough for a process. */
 export declare class Storage {
@@ -553,11 +701,23 @@ export declare class Storage {
    * kept. They are not to be seen and cost storage; R2 removes them by itself after seven days.
    */
   cleanup(options?: CleanupOptions | null): Promise<CleanupResult>
+  /**
+   * Brings back what other endpoints took while the primary was out: copies it to the primary, with its headers, and
+   * removes it there. What the primary has got since stays as it is. Safe to run again, and from several places.
+   *
+   * Rejects with {@link StorageError} where an endpoint fails; what was copied before stays copied.
+   */
+  reconcile(options?: ReconcileOptions | null): Promise<ReconcileResult>
+  /**
+   * Opens or closes a circuit breaker by hand, as an outage or its end would: for tests, and for operators who know
+   * more. Default: the primary's; else the `endpoint` of {@link EndpointMetrics}.
+   */
+  setBreaker(state: BreakerState, endpoint?: string): void
   /** Signs a URL for one object, for browsers and others without keys. Sends nothing; signs no checksum. */
   presign(options: PresignOptions): Promise<PresignedRequest>
   /**
-   * What the calls of each kind came to, of those that were called: in the last minute, five minutes and hour, and in
-   * all since the storage was made. Input that was refused before anything was sent is no call.
+   * What the calls of each kind came to, in the last minute, five minutes and hour, and in all; and how the endpoints
+   * do. Input that was refused before anything was sent is no call.
    */
   metrics(): Metrics
   /**
@@ -653,6 +813,7 @@ export type StorageErrorCategory =
 export type ReliableR2ErrorCode =
   | 'ERR_ABORTED'
   | 'ERR_BLOCKED_URL'
+  | 'ERR_CIRCUIT_OPEN'
   | 'ERR_CLOSED'
   | 'ERR_INTEGRITY'
   | 'ERR_INTERNAL'
@@ -744,6 +905,15 @@ export declare class InputError extends StorageError {
 /** No connection, or a broken one. */
 export declare class NetworkError extends StorageError {
   readonly category: 'network'
+}
+
+/**
+ * The endpoint has not answered for a while, and nothing was sent. Only calls without a deadline fail so; others wait
+ * for the breaker to let them pass. `retryAfterMs` says when that may be.
+ */
+export declare class CircuitOpenError extends NetworkError {
+  readonly code: 'ERR_CIRCUIT_OPEN'
+  readonly retryAfterMs: number
 }
 
 /** An attempt that did not end in time. */

@@ -1,7 +1,17 @@
 'use strict'
 
-const { StorageError, InputError, NetworkError, TimeoutError, ThrottledError, AuthError, SourceError, ServiceError, InternalError } =
-  require('./lib/errors.js')
+const {
+  AuthError,
+  CircuitOpenError,
+  InputError,
+  InternalError,
+  NetworkError,
+  ServiceError,
+  SourceError,
+  StorageError,
+  ThrottledError,
+  TimeoutError,
+} = require('./lib/errors.js')
 const { VERSION } = require('./lib/load.js')
 const { RetryPresets } = require('./lib/presets.js')
 const { retryWithBackoff, isRetryableError } = require('./lib/retry.js')
@@ -10,6 +20,7 @@ const { Storage, newStorage, uploadFile, uploadFiles, downloadAndUpload } = requ
 // One literal of plain identifiers: that is what Node's lexer and bundlers can read named exports from.
 module.exports = {
   AuthError,
+  CircuitOpenError,
   InputError,
   InternalError,
   NetworkError,

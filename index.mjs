@@ -4,6 +4,7 @@ import reliableR2 from './index.js'
 
 export const {
   AuthError,
+  CircuitOpenError,
   InputError,
   InternalError,
   NetworkError,

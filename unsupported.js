@@ -4,6 +4,7 @@
 // instead of the sentence below.
 module.exports = {
   AuthError: undefined,
+  CircuitOpenError: undefined,
   InputError: undefined,
   InternalError: undefined,
   NetworkError: undefined,

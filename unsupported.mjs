@@ -1,6 +1,7 @@
 // What the Edge runtime gets. The names stand here so that a bundler does not report missing exports
 // instead of the sentence below.
 export const AuthError = undefined
+export const CircuitOpenError = undefined
 export const InputError = undefined
 export const InternalError = undefined
 export const NetworkError = undefined

@@ -35,7 +35,7 @@ class StorageError extends Error {
   /** Whether `value` is an error of this class, from whatever copy of the package. */
   static isInstance(value) {
     if (value === null || typeof value !== 'object' || value[BRAND] !== true) return false
-    return this === StorageError || value.name === this.prototype.name
+    return [StorageError, CLASS_OF[value.category], CLASS_OF_CODE[value.code]].includes(this)
   }
 
   toJSON() {
@@ -49,6 +49,7 @@ class StorageError extends Error {
 
 class InputError extends StorageError {}
 class NetworkError extends StorageError {}
+class CircuitOpenError extends NetworkError {}
 class TimeoutError extends StorageError {}
 class ThrottledError extends StorageError {}
 class AuthError extends StorageError {}
@@ -69,7 +70,10 @@ const CLASS_OF = {
   aborted: StorageError,
 }
 
-for (const Class of new Set(Object.values(CLASS_OF))) {
+/** Where the code says more than the category. */
+const CLASS_OF_CODE = { ERR_CIRCUIT_OPEN: CircuitOpenError }
+
+for (const Class of new Set([...Object.values(CLASS_OF), ...Object.values(CLASS_OF_CODE)])) {
   Object.defineProperty(Class.prototype, 'name', { value: Class.name, configurable: true, writable: true })
 }
 Object.defineProperty(StorageError.prototype, BRAND, { value: true })
@@ -125,7 +129,7 @@ function userMessageOf(error) {
 }
 
 function build(message, facts, from) {
-  const error = new (CLASS_OF[facts.category] ?? StorageError)(message, facts)
+  const error = new (CLASS_OF_CODE[facts.code] ?? CLASS_OF[facts.category] ?? StorageError)(message, facts)
   Error.captureStackTrace?.(error, from)
   return error
 }
@@ -165,6 +169,7 @@ module.exports = {
   TimeoutError,
   ThrottledError,
   AuthError,
+  CircuitOpenError,
   SourceError,
   ServiceError,
   InternalError,

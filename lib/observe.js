@@ -25,6 +25,11 @@ function observe({ onProgress, onRetry, onCheckpoint }, { operation, key }, log)
 
   const handle = (event) => {
     if (event.kind === 'checkpoint') return onCheckpoint?.(event.checkpoint)
+    if (event.kind === 'failover') {
+      // The attempts there are counted anew.
+      attempt = 1
+      return
+    }
     if (event.kind === 'progress') {
       const { loadedBytes, totalBytes, part, bytesPerSecond } = event
       // All bytes sent is not yet stored: 100 is for the answer. Of an unknown length nobody knows the half.
@@ -33,8 +38,8 @@ function observe({ onProgress, onRetry, onCheckpoint }, { operation, key }, log)
       return
     }
     attempt = event.attempt + 1
-    const { attempt: failed, maxAttempts, delayMs, code, category, message, status, host } = event
-    const facts = { attempt: failed, maxAttempts, delayMs, code, category, message, status, host }
+    const { attempt: failed, maxAttempts, attemptMs, delayMs, code, category, message, status, host } = event
+    const facts = { attempt: failed, maxAttempts, attemptMs, delayMs, code, category, message, status, host }
     const elapsedMs = Math.round(performance.now() - started)
     log.retry({ ...facts, operation, key, elapsedMs })
     publish(retried, () => ({ operation, key, ...facts, elapsedMs }))

@@ -39,6 +39,10 @@ const STORAGE = {
   sessionToken: optionalText,
   bucket: optionalText,
   domain: optionalText,
+  endpoints,
+  profile: text,
+  maxDurationMs: number,
+  hedging: flag,
   allowHttp: flag,
   caCertificates: textList,
   retry,
@@ -55,6 +59,16 @@ const STORAGE = {
   partSizeBytes: number,
   partConcurrency: number,
   logger,
+}
+
+const ENDPOINT = {
+  endpoint: optionalText,
+  region: optionalText,
+  accessKey: optionalText,
+  secretKey: optionalText,
+  sessionToken: optionalText,
+  bucket: optionalText,
+  domain: optionalText,
 }
 
 const OBJECT = {
@@ -91,6 +105,7 @@ const LIST = {
   onRetry: callback,
 }
 const CLEANUP = { prefix: optionalText, olderThan: date, bucket: optionalText, retry, signal, onRetry: callback }
+const RECONCILE = { prefix: optionalText, keep: flag, retry, signal, onRetry: callback }
 const PRESIGN = {
   key,
   bucket: optionalText,
@@ -150,6 +165,16 @@ function readCleanup(options, call) {
   return { cleanup: { ...cleanup, ...(olderThan && { olderThanMs: olderThan.getTime() }) }, observers: { signal, onRetry } }
 }
 
+function readReconcile(options, call) {
+  const { signal, onRetry, ...reconcile } = readObject(RECONCILE, options ?? {}, 'options', call)
+  return { reconcile, observers: { signal, onRetry } }
+}
+
+function readBreaker(state, endpoint, call) {
+  const read = [text(state, 'state', call)]
+  return endpoint === undefined ? read : [...read, text(endpoint, 'endpoint', call)]
+}
+
 function readPresign(options, call) {
   const request = readObject(PRESIGN, options, 'options', call)
   requireKey(request, call)
@@ -177,6 +202,11 @@ function retry(value, path, call) {
   if (name !== undefined) return { preset: name }
   if (typeof value === 'object') return readObject(RETRY, value, path, call, `${path}.`)
   return { preset: presetName(value, path, call) }
+}
+
+function endpoints(value, path, call) {
+  if (!Array.isArray(value)) throw invalid(path, `${path} must be an array of endpoints, the primary first`, call)
+  return Array.from(value, (item, index) => readObject(ENDPOINT, item, `${path}[${index}]`, call, `${path}[${index}].`))
 }
 
 function range(value, path, call) {
@@ -235,12 +265,14 @@ function pick(fields, given) {
 
 module.exports = {
   readBatch,
+  readBreaker,
   readCleanup,
   readDownload,
   readList,
   readLoop,
   readObjectCall,
   readPresign,
+  readReconcile,
   readStorageConfig,
   readUpload,
 }

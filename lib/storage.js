@@ -14,15 +14,17 @@ const { pathOf, pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
 const {
   readBatch,
+  readBreaker,
   readCleanup,
   readDownload,
   readList,
   readObjectCall,
   readPresign,
+  readReconcile,
   readStorageConfig,
   readUpload,
 } = require('./options.js')
-const { fromWindows } = require('./metrics.js')
+const { fromMetrics } = require('./metrics.js')
 const { fromInfo, fromListed, fromOpenUpload, fromPresigned } = require('./objects.js')
 
 class Storage {
@@ -193,6 +195,22 @@ class Storage {
     return { removed: removed.map(fromOpenUpload), kept }
   }
 
+  async reconcile(options) {
+    Storage.#require(this, 'reconcile')
+    const call = { operation: 'reconcile' }
+    const { reconcile, observers } = readReconcile(options, call)
+    const start = (storage, operation) => storage.reconcile(operation, reconcile)
+    const { copied, superseded, failed } = await this.#run(call, observers, start)
+    return { copied, superseded, failed: failed.map((failure) => ({ key: failure.key, error: fromFailure(failure) })) }
+  }
+
+  setBreaker(state, endpoint) {
+    Storage.#require(this, 'setBreaker')
+    const call = { operation: 'setBreaker' }
+    const failure = this.#open(call).setBreaker(...readBreaker(state, endpoint, call))
+    if (failure) throw fromFailure({ ...failure, ...call })
+  }
+
   async presign(options) {
     Storage.#require(this, 'presign')
     const call = describe('presign', options)
@@ -203,8 +221,8 @@ class Storage {
 
   metrics() {
     Storage.#require(this, 'metrics')
-    const operations = this.#native?.metrics() ?? []
-    return Object.fromEntries(operations.map(({ operation, ...windows }) => [operation, fromWindows(windows)]))
+    const storage = this.#native
+    return storage ? fromMetrics(storage.ageMs, storage.metrics(), storage.endpoints()) : fromMetrics(0, [], [])
   }
 
   metricsText() {

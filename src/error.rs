@@ -12,6 +12,7 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub mod code {
     pub const ABORTED: &str = "ERR_ABORTED";
     pub const BLOCKED_URL: &str = "ERR_BLOCKED_URL";
+    pub const CIRCUIT_OPEN: &str = "ERR_CIRCUIT_OPEN";
     pub const CLOSED: &str = "ERR_CLOSED";
     pub const INTEGRITY: &str = "ERR_INTEGRITY";
     pub const INTERNAL: &str = "ERR_INTERNAL";
@@ -35,6 +36,7 @@ pub mod code {
     pub const ALL: &[&str] = &[
         ABORTED,
         BLOCKED_URL,
+        CIRCUIT_OPEN,
         CLOSED,
         INTEGRITY,
         INTERNAL,
@@ -141,6 +143,7 @@ pub enum Operation {
     Delete,
     List,
     Cleanup,
+    Reconcile,
     Presign,
     NewStorage,
     RetryWithBackoff,
@@ -156,6 +159,7 @@ impl Operation {
         Self::Delete,
         Self::List,
         Self::Cleanup,
+        Self::Reconcile,
         Self::Presign,
         Self::NewStorage,
         Self::RetryWithBackoff,
@@ -170,6 +174,7 @@ impl Operation {
             Self::Delete => "delete",
             Self::List => "list",
             Self::Cleanup => "cleanup",
+            Self::Reconcile => "reconcile",
             Self::Presign => "presign",
             Self::NewStorage => "newStorage",
             Self::RetryWithBackoff => "retryWithBackoff",
@@ -271,6 +276,13 @@ impl Error {
             Retryability::Transient,
             format!("timeout: {what} within {} ms", limit.as_millis()),
         )
+    }
+
+    /// An endpoint that has not answered for a while is not asked; `retry_after` until it may be again.
+    pub fn circuit_open(endpoint: &str, retry_after: Duration) -> Self {
+        let detail = format!("{endpoint} does not answer; it is asked again in {} ms", retry_after.as_millis());
+        Self::new(code::CIRCUIT_OPEN, Category::Network, Retryability::Transient, detail)
+            .with(|failure| failure.retry_after = Some(retry_after))
     }
 
     pub fn internal(detail: impl Into<String>) -> Self {

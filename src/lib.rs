@@ -5,7 +5,7 @@
 //!
 //! | floor | rooms | what lives there |
 //! |---|---|---|
-//! | 0 | [`error`], [`secret`], [`net`] | words, and what the network's raw faults are called |
+//! | 0 | [`error`], [`phase`], [`secret`], [`net`] | words, and what the network's raw faults are called |
 //! | 1 | [`resilience`] | when to try again; no I/O, no S3 |
 //! | 2 | [`source`], [`store`] | where bytes come from and where they go |
 //! | 3 | [`transfer`] | one object, moved whole |
@@ -14,6 +14,7 @@
 
 pub mod error;
 pub mod net;
+pub mod phase;
 pub mod secret;
 
 pub mod metrics;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// A module imports its own folder or a strictly lower floor.
 const FLOORS: &[(&str, u32)] = &[
     ("error", 0),
+    ("phase", 0),
     ("secret", 0),
     ("net", 0),
     ("resilience", 1),

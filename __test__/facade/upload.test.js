@@ -24,6 +24,8 @@ test('a result has the contract', async () => {
   const result = await storage.uploadFile({ body: 'hello', key: 'a/b.txt' })
   const { etag, elapsedMs, requestId, ...rest } = result
   assert.deepEqual(rest, {
+    endpoint: server.endpoint,
+    failedOver: false,
     location: `${server.endpoint}/pictures/a/b.txt`,
     bucket: 'pictures',
     key: 'a/b.txt',

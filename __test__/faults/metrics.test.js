@@ -28,23 +28,45 @@ describe('metrics', { timeout: 60_000 }, () => {
     await assert.rejects(storage.uploadFile({ key: '', body: 'hello' }))
     await storage.head({ key: 'a' })
 
-    const { uploadFile, head, ...others } = storage.metrics()
+    const { operations, endpoints, ageMs } = storage.metrics()
+    const { uploadFile, head, ...others } = operations
     assert.deepEqual(Object.keys(others), [])
     for (const window of ['total', 'lastMinute', 'lastFiveMinutes', 'lastHour']) {
-      const { latencyMs, ...counts } = uploadFile[window]
+      const { latencyMs, phasesMs, ...counts } = uploadFile[window]
       assert.deepEqual(counts, {
         calls: 3,
         succeeded: 1,
         failed: 1,
         calledOff: 1,
         successRate: 0.5,
+        // Four of the first, one of the second; the third was called off in its first.
+        attempts: 5,
         retries: 3,
         retriesByCode: { ECONNRESET: 2, SlowDown: 1 },
+        failuresByCode: { AccessDenied: 1 },
         storedBytes: 5,
       })
+      assert.ok(phasesMs.attempt.max <= latencyMs.max * 1.07 && phasesMs.wait.max > 0)
       assert.ok(latencyMs.p50 > 0 && latencyMs.p50 <= latencyMs.p95 && latencyMs.p95 <= latencyMs.p99 && latencyMs.p99 <= latencyMs.max)
     }
     assert.deepEqual([head.total.calls, head.total.successRate], [1, 1])
+    const { lastFiveMinutes, lastHour } = uploadFile.history
+    const sum = (steps, name) => steps.reduce((total, step) => total + step[name], 0)
+    assert.deepEqual([lastFiveMinutes, lastHour].map((steps) => [sum(steps, 'succeeded'), sum(steps, 'failed'), sum(steps, 'retries')]), [[1, 1, 3], [1, 1, 3]])
+    assert.ok(Math.abs(lastHour[0].at - Date.now()) < 120_000 && ageMs > 0)
+    assert.deepEqual(endpoints, [
+      {
+        endpoint: lab.proxy,
+        bucket: 'pictures',
+        role: 'primary',
+        breaker: { state: 'closed', retryAfterMs: null, opened: 0 },
+        pacing: { limiting: false, requestsPerSecond: null, concurrency: null },
+        inFlight: 0,
+        queued: 0,
+        reconnects: 0,
+        hedged: 0,
+      },
+    ])
     const text = storage.metricsText()
     assert.match(text, /^reliable_r2_calls_total\{operation="uploadFile",outcome="succeeded"\} 1$/m)
     assert.match(text, /^reliable_r2_retries_total\{operation="uploadFile",code="ECONNRESET"\} 2$/m)
@@ -57,7 +79,7 @@ describe('metrics', { timeout: 60_000 }, () => {
     await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' })
     const { body } = await storage.download({ key: 'large' })
     await assert.rejects(new Response(body).arrayBuffer())
-    const { succeeded, failed, retriesByCode } = storage.metrics().download.total
+    const { succeeded, failed, retriesByCode } = storage.metrics().operations.download.total
     assert.deepEqual([succeeded, failed, retriesByCode], [0, 1, { ECONNRESET: 1 }])
   })
 
@@ -81,7 +103,7 @@ describe('metrics', { timeout: 60_000 }, () => {
 
   test('each storage has its own; one that was never used has none', () => {
     const storage = newStorage()
-    assert.deepEqual([storage.metrics(), storage.metricsText()], [{}, '# EOF\n'])
+    assert.deepEqual([storage.metrics(), storage.metricsText()], [{ ageMs: 0, operations: {}, endpoints: [] }, '# EOF\n'])
     const { metrics } = storage
     assert.throws(() => metrics(), TypeError)
   })

@@ -7,6 +7,7 @@ const { newStorage } = require('../../index.js')
 const [file, key, checkpoint] = process.argv.slice(2)
 const MIB = 1024 * 1024
 const storage = newStorage({ logger: false, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, partConcurrency: 2 })
+process.stdout.write('begun\n')
 storage.uploadFile({ body: { path: file }, key, checkpoint }).then(({ etag, resumedParts }) => {
   process.stdout.write(JSON.stringify({ etag, resumedParts }))
 })

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::failure::milliseconds;
 use super::options::NativeCheckpoint;
+use crate::error::Error;
+use crate::resilience::gate::{BreakerChange, BreakerWatcher};
 use crate::resilience::{RetryEvent, RetryObserver};
 use crate::store::ProgressSink;
 use crate::transfer::checkpoint::CheckpointSink;
@@ -21,13 +23,15 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 #[napi(object, object_from_js = false)]
 pub struct NativeEvent {
-    /// Of the `NativeOperation`.
+    /// Of the `NativeOperation`; 0 for what belongs to no call.
     pub id: u32,
-    #[napi(ts_type = "'retry' | 'progress' | 'checkpoint'")]
+    #[napi(ts_type = "'retry' | 'progress' | 'checkpoint' | 'failover' | 'breaker'")]
     pub kind: String,
     /// The attempt that failed; 1 for the first.
     pub attempt: Option<u32>,
     pub max_attempts: Option<u32>,
+    /// How long the attempt took to fail.
+    pub attempt_ms: Option<f64>,
     pub delay_ms: Option<f64>,
     pub code: Option<String>,
     pub category: Option<String>,
@@ -39,6 +43,12 @@ pub struct NativeEvent {
     pub part: Option<u32>,
     pub bytes_per_second: Option<f64>,
     pub checkpoint: Option<NativeCheckpoint>,
+    /// Where a call goes on, or whose breaker it is.
+    pub endpoint: Option<String>,
+    /// Of a breaker.
+    pub state: Option<String>,
+    pub previous_state: Option<String>,
+    pub retry_after_ms: Option<f64>,
 }
 
 impl NativeEvent {
@@ -48,6 +58,7 @@ impl NativeEvent {
             kind: kind.to_owned(),
             attempt: None,
             max_attempts: None,
+            attempt_ms: None,
             delay_ms: None,
             code: None,
             category: None,
@@ -59,6 +70,10 @@ impl NativeEvent {
             part: None,
             bytes_per_second: None,
             checkpoint: None,
+            endpoint: None,
+            state: None,
+            previous_state: None,
+            retry_after_ms: None,
         }
     }
 }
@@ -143,6 +158,7 @@ impl RetryObserver for CallEvents {
         self.emit(NativeEvent {
             attempt: Some(event.attempt),
             max_attempts: Some(event.max_attempts),
+            attempt_ms: Some(milliseconds(event.took)),
             delay_ms: Some(milliseconds(event.wait)),
             code: Some(event.error.code.to_string()),
             category: Some(event.error.category.as_str().to_owned()),
@@ -151,5 +167,32 @@ impl RetryObserver for CallEvents {
             host: event.error.host.clone(),
             ..NativeEvent::of(self.id, "retry")
         });
+    }
+    fn on_failover(&self, endpoint: &str, error: &Error) {
+        self.emit(NativeEvent {
+            endpoint: Some(endpoint.to_owned()),
+            code: Some(error.code.to_string()),
+            category: Some(error.category.as_str().to_owned()),
+            message: Some(error.detail.clone()),
+            status: error.status,
+            host: error.host.clone(),
+            ..NativeEvent::of(self.id, "failover")
+        });
+    }
+}
+
+/// The breakers' changes, which belong to no call.
+pub(super) struct BreakerEvents(pub(super) Arc<EventFunction>);
+
+impl BreakerWatcher for BreakerEvents {
+    fn on_change(&self, change: &BreakerChange) {
+        let event = NativeEvent {
+            endpoint: Some(change.endpoint.clone()),
+            state: Some(change.to.as_str().to_owned()),
+            previous_state: Some(change.from.as_str().to_owned()),
+            retry_after_ms: change.retry_after.map(milliseconds),
+            ..NativeEvent::of(0, "breaker")
+        };
+        let _ = self.0.call(event, ThreadsafeFunctionCallMode::NonBlocking);
     }
 }

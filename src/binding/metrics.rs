@@ -1,12 +1,14 @@
 //! Metrics, as JavaScript sees them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use napi_derive::napi;
 
-use super::objects::number;
+use super::failure::milliseconds;
+use super::objects::{number, since_epoch_ms};
 use super::storage::NativeStorage;
-use crate::metrics::{Latency, OperationStats, Stats, text};
+use crate::metrics::{Latency, OperationStats, Stats, Step, text};
+use crate::phase::Phase;
 
 #[napi(object)]
 pub struct NativeLatency {
@@ -24,6 +26,14 @@ impl From<Latency> for NativeLatency {
     }
 }
 
+/// Parts of calls.
+#[napi(object)]
+pub struct NativePhases {
+    pub attempt: Option<NativeLatency>,
+    pub wait: Option<NativeLatency>,
+    pub queue: Option<NativeLatency>,
+}
+
 #[napi(object)]
 pub struct NativeStats {
     pub calls: f64,
@@ -31,24 +41,62 @@ pub struct NativeStats {
     pub failed: f64,
     pub called_off: f64,
     pub success_rate: Option<f64>,
+    pub attempts: f64,
     pub retries: f64,
     pub retries_by_code: HashMap<String, f64>,
+    pub failures_by_code: HashMap<String, f64>,
     pub stored_bytes: f64,
     pub latency_ms: Option<NativeLatency>,
+    pub phases_ms: NativePhases,
 }
 
 impl From<Stats> for NativeStats {
     fn from(stats: Stats) -> Self {
+        let phase = |phase| stats.phase(phase).map(Into::into);
         Self {
             calls: number(stats.calls()),
             succeeded: number(stats.succeeded),
             failed: number(stats.failed),
             called_off: number(stats.called_off),
             success_rate: stats.success_rate(),
+            attempts: number(stats.attempts),
             retries: number(stats.retried()),
             stored_bytes: number(stats.bytes),
-            latency_ms: stats.latency.map(Into::into),
-            retries_by_code: stats.retries.into_iter().map(|(code, count)| (code, number(count))).collect(),
+            latency_ms: stats.latency().map(Into::into),
+            phases_ms: NativePhases {
+                attempt: phase(Phase::Attempt),
+                wait: phase(Phase::Wait),
+                queue: phase(Phase::Queue),
+            },
+            retries_by_code: numbers(stats.retries),
+            failures_by_code: numbers(stats.failures),
+        }
+    }
+}
+
+fn numbers(counts: BTreeMap<String, u64>) -> HashMap<String, f64> {
+    counts.into_iter().map(|(code, count)| (code, number(count))).collect()
+}
+
+/// A step of a history.
+#[napi(object)]
+pub struct NativeStep {
+    /// When it began, in milliseconds since the epoch.
+    pub at: f64,
+    pub succeeded: f64,
+    pub failed: f64,
+    pub retries: f64,
+    pub latency_ms: Option<NativeLatency>,
+}
+
+impl From<Step> for NativeStep {
+    fn from(Step { began, stats }: Step) -> Self {
+        Self {
+            at: since_epoch_ms(began),
+            succeeded: number(stats.succeeded),
+            failed: number(stats.failed),
+            retries: number(stats.retried()),
+            latency_ms: stats.latency().map(Into::into),
         }
     }
 }
@@ -60,22 +108,35 @@ pub struct NativeOperationStats {
     pub last_minute: NativeStats,
     pub last_five_minutes: NativeStats,
     pub last_hour: NativeStats,
+    /// Of the last five minutes, in steps of 15 seconds.
+    pub minutes: Vec<NativeStep>,
+    /// Of the last hour, in steps of a minute.
+    pub hour: Vec<NativeStep>,
 }
 
 impl From<OperationStats> for NativeOperationStats {
     fn from(stats: OperationStats) -> Self {
+        let steps = |steps: Vec<Step>| steps.into_iter().map(Into::into).collect();
         Self {
             operation: stats.operation.as_str().to_owned(),
             total: stats.total.into(),
             last_minute: stats.last_minute.into(),
             last_five_minutes: stats.last_five_minutes.into(),
             last_hour: stats.last_hour.into(),
+            minutes: steps(stats.minutes),
+            hour: steps(stats.hour),
         }
     }
 }
 
 #[napi]
 impl NativeStorage {
+    /// Since when it counts.
+    #[napi(getter, catch_unwind)]
+    pub fn age_ms(&self) -> f64 {
+        milliseconds(self.inner.metrics().age())
+    }
+
     /// Of the operations that were called.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Vec<NativeOperationStats> {

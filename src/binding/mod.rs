@@ -15,8 +15,10 @@ pub mod objects;
 pub mod operation;
 pub mod options;
 pub mod output;
+pub mod reconcile;
 pub mod retry;
 pub mod source;
+pub mod status;
 pub mod storage;
 
 use napi_derive::napi;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use napi_derive::napi;
 
 use crate::secret::Secret;
-use crate::storage::{Environment, HeaderOptions, ObjectOptions, RetryOptions, SourceOptions, StorageConfig};
+use crate::storage::{
+    Environment, HeaderOptions, ObjectOptions, RetryOptions, SourceOptions, StorageConfig, TargetOptions,
+};
 use crate::transfer::checkpoint::Checkpoint;
 
 #[napi(object, object_to_js = false)]
@@ -35,6 +37,32 @@ impl From<NativeRetryOptions> for RetryOptions {
     }
 }
 
+/// An item of `endpoints`.
+#[napi(object, object_to_js = false)]
+pub struct NativeEndpointOptions {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub access_key: Option<String>,
+    pub secret_key: Option<String>,
+    pub session_token: Option<String>,
+    pub bucket: Option<String>,
+    pub domain: Option<String>,
+}
+
+impl From<NativeEndpointOptions> for TargetOptions {
+    fn from(options: NativeEndpointOptions) -> Self {
+        Self {
+            endpoint: options.endpoint,
+            region: options.region,
+            access_key: options.access_key.map(Secret::new),
+            secret_key: options.secret_key.map(Secret::new),
+            session_token: options.session_token.map(Secret::new),
+            bucket: options.bucket,
+            domain: options.domain,
+        }
+    }
+}
+
 #[napi(object, object_to_js = false)]
 pub struct NativeStorageOptions {
     pub endpoint: Option<String>,
@@ -44,6 +72,10 @@ pub struct NativeStorageOptions {
     pub session_token: Option<String>,
     pub bucket: Option<String>,
     pub domain: Option<String>,
+    pub endpoints: Option<Vec<NativeEndpointOptions>>,
+    pub profile: Option<String>,
+    pub max_duration_ms: Option<f64>,
+    pub hedging: Option<bool>,
     pub allow_http: Option<bool>,
     pub ca_certificates: Option<Vec<String>>,
     pub retry: Option<NativeRetryOptions>,
@@ -69,6 +101,10 @@ impl From<NativeStorageOptions> for StorageConfig {
             session_token: options.session_token.map(Secret::new),
             bucket: options.bucket,
             domain: options.domain,
+            endpoints: options.endpoints.map(|endpoints| endpoints.into_iter().map(Into::into).collect()),
+            profile: options.profile,
+            max_duration_ms: options.max_duration_ms,
+            hedging: options.hedging,
             allow_http: options.allow_http,
             ca_certificates: options.ca_certificates.unwrap_or_default(),
             retry: options.retry.map(Into::into),

@@ -7,6 +7,8 @@ use crate::transfer::Receipt;
 
 #[napi(object)]
 pub struct NativeReceipt {
+    pub endpoint: String,
+    pub failed_over: bool,
     pub location: String,
     pub bucket: String,
     pub key: String,
@@ -28,6 +30,8 @@ impl From<Receipt> for NativeReceipt {
     #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
     fn from(receipt: Receipt) -> Self {
         Self {
+            endpoint: receipt.endpoint,
+            failed_over: receipt.failed_over,
             location: receipt.location,
             bucket: receipt.bucket,
             key: receipt.key,

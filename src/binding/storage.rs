@@ -7,13 +7,14 @@ use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either, Function};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use super::events::{CallEvents, EventFunction, NativeEvent};
+use super::events::{BreakerEvents, CallEvents, EventFunction, NativeEvent};
 use super::failure::{NativeFailure, outcome};
 use super::operation::NativeOperation;
 use super::options::{NativeEnvironment, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
 use super::output::NativeReceipt;
 use super::source::NativeSource;
 use crate::error::Error;
+use crate::resilience::gate::BreakerWatcher;
 use crate::source::buffers::Buffers;
 use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
 
@@ -43,7 +44,10 @@ pub fn create_storage(
         .weak::<true>()
         .max_queue_size::<1024>()
         .build()?;
-    Ok(Either::B(NativeStorage { inner, events: Arc::new(events), buffers: Buffers::default() }))
+    let events = Arc::new(events);
+    let watcher: Arc<dyn BreakerWatcher> = Arc::new(BreakerEvents(Arc::clone(&events)));
+    inner.watch_breakers(&watcher);
+    Ok(Either::B(NativeStorage { inner, events, buffers: Buffers::default() }))
 }
 
 #[napi]

@@ -1,18 +1,21 @@
 //! What calls came to: counted without a lock where nothing fails, told for the last minute, five minutes, hour, and in
 //! all. Costs nothing for operations that are never called.
 
+mod durations;
 mod series;
 pub mod text;
 mod window;
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-pub use series::{Ended, Latency, Stats};
+pub use durations::Latency;
+pub use series::{Ended, Stats};
 
 use crate::error::Operation;
+use crate::phase::Phase;
 use series::Series;
 use window::Window;
 
@@ -20,18 +23,20 @@ use window::Window;
 #[derive(Debug)]
 pub struct Metrics {
     began: Instant,
+    began_at: SystemTime,
     operations: [OnceLock<Box<Counts>>; Operation::ALL.len()],
 }
 
 #[derive(Debug)]
 struct Counts {
     total: Series,
-    windows: [Window; WINDOWS.len()],
+    minutes: Window,
+    hour: Window,
 }
 
-/// Length and number of slots of each window: the oldest slot leaves it as a whole.
-const WINDOWS: [(Duration, u32); 3] =
-    [(Duration::from_secs(60), 12), (Duration::from_secs(300), 20), (Duration::from_secs(3600), 60)];
+const MINUTE: Duration = Duration::from_secs(60);
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What the calls of one kind came to.
 #[derive(Debug, Clone)]
@@ -41,11 +46,22 @@ pub struct OperationStats {
     pub last_minute: Stats,
     pub last_five_minutes: Stats,
     pub last_hour: Stats,
+    /// The last five minutes in steps of 15 seconds.
+    pub minutes: Vec<Step>,
+    /// The last hour in steps of a minute.
+    pub hour: Vec<Step>,
+}
+
+/// A step of a history; steps in which nothing was counted are left out.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub began: SystemTime,
+    pub stats: Stats,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { began: Instant::now(), operations: Default::default() }
+        Self { began: Instant::now(), began_at: SystemTime::now(), operations: Default::default() }
     }
 }
 
@@ -59,18 +75,39 @@ impl Metrics {
         self.each(operation, |series| series.ended(how, elapsed, bytes));
     }
 
+    /// A part of a call took so long.
+    pub fn passed(&self, operation: Operation, phase: Phase, took: Duration) {
+        self.each(operation, |series| series.passed(phase, took));
+    }
+
     /// An attempt failed with this code and will be followed by another.
     pub fn retried(&self, operation: Operation, code: &str) {
         self.each(operation, |series| series.retried(code));
     }
 
+    /// A call failed with this code.
+    pub fn failed(&self, operation: Operation, code: &str) {
+        self.each(operation, |series| series.failed(code));
+    }
+
     /// Of the operations that were called.
     pub fn snapshot(&self) -> Vec<OperationStats> {
         let age = self.age();
+        let steps = |window: &Window| {
+            let slots = window.history(age).into_iter();
+            slots.map(|(after, stats)| Step { began: self.began_at + after, stats }).collect()
+        };
         let called = Operation::ALL.iter().filter_map(|&operation| {
             let counts = self.operations[operation as usize].get()?;
-            let [last_minute, last_five_minutes, last_hour] = counts.windows.each_ref().map(|it| it.stats(age));
-            Some(OperationStats { operation, total: counts.total.stats(), last_minute, last_five_minutes, last_hour })
+            Some(OperationStats {
+                operation,
+                total: counts.total.stats(),
+                last_minute: counts.minutes.stats(age, MINUTE),
+                last_five_minutes: counts.minutes.stats(age, FIVE_MINUTES),
+                last_hour: counts.hour.stats(age, HOUR),
+                minutes: steps(&counts.minutes),
+                hour: steps(&counts.hour),
+            })
         });
         called.collect()
     }
@@ -79,15 +116,14 @@ impl Metrics {
         let counts = self.operations[operation as usize].get_or_init(Box::default);
         count(&counts.total);
         let age = self.age();
-        for window in &counts.windows {
-            window.with_current(age, &count);
-        }
+        counts.minutes.with_current(age, &count);
+        counts.hour.with_current(age, &count);
     }
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { total: Series::default(), windows: WINDOWS.map(|(length, slots)| Window::new(length, slots)) }
+        Self { total: Series::default(), minutes: Window::new(FIVE_MINUTES, 20), hour: Window::new(HOUR, 60) }
     }
 }
 
@@ -111,12 +147,16 @@ mod tests {
         assert_eq!(stats.total.retries, [("ECONNRESET".to_owned(), 120)].into());
         assert_eq!(stats.last_hour.calls(), 600);
         // A window is as long as it says, less the part of the slot that has just begun.
-        assert!((55..=60).contains(&stats.last_minute.calls()), "{}", stats.last_minute.calls());
+        assert!((45..=60).contains(&stats.last_minute.calls()), "{}", stats.last_minute.calls());
         assert!((285..=300).contains(&stats.last_five_minutes.calls()), "{}", stats.last_five_minutes.calls());
-        assert!(stats.last_minute.retries["ECONNRESET"] >= 11);
+        assert!(stats.last_minute.retries["ECONNRESET"] >= 9);
+        // Of the slots that have just begun nothing is counted yet.
+        assert_eq!((stats.minutes.len(), stats.hour.len()), (19, 10));
+        assert_eq!(stats.minutes.iter().map(|step| step.stats.calls()).sum::<u64>(), stats.last_five_minutes.calls());
+        assert!(stats.minutes.is_sorted_by_key(|step| step.began));
         tokio::time::advance(Duration::from_secs(3700)).await;
         let stats = metrics.snapshot().remove(0);
-        assert_eq!((stats.last_hour.calls(), stats.last_hour.latency), (0, None));
+        assert_eq!((stats.last_hour.calls(), stats.last_hour.latency()), (0, None));
         assert_eq!(stats.total.calls(), 600);
     }
 
@@ -126,7 +166,7 @@ mod tests {
         for ms in 1..=1000 {
             metrics.ended(Operation::Head, Ended::Succeeded, Duration::from_millis(ms), 0);
         }
-        let latency = metrics.snapshot()[0].total.latency.expect("there were calls");
+        let latency = metrics.snapshot()[0].total.latency().expect("there were calls");
         for (found, expected) in
             [(latency.p50, 500.0), (latency.p95, 950.0), (latency.p99, 990.0), (latency.max, 1000.0)]
         {

@@ -47,7 +47,7 @@ pub fn render(operations: &[OperationStats]) -> String {
     });
     let (name, help) = ("reliable_r2_call_duration_seconds", "How long calls took, waits included.");
     family(&mut text, name, "histogram", help, operations, |text, operation, stats| {
-        let mut above = stats.elapsed.iter().peekable();
+        let mut above = stats.elapsed.micros.iter().peekable();
         let mut count = 0;
         for &(bound, le) in BUCKETS {
             while let Some(bucket) = above.next_if(|bucket| bucket.end() <= bound) {
@@ -58,7 +58,7 @@ pub fn render(operations: &[OperationStats]) -> String {
         count += above.map(|bucket| bucket.count()).sum::<u64>();
         sample(text, "reliable_r2_call_duration_seconds_bucket", &format!("{operation},le=\"+Inf\""), count);
         sample(text, "reliable_r2_call_duration_seconds_count", operation, count);
-        sample(text, "reliable_r2_call_duration_seconds_sum", operation, stats.elapsed_sum.as_secs_f64());
+        sample(text, "reliable_r2_call_duration_seconds_sum", operation, stats.elapsed.sum.as_secs_f64());
     });
     text.push_str("# EOF\n");
     text

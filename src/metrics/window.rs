@@ -1,7 +1,7 @@
 //! The last so many seconds: a ring of slots, each cleared when its time comes round again.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::series::{Series, Stats};
@@ -17,14 +17,15 @@ pub(super) struct Window {
 struct Slot {
     /// Which slot of all time this is; [`NEVER`] before its first.
     tick: AtomicU64,
-    series: Series,
+    /// Made in the first round: most processes do not live for an hour.
+    series: OnceLock<Box<Series>>,
 }
 
 const NEVER: u64 = u64::MAX;
 
 impl Window {
     pub(super) fn new(length: Duration, slots: u32) -> Self {
-        let slot = |_| Slot { tick: AtomicU64::new(NEVER), series: Series::default() };
+        let slot = |_| Slot { tick: AtomicU64::new(NEVER), series: OnceLock::new() };
         Self { slot_length: length / slots, slots: (0..slots).map(slot).collect(), clearing: Mutex::new(()) }
     }
 
@@ -33,26 +34,47 @@ impl Window {
     pub(super) fn with_current(&self, age: Duration, count: impl Fn(&Series)) {
         let tick = self.tick(age);
         let slot = &self.slots[self.place(tick)];
+        let series = slot.series.get_or_init(Box::default);
         if slot.tick.load(Ordering::Acquire) != tick {
             let Ok(_clearing) = self.clearing.lock() else { return };
             if slot.tick.load(Ordering::Acquire) != tick {
-                slot.series.clear();
+                series.clear();
                 slot.tick.store(tick, Ordering::Release);
             }
         }
-        count(&slot.series);
+        count(series);
     }
 
-    pub(super) fn stats(&self, age: Duration) -> Stats {
-        let now = self.tick(age);
-        let oldest = now.saturating_sub(self.slots.len() as u64 - 1);
+    /// Of the last `length`, the slot that has just begun included.
+    pub(super) fn stats(&self, age: Duration, length: Duration) -> Stats {
         let mut stats = Stats::default();
-        for slot in &self.slots {
-            if (oldest..=now).contains(&slot.tick.load(Ordering::Acquire)) {
-                slot.series.add_to(&mut stats);
-            }
+        for (_, series) in self.recent(age, length) {
+            series.add_to(&mut stats);
         }
-        stats.complete()
+        stats
+    }
+
+    /// Slot by slot, oldest first: when each began, and what was counted in it. Slots of which nothing was counted are
+    /// left out.
+    pub(super) fn history(&self, age: Duration) -> Vec<(Duration, Stats)> {
+        let mut slots: Vec<_> = self.recent(age, self.length()).collect();
+        slots.sort_by_key(|&(tick, _)| tick);
+        let began = |tick| self.slot_length.saturating_mul(u32::try_from(tick).unwrap_or(u32::MAX));
+        slots.into_iter().map(|(tick, series)| (began(tick), series.stats())).collect()
+    }
+
+    fn recent(&self, age: Duration, length: Duration) -> impl Iterator<Item = (u64, &Series)> {
+        let now = self.tick(age);
+        let oldest = (now + 1).saturating_sub(self.tick(length));
+        self.slots.iter().filter_map(move |slot| {
+            let tick = slot.tick.load(Ordering::Acquire);
+            let series = slot.series.get()?;
+            (oldest..=now).contains(&tick).then_some((tick, &**series))
+        })
+    }
+
+    fn length(&self) -> Duration {
+        self.slot_length * u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
     fn tick(&self, age: Duration) -> u64 {

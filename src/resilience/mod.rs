@@ -2,14 +2,22 @@
 //! that tests run on a paused clock.
 
 pub mod backoff;
+pub mod breaker;
+pub mod budget;
 pub mod classify;
 pub mod foreign;
+pub mod gate;
+pub mod hedge;
+mod meter;
+pub mod pacing;
 pub mod policy;
 pub mod preset;
 pub mod retry;
 pub mod retry_after;
 pub mod schedule;
+pub mod writers;
 
+pub use gate::Gate;
 pub use policy::RetryPolicy;
 pub use preset::Preset;
 pub use retry::{Attempt, Attempts, RetryContext, RetryEvent, RetryObserver};

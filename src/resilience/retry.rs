@@ -1,17 +1,22 @@
 //! The one retry loop of the program.
 //!
-//! Around it the deadline, inside it the timeout of each attempt:
-//! `deadline( retry( attempt timeout( request )))`. The other way round a single timeout would bound all
-//! attempts together, and the second would start with what the first left over.
+//! The order of the policies: `deadline( retry( gate( attempt timeout( request ))))`, where the gate is the
+//! endpoint's breaker, pace and budget. With the timeout outside, a single one would bound all attempts together, and
+//! the second would start with what the first left over; with the gate inside, waiting for it would count as failing.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::gate::{Entry, Gate, Pass, Refusal};
 use super::policy::RetryPolicy;
 use super::schedule::{Decision, Schedule, StopReason};
 use crate::error::{Error, Operation, Result};
+use crate::phase::Phase;
+
+/// A wait for leave that is worth counting.
+const LEAST_WAIT: Duration = Duration::from_micros(100);
 
 /// Told to the operation at the start of each attempt.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +32,25 @@ pub struct RetryEvent<'a> {
     /// The attempt that failed; 1 for the first.
     pub attempt: u32,
     pub max_attempts: u32,
+    /// How long it took to fail.
+    pub took: Duration,
     pub wait: Duration,
     pub error: &'a Error,
 }
 
-/// Hears of retries as they happen. Called inside the loop: must be quick and do no I/O.
+/// Hears of a call as it goes. Called inside the loop: must be quick and do no I/O.
 pub trait RetryObserver: Send + Sync {
     fn on_retry(&self, event: &RetryEvent<'_>);
+
+    /// A part of the call has ended.
+    fn on_phase(&self, phase: Phase, took: Duration) {
+        let _ = (phase, took);
+    }
+
+    /// The call goes on at another endpoint, after this error at the one before.
+    fn on_failover(&self, endpoint: &str, error: &Error) {
+        let _ = (endpoint, error);
+    }
 }
 
 /// What one loop needs besides the operation.
@@ -45,6 +62,8 @@ pub struct RetryContext<'a> {
     pub operation: Operation,
     /// Said in errors; already checked and safe to show.
     pub key: &'a str,
+    /// Whether another endpoint stands ready: then nobody waits for a breaker that is open.
+    pub has_alternative: bool,
     pub observer: &'a dyn RetryObserver,
 }
 
@@ -54,19 +73,26 @@ impl std::fmt::Debug for RetryContext<'_> {
     }
 }
 
+impl RetryContext<'_> {
+    /// When it must have ended.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.policy.deadline.and_then(|deadline| self.started.checked_add(deadline))
+    }
+}
+
 /// Runs `operation` until it succeeds, cannot succeed, or may not be tried again. Gives its value and the
 /// number of attempts it took. Safe to drop at any point: whatever is in flight is dropped with it.
 ///
 /// # Errors
-/// The last attempt's error, with attempts, elapsed time, operation and key filled in.
-pub async fn run<T, F, Fut>(context: RetryContext<'_>, mut operation: F) -> Result<(T, u32)>
+/// The last attempt's error, with attempts, elapsed time, operation and key filled in; `ERR_CIRCUIT_OPEN`.
+pub async fn run<T, F, Fut>(gate: &Gate, context: RetryContext<'_>, mut operation: F) -> Result<(T, u32)>
 where
     F: FnMut(Attempt) -> Fut,
     Fut: Future<Output = Result<T>>,
 {
-    let mut attempts = Attempts::new(context);
+    let mut attempts = Attempts::new(Some(gate), context);
     loop {
-        let attempt = attempts.next();
+        let attempt = attempts.begin().await?;
         let limit = attempt.timeout;
         // Pinned here, since moving it costs more than polling it.
         let work = pin!(operation(attempt));
@@ -74,7 +100,10 @@ where
             .await
             .unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
         match outcome {
-            Ok(value) => return Ok((value, attempt.number)),
+            Ok(value) => {
+                attempts.succeeded();
+                return Ok((value, attempt.number));
+            }
             Err(error) => attempts.failed(error).await?,
         }
     }
@@ -84,19 +113,48 @@ where
 /// broke off.
 #[derive(Debug)]
 pub struct Attempts<'a> {
+    gate: Option<&'a Gate>,
     context: RetryContext<'a>,
     schedule: Schedule,
+    /// When the attempt under way began, or the last one.
+    began: Instant,
+    /// Of the attempt under way.
+    pass: Option<Pass<'a>>,
+    /// Why the attempt before it failed.
+    last: Option<Error>,
 }
 
 impl<'a> Attempts<'a> {
-    pub fn new(context: RetryContext<'a>) -> Self {
-        Self { schedule: Schedule::new(context.policy.clone()), context }
+    /// Without a gate, attempts are made at an endpoint that is not ours to spare.
+    pub fn new(gate: Option<&'a Gate>, context: RetryContext<'a>) -> Self {
+        let schedule = Schedule::new(context.policy.clone());
+        Self { gate, context, schedule, began: Instant::now(), pass: None, last: None }
     }
 
-    /// The attempt that is about to begin.
+    /// The attempt that is about to begin, or under way.
     pub fn next(&self) -> Attempt {
         let timeout = self.schedule.attempt_timeout(self.context.started.elapsed());
         Attempt { number: self.schedule.failed() + 1, timeout }
+    }
+
+    /// Begins an attempt, once there is leave.
+    ///
+    /// # Errors
+    /// `ERR_CIRCUIT_OPEN`; where the deadline leaves no time to wait for leave, the error of the attempt before.
+    pub async fn begin(&mut self) -> Result<Attempt> {
+        if let Some(gate) = self.gate {
+            self.pass = Some(self.enter(gate).await?);
+        }
+        self.began = Instant::now();
+        Ok(self.next())
+    }
+
+    /// The attempt under way succeeded.
+    pub fn succeeded(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            pass.ended(None);
+        }
+        self.context.observer.on_phase(Phase::Attempt, self.began.elapsed());
     }
 
     /// The attempt has got so far that the next failure counts as the first.
@@ -106,21 +164,74 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits until the next attempt may begin.
+    /// The attempt under way failed, or what it had begun. Waits until the next one may begin.
     ///
     /// # Errors
     /// `error`, complete, if there may be no other.
     pub async fn failed(&mut self, error: Error) -> Result<()> {
+        let took = self.began.elapsed();
+        if let Some(pass) = self.pass.take() {
+            self.context.observer.on_phase(Phase::Attempt, took);
+            pass.ended(Some(&error));
+        }
         let attempt = self.schedule.failed() + 1;
         match self.schedule.decide(&error, self.context.started.elapsed()) {
             Decision::Retry { wait } => {
                 let max_attempts = self.context.policy.max_attempts;
-                self.context.observer.on_retry(&RetryEvent { attempt, max_attempts, wait, error: &error });
+                self.context.observer.on_retry(&RetryEvent { attempt, max_attempts, took, wait, error: &error });
+                self.last = Some(error);
                 sleep(wait).await;
+                self.context.observer.on_phase(Phase::Wait, wait);
                 Ok(())
             }
             Decision::Stop(reason) => Err(finish(error, reason, attempt, &self.context)),
         }
+    }
+
+    async fn enter(&mut self, gate: &'a Gate) -> Result<Pass<'a>> {
+        let (policy, deadline) = (self.context.policy, self.context.deadline());
+        let failed_before = self.schedule.failed() > 0;
+        let patience = match deadline {
+            _ if self.context.has_alternative => Some(Duration::ZERO),
+            Some(_) => None,
+            // A call that is under way waits as long as it might have waited anyway.
+            None if failed_before => Some(policy.max_delay),
+            None => Some(Duration::ZERO),
+        };
+        let entry = Entry { deadline, patience, retry: failed_before.then_some(policy.max_delay) };
+        let asked = Instant::now();
+        let entered = gate.enter(entry).await;
+        let waited = asked.elapsed();
+        if waited >= LEAST_WAIT {
+            self.context.observer.on_phase(Phase::Queue, waited);
+        }
+        entered.map_err(|refusal| self.refused(refusal, gate.name()))
+    }
+
+    fn refused(&mut self, refusal: Refusal, endpoint: &str) -> Error {
+        let attempts = self.schedule.failed();
+        let last = self.last.take();
+        let (error, reason) = match (refusal, last) {
+            (Refusal::Open(retry_after), last) => {
+                let open = Error::circuit_open(endpoint, retry_after);
+                (
+                    match last {
+                        Some(last) => open.caused_by(last),
+                        None => open,
+                    },
+                    StopReason::Attempts,
+                )
+            }
+            (Refusal::Deadline, Some(last)) => (last, StopReason::Deadline),
+            (Refusal::Deadline, None) => {
+                let limit = self.context.policy.deadline.unwrap_or_default();
+                (
+                    Error::timeout("the storage asked for fewer requests, and there was no turn", limit),
+                    StopReason::Deadline,
+                )
+            }
+        };
+        finish(error, reason, attempts, &self.context)
     }
 }
 
@@ -157,7 +268,23 @@ mod tests {
 
     fn context<'a>(policy: &'a RetryPolicy, observer: &'a Heard) -> RetryContext<'a> {
         let started = Instant::now();
-        RetryContext { policy, started, operation: Operation::UploadFile, key: "a.png", observer }
+        RetryContext {
+            policy,
+            started,
+            operation: Operation::UploadFile,
+            key: "a.png",
+            has_alternative: false,
+            observer,
+        }
+    }
+
+    fn gate() -> Gate {
+        Gate::new("https://localhost")
+    }
+
+    /// A failure that says nothing of the endpoint, so that only the schedule counts.
+    fn elsewhere() -> Error {
+        Error::new("ECONNRESET", Category::Source, Retryability::Transient, "reset")
     }
 
     fn reset() -> Error {
@@ -179,7 +306,7 @@ mod tests {
             let policy = RetryPolicy { jitter: Jitter::None, ..preset.policy() };
             let heard = Heard::default();
             let context = context(&policy, &heard);
-            let error = run(context, async |_| Err::<(), _>(reset())).await.expect_err("always fails");
+            let error = run(&gate(), context, async |_| Err::<(), _>(elsewhere())).await.expect_err("always fails");
             assert_eq!(error.attempts, policy.max_attempts, "{name}");
             let slept = u64::try_from(context.started.elapsed().as_millis()).expect("short");
             assert_eq!(*heard.0.lock().expect("mine"), waits, "{name}");
@@ -192,7 +319,7 @@ mod tests {
         let policy = Preset::FileUpload.policy();
         for _ in 0..200 {
             let heard = Heard::default();
-            let _ = run(context(&policy, &heard), async |_| Err::<(), _>(reset())).await;
+            let _ = run(&gate(), context(&policy, &heard), async |_| Err::<(), _>(reset())).await;
             let waits = heard.0.lock().expect("mine").clone();
             for (wait, ceiling) in waits.into_iter().zip([1500, 3000, 6000]) {
                 assert!((ceiling * 2 / 3..=ceiling).contains(&wait), "{wait} of {ceiling}");
@@ -204,7 +331,7 @@ mod tests {
     async fn a_hanging_attempt_is_followed_by_one_with_twice_the_time() {
         let policy = Preset::FileUpload.policy();
         let heard = Heard::default();
-        let (limit, attempts) = run(context(&policy, &heard), async |attempt: Attempt| {
+        let (limit, attempts) = run(&gate(), context(&policy, &heard), async |attempt: Attempt| {
             sleep(Duration::from_secs(100)).await;
             Ok(attempt.timeout)
         })
@@ -218,7 +345,7 @@ mod tests {
         let policy = RetryPolicy { jitter: Jitter::None, ..Preset::Persistent.policy() };
         let heard = Heard::default();
         let context = context(&policy, &heard);
-        let error = run(context, async |_| {
+        let error = run(&gate(), context, async |_| {
             sleep(Duration::from_secs(7)).await;
             Err::<(), _>(reset())
         })
@@ -234,7 +361,7 @@ mod tests {
         let policy = Preset::Aggressive.policy();
         let heard = Heard::default();
         let denied = || Error::new("AccessDenied", Category::Auth, Retryability::Permanent, "no");
-        let error = run(context(&policy, &heard), async |_| Err::<(), _>(denied())).await.expect_err("denied");
+        let error = run(&gate(), context(&policy, &heard), async |_| Err::<(), _>(denied())).await.expect_err("denied");
         assert_eq!((error.attempts, error.elapsed), (1, Duration::ZERO));
     }
 }

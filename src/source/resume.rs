@@ -79,9 +79,12 @@ impl<'a, R: Reopen> Resuming<'a, R> {
     /// The last attempt's.
     pub async fn open(origin: R, mut attempts: Attempts<'a>, stall: Duration) -> Result<(Self, R::Facts)> {
         let (opened, left) = loop {
-            let attempt = attempts.next();
+            let attempt = attempts.begin().await?;
             match within(attempt.timeout, "no answer", origin.open(0, None)).await {
-                Ok(opened) => break (opened, attempt.timeout),
+                Ok(opened) => {
+                    attempts.succeeded();
+                    break (opened, attempt.timeout);
+                }
                 Err(error) => attempts.failed(error).await?,
             }
         };
@@ -134,6 +137,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
         loop {
             let Some(body) = &mut self.body else {
                 let body = self.reopen().await?;
+                self.attempts.succeeded();
                 self.body = Some(body);
                 continue;
             };
@@ -190,6 +194,9 @@ impl<R: Reopen> Chunks for Resuming<'_, R> {
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
         while !self.ended {
+            if self.body.is_none() {
+                self.attempts.begin().await?;
+            }
             match self.pull().await {
                 Ok(Some(piece)) => {
                     self.given += piece.len() as u64;

@@ -8,9 +8,9 @@ use super::objects::check_key_part;
 use super::{Call, RetryOptions, Storage};
 use crate::error::{Error, Operation, Result};
 use crate::resilience::RetryContext;
-use crate::store::ObjectKey;
 use crate::store::multipart::{ListUploads, MultipartUpload, OpenUpload};
 use crate::store::objects::ObjectRef;
+use crate::store::{ObjectKey, ResilientStore};
 
 /// What is younger may still be under way.
 const DEFAULT_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -33,7 +33,7 @@ pub struct Cleaned {
 }
 
 impl Storage {
-    /// Removes uploads in parts that were begun before a time and not ended since.
+    /// Removes uploads in parts that were begun before a time and not ended since, at every endpoint.
     ///
     /// # Errors
     /// Bad input before anything is sent; else the last attempt's. What was removed before it stays removed.
@@ -55,35 +55,50 @@ impl Storage {
             started: Instant::now(),
             operation: Operation::Cleanup,
             key: &prefix,
+            has_alternative: false,
             observer: call.observer.as_ref(),
         };
-        let bucket = self.bucket(options.bucket.as_deref())?;
-        let mut request = ListUploads { bucket, prefix: prefix.clone(), continuation: None };
+        let given = self.bucket(options.bucket.as_deref())?;
+        let is_default = given == self.primary().config.bucket;
         self.race(call, async {
             let mut cleaned = Cleaned { removed: Vec::new(), kept: 0, attempts: 1 };
-            loop {
-                let (page, took) = self.store.list_uploads(&request, context).await?;
-                cleaned.attempts = cleaned.attempts.max(took);
-                for open in page.uploads {
-                    // One without a date may be under way.
-                    if open.initiated.is_none_or(|begun| begun >= older_than) {
-                        cleaned.kept += 1;
-                        continue;
-                    }
-                    let key = ObjectKey::as_listed(&open.key);
-                    let object = ObjectRef { bucket: request.bucket.clone(), key };
-                    let upload = MultipartUpload { object, upload_id: open.upload_id.clone() };
-                    let ((), took) = self.store.abort_multipart(&upload, context).await?;
-                    cleaned.attempts = cleaned.attempts.max(took);
-                    cleaned.removed.push(open);
-                }
-                request.continuation = page.continuation;
-                if request.continuation.is_none() {
-                    return Ok(cleaned);
-                }
+            for target in &self.targets {
+                let bucket = if is_default { target.config.bucket.clone() } else { given.clone() };
+                let request = ListUploads { bucket, prefix: prefix.clone(), continuation: None };
+                clean_bucket(&target.store, request, older_than, context, &mut cleaned).await?;
             }
+            Ok(cleaned)
         })
         .await
+    }
+}
+
+async fn clean_bucket(
+    store: &ResilientStore,
+    mut request: ListUploads,
+    older_than: SystemTime,
+    context: RetryContext<'_>,
+    cleaned: &mut Cleaned,
+) -> Result<()> {
+    loop {
+        let (page, took) = store.list_uploads(&request, context).await?;
+        cleaned.attempts = cleaned.attempts.max(took);
+        for open in page.uploads {
+            // One without a date may be under way.
+            if open.initiated.is_none_or(|begun| begun >= older_than) {
+                cleaned.kept += 1;
+                continue;
+            }
+            let object = ObjectRef { bucket: request.bucket.clone(), key: ObjectKey::as_listed(&open.key) };
+            let upload = MultipartUpload { object, upload_id: open.upload_id.clone() };
+            let ((), took) = store.abort_multipart(&upload, context).await?;
+            cleaned.attempts = cleaned.attempts.max(took);
+            cleaned.removed.push(open);
+        }
+        request.continuation = page.continuation;
+        if request.continuation.is_none() {
+            return Ok(());
+        }
     }
 }
 

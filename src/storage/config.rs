@@ -3,15 +3,13 @@
 
 use std::time::Duration;
 
-use url::Url;
-
-use super::endpoint::{self, Endpoint};
 use super::limits::{self, RetryOptions};
+use super::profile::{self, Profile};
+use super::target::{Common, TargetConfig, TargetOptions};
 use crate::error::{Error, Operation, Result, code};
 use crate::resilience::{Preset, RetryPolicy};
 use crate::secret::Secret;
 use crate::source::GuardPolicy;
-use crate::store::{BucketName, S3Settings};
 use crate::transfer::multipart::MultipartOptions;
 use crate::transfer::plan;
 
@@ -25,6 +23,9 @@ pub mod default {
     /// Without a byte moving.
     pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     pub const VERIFY_ETAG: bool = true;
+    pub const HEDGING: bool = false;
+    /// R2 takes one write a second to a key and answers more with 429.
+    pub const R2_WRITE_SPACING: Duration = Duration::from_secs(1);
     /// 100 MiB.
     pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
     /// Uploads in flight at once in `uploadFiles`.
@@ -35,6 +36,7 @@ pub mod default {
         MultipartOptions { threshold: 16 * 1024 * 1024, part_bytes: 8 * 1024 * 1024, concurrency: 4 };
 }
 
+const MAX_ENDPOINTS: usize = 8;
 const MAX_CONCURRENCY: u32 = 256;
 const MAX_PART_CONCURRENCY: u32 = 16;
 
@@ -48,6 +50,11 @@ pub struct StorageConfig {
     pub session_token: Option<Secret<String>>,
     pub bucket: Option<String>,
     pub domain: Option<String>,
+    /// Instead of `endpoint`: the primary, and where objects go when it fails.
+    pub endpoints: Option<Vec<TargetOptions>>,
+    pub profile: Option<String>,
+    pub max_duration_ms: Option<f64>,
+    pub hedging: Option<bool>,
     pub allow_http: Option<bool>,
     pub ca_certificates: Vec<String>,
     pub retry: Option<RetryOptions>,
@@ -79,9 +86,10 @@ pub struct Environment {
 /// Complete and checked.
 #[derive(Debug, Clone)]
 pub struct ResolvedConfig {
-    pub s3: S3Settings,
-    pub bucket: BucketName,
-    pub domain: Option<Url>,
+    /// At least one; the first is the primary.
+    pub targets: Vec<TargetConfig>,
+    pub connect_timeout: Duration,
+    pub hedging: bool,
     pub ca_certificates: Vec<String>,
     pub retry: RetryPolicy,
     pub verify_etag: bool,
@@ -116,18 +124,65 @@ impl StorageConfig {
             storage_bucket: Some("stand-in".into()),
             ..Environment::default()
         };
-        // A bucket in the endpoint that contradicts the given one is found here; one that contradicts the
+        // A bucket in an endpoint that contradicts the given one is found here; one that contradicts the
         // stand-in is not a contradiction.
+        let allow_http = self.allow_http.unwrap_or(false);
         let mut given = self.clone();
-        if given.bucket.is_none() {
-            given.bucket = self.endpoint()?.and_then(|endpoint| endpoint.bucket).map(|b| b.as_str().to_owned());
+        if given.endpoints.is_none() {
+            given.bucket = self.own_target().with_written_bucket(allow_http).map_err(for_new_storage)?.bucket;
         }
         given.resolve(&environment).map(drop)
     }
 
-    fn endpoint(&self) -> Result<Option<Endpoint>> {
-        let allow_http = self.allow_http.unwrap_or(false);
-        self.endpoint.as_deref().map(|text| endpoint::parse(text, allow_http)).transpose().map_err(for_new_storage)
+    /// The endpoint that the options themselves describe, or what the items of `endpoints` have in common.
+    fn own_target(&self) -> TargetOptions {
+        TargetOptions {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
+            session_token: self.session_token.clone(),
+            bucket: self.bucket.clone(),
+            domain: self.domain.clone(),
+        }
+    }
+
+    fn targets(&self, environment: &Environment, common: Common) -> Result<Vec<TargetConfig>> {
+        let own = self.own_target();
+        let Some(endpoints) = &self.endpoints else { return Ok(vec![own.resolve(environment, common)?]) };
+        if self.endpoint.is_some() {
+            return Err(Error::invalid_option(
+                "endpoint",
+                "absent where endpoints is given: its first item is the primary",
+            ));
+        }
+        if !(1..=MAX_ENDPOINTS).contains(&endpoints.len()) {
+            return Err(Error::invalid_option(
+                "endpoints",
+                format_args!("a list of 1 to {MAX_ENDPOINTS} endpoints, the primary first"),
+            ));
+        }
+        let mut targets: Vec<TargetConfig> = Vec::new();
+        for (index, options) in endpoints.iter().enumerate() {
+            let within = |error: Error| at_endpoint(index, error);
+            if options.endpoint.is_none() {
+                return Err(within(Error::invalid(code::MISSING_OPTION, "endpoint", "endpoint is missing")));
+            }
+            // The bucket that is written into an endpoint is its own, whatever the others'.
+            let complete = options.with_written_bucket(common.allow_http).map(|options| options.or(&own));
+            let target = complete.and_then(|options| options.resolve(environment, common)).map_err(within)?;
+            // The public domain shows the primary's bucket, and no other.
+            let domain = target.domain.clone().filter(|_| index == 0 || options.domain.is_some());
+            let target = TargetConfig { domain, ..target };
+            if targets.iter().any(|other| other.s3.endpoint == target.s3.endpoint && other.bucket == target.bucket) {
+                return Err(within(Error::invalid_option(
+                    "endpoint",
+                    "another endpoint or another bucket than the others",
+                )));
+            }
+            targets.push(target);
+        }
+        Ok(targets)
     }
 
     fn multipart(&self) -> Result<MultipartOptions> {
@@ -148,34 +203,24 @@ impl StorageConfig {
     }
 
     fn resolve_inner(&self, environment: &Environment) -> Result<ResolvedConfig> {
-        let endpoint = required(&self.endpoint, &environment.storage_endpoint, "endpoint", "STORAGE_ENDPOINT")?;
-        let endpoint = endpoint::parse(&endpoint, self.allow_http.unwrap_or(false))?;
-        let access_key =
-            required(&self.access_key, &environment.storage_access_key, "accessKey", "STORAGE_ACCESS_KEY")?;
-        let secret_key =
-            required(&self.secret_key, &environment.storage_secret_key, "secretKey", "STORAGE_SECRET_KEY")?;
-        check_credential("accessKey", &access_key)?;
-        check_credential("secretKey", &secret_key)?;
-        if let Some(token) = &self.session_token {
-            check_credential("sessionToken", token)?;
-        }
-        let base = default::RETRY.policy();
+        let base = match &self.profile {
+            Some(name) => Profile::parse(name, self.max_duration_ms)?.retry(),
+            None if self.max_duration_ms.is_some() => return Err(profile::only_serverless()),
+            None => default::RETRY.policy(),
+        };
         let duration =
             |name, given: Option<f64>, default| given.map_or(Ok(default), |ms| limits::milliseconds(name, ms, 1));
         let stall_timeout = duration("stallTimeoutMs", self.stall_timeout_ms, default::STALL_TIMEOUT)?;
-        Ok(ResolvedConfig {
-            bucket: bucket(self, environment, &endpoint)?,
-            s3: S3Settings {
-                endpoint: endpoint.url,
-                region: region(self.region.as_deref().or(environment.storage_region.as_deref()))?,
-                access_key,
-                secret_key,
-                session_token: self.session_token.clone(),
-                connect_timeout: duration("connectTimeoutMs", self.connect_timeout_ms, default::CONNECT_TIMEOUT)?,
-                stall_timeout,
-            },
+        let common = Common {
+            allow_http: self.allow_http.unwrap_or(false),
+            connect_timeout: duration("connectTimeoutMs", self.connect_timeout_ms, default::CONNECT_TIMEOUT)?,
             stall_timeout,
-            domain: domain(self.domain.as_deref().or(environment.storage_domain.as_deref()))?,
+        };
+        Ok(ResolvedConfig {
+            targets: self.targets(environment, common)?,
+            connect_timeout: common.connect_timeout,
+            stall_timeout,
+            hedging: self.hedging.unwrap_or(default::HEDGING),
             ca_certificates: self.ca_certificates.iter().chain(&environment.extra_ca_certificates).cloned().collect(),
             retry: match &self.retry {
                 Some(options) => options.resolve("retry", &base)?,
@@ -196,104 +241,6 @@ impl StorageConfig {
                 None => default::CONCURRENCY,
             },
         })
-    }
-}
-
-impl ResolvedConfig {
-    /// An object's address at the endpoint.
-    pub fn location(&self, bucket: &str, key: &str) -> String {
-        join(&self.s3.endpoint, &[bucket], key)
-    }
-
-    /// An object's address under the public domain, where one is set.
-    pub fn public_url(&self, key: &str) -> Option<String> {
-        self.domain.as_ref().map(|domain| join(domain, &[], key))
-    }
-}
-
-fn join(base: &Url, folders: &[&str], key: &str) -> String {
-    // Nearly every key; what is left is for the URL's own rules.
-    if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte)) {
-        let base = base.as_str();
-        let base = base.strip_suffix('/').unwrap_or(base);
-        return [&[base], folders, &[key]].concat().join("/");
-    }
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(folders).extend(key.split('/'));
-    }
-    url.into()
-}
-
-/// An empty variable is an unset one: that is how `.env` files leave things out.
-fn required<T: Clone + Blank>(option: &Option<T>, variable: &Option<T>, name: &str, variable_name: &str) -> Result<T> {
-    option.as_ref().or_else(|| variable.as_ref().filter(|value| !value.is_blank())).cloned().ok_or_else(|| {
-        let detail = format!("{name} is missing: give the option {name} or set {variable_name}");
-        Error::invalid(code::MISSING_OPTION, name, detail)
-    })
-}
-
-trait Blank {
-    fn is_blank(&self) -> bool;
-}
-
-impl Blank for String {
-    fn is_blank(&self) -> bool {
-        self.trim().is_empty()
-    }
-}
-
-impl Blank for Secret<String> {
-    fn is_blank(&self) -> bool {
-        self.expose().is_blank()
-    }
-}
-
-fn bucket(config: &StorageConfig, environment: &Environment, endpoint: &Endpoint) -> Result<BucketName> {
-    let named = config.bucket.as_ref().or(environment.storage_bucket.as_ref().filter(|name| !name.is_blank()));
-    match (named.map(|name| BucketName::parse(name)).transpose()?, endpoint.bucket.clone()) {
-        (Some(named), Some(inside)) if named != inside => Err(Error::invalid_option(
-            "endpoint",
-            "without a bucket, or with the same one as the option bucket (STORAGE_BUCKET)",
-        )),
-        (Some(bucket), _) | (None, Some(bucket)) => Ok(bucket),
-        (None, None) => {
-            required(&None::<String>, &None, "bucket", "STORAGE_BUCKET").and_then(|name| BucketName::parse(&name))
-        }
-    }
-}
-
-fn region(given: Option<&str>) -> Result<String> {
-    match given.map(str::trim) {
-        None | Some("") => Ok(default::REGION.to_owned()),
-        Some(region) if region.len() <= 64 && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
-            Ok(region.to_owned())
-        }
-        Some(_) => Err(Error::invalid_option("region", "letters, digits and hyphens; R2's is auto")),
-    }
-}
-
-fn domain(given: Option<&str>) -> Result<Option<Url>> {
-    let Some(text) = given.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    // People write the bare host as often as the URL.
-    let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = Url::parse(&full).ok().filter(|url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    url.map(Some).ok_or_else(|| Error::invalid_option("domain", "a URL such as https://images.example.com"))
-}
-
-fn check_credential(name: &str, value: &Secret<String>) -> Result<()> {
-    let text = value.expose();
-    if !text.is_empty() && text.len() <= 4096 && text.bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(())
-    } else {
-        Err(Error::invalid_option(name, "printable ASCII characters without spaces or line breaks"))
     }
 }
 
@@ -322,6 +269,14 @@ pub fn check_hosts(name: &str, hosts: Vec<String>) -> Result<Vec<String>> {
         .collect()
 }
 
+fn at_endpoint(index: usize, error: Error) -> Error {
+    error.with(|failure| {
+        let path = format!("endpoints[{index}]");
+        failure.option = failure.option.as_ref().map(|option| format!("{path}.{option}"));
+        failure.detail = format!("{path}: {}", failure.detail);
+    })
+}
+
 fn for_new_storage(error: Error) -> Error {
     error.with(|failure| failure.operation = Some(Operation::NewStorage))
 }
@@ -344,12 +299,13 @@ mod tests {
     #[test]
     fn the_environment_is_enough() {
         let config = StorageConfig::default().resolve(&environment()).expect("complete");
-        assert_eq!(config.s3.region, "auto");
+        let primary = &config.targets[0];
+        assert_eq!(primary.s3.region, "auto");
         assert_eq!(config.retry, Preset::FileUpload.policy());
-        assert_eq!(config.location("pictures", "a b/c.png"), "https://localhost:9000/pictures/a%20b/c.png");
-        assert_eq!(config.public_url("a/c.png").as_deref(), Some("https://images.example.com/a/c.png"));
-        assert_eq!(config.public_url("a/b c.png").as_deref(), Some("https://images.example.com/a/b%20c.png"));
-        assert_eq!(config.location("pictures", "a/c.png"), "https://localhost:9000/pictures/a/c.png");
+        assert_eq!(primary.location("pictures", "a b/c.png"), "https://localhost:9000/pictures/a%20b/c.png");
+        assert_eq!(primary.location("pictures", "a/c.png"), "https://localhost:9000/pictures/a/c.png");
+        assert_eq!(primary.public_url("a/c.png").as_deref(), Some("https://images.example.com/a/c.png"));
+        assert_eq!(primary.public_url("a/b c.png").as_deref(), Some("https://images.example.com/a/b%20c.png"));
         assert!(!format!("{config:?}").contains("CANARYSECRET"));
     }
 
@@ -380,6 +336,69 @@ mod tests {
         assert!(contradiction.check().is_err());
         let wrong = StorageConfig { concurrency: Some(0.0), ..StorageConfig::default() };
         assert_eq!(wrong.check().expect_err("wrong").option.as_deref(), Some("concurrency"));
+    }
+
+    fn at(endpoint: &str) -> TargetOptions {
+        TargetOptions { endpoint: Some(endpoint.into()), ..TargetOptions::default() }
+    }
+
+    fn with_endpoints(endpoints: Vec<TargetOptions>) -> StorageConfig {
+        StorageConfig { endpoints: Some(endpoints), ..StorageConfig::default() }
+    }
+
+    #[test]
+    fn endpoints_take_what_they_lack_from_the_rest() {
+        let other = TargetOptions {
+            access_key: Some(Secret::new("OTHER".into())),
+            secret_key: Some(Secret::new("CANARYOTHER".into())),
+            bucket: Some("spare".into()),
+            ..at("https://spare.example:9000")
+        };
+        let config = with_endpoints(vec![at("https://localhost:9001"), other]);
+        assert!(config.check().is_ok());
+        let targets = config.resolve(&environment()).expect("complete").targets;
+        let facts: Vec<_> = targets
+            .iter()
+            .map(|target| {
+                (
+                    target.origin(),
+                    target.bucket.as_str(),
+                    target.s3.access_key.expose().as_str(),
+                    target.domain.is_some(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            facts,
+            [
+                ("https://localhost:9001".to_owned(), "pictures", "AK", true),
+                ("https://spare.example:9000".to_owned(), "spare", "OTHER", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_in_endpoints_are_named_with_their_place() {
+        let keyless = TargetOptions { access_key: Some(Secret::new("OTHER".into())), ..at("https://spare.example") };
+        let mistakes = [
+            (vec![], "endpoints"),
+            (vec![at("https://localhost:9001"); 9], "endpoints"),
+            (vec![at("https://localhost:9001"); 2], "endpoints[1].endpoint"),
+            (vec![at("https://localhost:9001"), at("http://example.com")], "endpoints[1].endpoint"),
+            (vec![TargetOptions::default()], "endpoints[0].endpoint"),
+        ];
+        for (endpoints, option) in mistakes {
+            let config = with_endpoints(endpoints);
+            assert_eq!(config.check().expect_err(option).option.as_deref(), Some(option));
+        }
+        let blank = Environment { storage_secret_key: None, ..environment() };
+        let error = with_endpoints(vec![keyless]).resolve(&blank).expect_err("half of the keys");
+        assert_eq!(error.option.as_deref(), Some("endpoints[0].secretKey"));
+        let both = StorageConfig {
+            endpoint: Some("https://a.example".into()),
+            ..with_endpoints(vec![at("https://b.example")])
+        };
+        assert_eq!(both.check().expect_err("both").option.as_deref(), Some("endpoint"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::failover::{is_the_endpoints, may_be_elsewhere};
 use super::objects::Found;
 use super::{Call, ObjectOptions, Prepared, Storage, config, limits};
 use crate::error::{Error, Operation, Result, code};
@@ -57,21 +58,22 @@ impl Storage {
         let prepared = self.prepare(options, Operation::DownloadAndUpload)?;
         let call = self.counted(prepared.operation, call);
         let request = self.source_request(source).map_err(|error| prepared.mark(error))?;
-        let work = async {
-            let copy = || Box::pin(self.copy(&prepared, &request, &call));
+        let places = self.places(&prepared);
+        let work = self.at_each(&places, &call, is_the_endpoints, async |here| {
+            let copy = || Box::pin(self.copy(here, &request, &call));
             match copy().await {
                 // Of the version that was begun with nothing is kept; the other one is stored instead.
                 Err(error) if error.code == code::SOURCE_CHANGED => copy().await,
                 outcome => outcome,
             }
-        };
+        });
         let outcome = self.until_called_off(&prepared, &call, self.within_deadline(&prepared, work)).await;
         self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }
 
     async fn copy(&self, prepared: &Prepared, request: &SourceRequest, call: &Call) -> Result<Receipt> {
         let origin = HttpDownload { client: &self.source, request: request.clone() };
-        let attempts = Attempts::new(prepared.context(call.observer.as_ref()));
+        let attempts = Attempts::new(None, prepared.context(call.observer.as_ref()));
         let (source, declared) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
         let author = Author::Stranger { declared: declared.as_deref() };
         self.put_chunks(prepared, source, author, call).await
@@ -123,9 +125,13 @@ impl Storage {
         tell: &mut Option<oneshot::Sender<Result<(ObjectInfo, u32)>>>,
         pusher: &Pusher,
     ) -> Result<()> {
-        let origin = ObjectDownload { store: &self.store, object: prepared.object(), first, last };
-        let attempts = Attempts::new(prepared.context(call.observer.as_ref()));
-        let (source, info) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
+        let places = self.places(prepared);
+        let work = self.at_each(&places, call, may_be_elsewhere, |here| {
+            let origin = ObjectDownload { store: self.store(here), object: here.object(), first, last };
+            let attempts = self.store(here).attempts(here.context(call.observer.as_ref()));
+            Resuming::open(origin, attempts, self.config.stall_timeout)
+        });
+        let (source, info) = work.await?;
         let attempts = source.attempts();
         let whole = first == 0 && last.is_none() && prepared.verify_etag;
         let mut source = Verified::by_etag(source, info.etag.as_deref().filter(|_| whole));

@@ -18,6 +18,12 @@ pub struct Endpoint {
     pub bucket: Option<BucketName>,
 }
 
+impl Endpoint {
+    pub fn is_r2(&self) -> bool {
+        self.url.host_str().is_some_and(|host| host.ends_with(&format!(".{R2_DOMAIN}")))
+    }
+}
+
 /// # Errors
 /// `ERR_INVALID_OPTION` naming `endpoint`, with what it should look like. Never echoes the value: a
 /// password may stand in it.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::limits;
 use crate::error::{Error, Result, code};
 use crate::store::ObjectHeaders;
+use crate::store::objects::ObjectInfo;
 
 /// R2's limit for all metadata together, names and values.
 const MAX_METADATA_BYTES: usize = 8192;
@@ -41,6 +42,28 @@ pub struct CheckedHeaders {
 }
 
 impl CheckedHeaders {
+    /// As an object has them, without the metadata of one name.
+    pub(super) fn stored(info: &ObjectInfo, without: &str) -> Self {
+        let mut metadata = info.metadata.clone();
+        metadata.remove(without);
+        let headers = ObjectHeaders {
+            content_type: String::new(),
+            content_disposition: info.content_disposition.clone(),
+            cache_control: info.cache_control.clone(),
+            content_encoding: info.content_encoding.clone(),
+            content_language: info.content_language.clone(),
+            storage_class: info.storage_class.clone(),
+            expires: info.expires.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()),
+            metadata,
+        };
+        Self { headers, content_type: info.content_type.clone() }
+    }
+
+    /// Adds metadata of ours.
+    pub(super) fn mark(&mut self, name: &str, value: String) {
+        self.headers.metadata.insert(name.to_owned(), value);
+    }
+
     pub fn complete(&self, choose_type: impl FnOnce(Option<&str>) -> String) -> ObjectHeaders {
         ObjectHeaders { content_type: choose_type(self.content_type.as_deref()), ..self.headers.clone() }
     }

@@ -4,10 +4,15 @@ pub mod cleanup;
 pub mod config;
 pub mod download;
 pub mod endpoint;
+mod failover;
 pub mod headers;
 pub mod limits;
 pub mod objects;
 mod observe;
+pub mod profile;
+pub mod reconcile;
+pub mod status;
+pub mod target;
 mod upload;
 
 use std::fmt;
@@ -20,15 +25,17 @@ pub use config::{Environment, ResolvedConfig, StorageConfig};
 pub use download::SourceOptions;
 pub use headers::HeaderOptions;
 pub use limits::RetryOptions;
+pub use target::{TargetConfig, TargetOptions};
 
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
 use crate::metrics::Metrics;
 use crate::net::trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
-use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, S3Store, WriteCondition};
+use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition};
 use crate::transfer::checkpoint::{Checkpoint, CheckpointSink};
 use crate::transfer::compress::Compression;
+use target::Target;
 
 /// Where an object goes and how: what every call has in common.
 #[derive(Debug, Clone, Default)]
@@ -71,14 +78,20 @@ impl fmt::Debug for Call {
 #[derive(Debug)]
 pub struct Storage {
     config: ResolvedConfig,
-    store: Arc<ResilientStore>,
+    /// At least one; the first is the primary.
+    targets: Vec<Target>,
     source: HttpSource,
     closed: CancellationToken,
     metrics: Arc<Metrics>,
 }
 
 /// A call whose options are checked.
+#[derive(Clone)]
 struct Prepared {
+    /// Which of the endpoints.
+    target: usize,
+    /// Whether another endpoint stands ready should this one fail.
+    has_alternative: bool,
     key: ObjectKey,
     bucket: BucketName,
     headers: headers::CheckedHeaders,
@@ -98,9 +111,10 @@ impl Storage {
     pub fn new(config: ResolvedConfig) -> Result<Self> {
         let tls = trust::client_config(&config.ca_certificates)
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
+        let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), config.hedging);
         Ok(Self {
-            source: HttpSource::new(&tls, config.s3.connect_timeout)?,
-            store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls)?)),
+            source: HttpSource::new(&tls, config.connect_timeout)?,
+            targets: config.targets.iter().map(target).collect::<Result<_>>()?,
             closed: CancellationToken::new(),
             metrics: Arc::default(),
             config,
@@ -121,6 +135,8 @@ impl Storage {
         let check = || -> Result<Prepared> {
             self.refuse_if_closed()?;
             Ok(Prepared {
+                target: 0,
+                has_alternative: false,
                 key: ObjectKey::parse(&options.key)?,
                 bucket: self.bucket(options.bucket.as_deref())?,
                 headers: options.headers.check()?,
@@ -147,7 +163,15 @@ impl Storage {
     }
 
     fn bucket(&self, given: Option<&str>) -> Result<BucketName> {
-        given.map_or_else(|| Ok(self.config.bucket.clone()), BucketName::parse)
+        given.map_or_else(|| Ok(self.primary().config.bucket.clone()), BucketName::parse)
+    }
+
+    fn primary(&self) -> &Target {
+        &self.targets[0]
+    }
+
+    fn store(&self, prepared: &Prepared) -> &Arc<ResilientStore> {
+        &self.targets[prepared.target].store
     }
 
     fn policy(&self, given: Option<&RetryOptions>) -> Result<RetryPolicy> {
@@ -213,6 +237,7 @@ impl Prepared {
             started: self.started,
             operation: self.operation,
             key: self.key.as_str(),
+            has_alternative: self.has_alternative,
             observer,
         }
     }

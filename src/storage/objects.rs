@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::failover::may_be_elsewhere;
 use super::{Call, ObjectOptions, Prepared, Storage, headers, limits};
 use crate::error::{Error, Operation, Result, code};
 use crate::resilience::RetryContext;
@@ -51,24 +52,36 @@ impl Storage {
     pub async fn head(&self, options: ObjectOptions, call: Call) -> Result<Found<ObjectInfo>> {
         let prepared = self.prepare(options, Operation::Head)?;
         let call = self.counted(prepared.operation, call);
-        let object = prepared.object();
-        let work = self.store.head_object(&object, prepared.context(call.observer.as_ref()));
+        let places = self.places(&prepared);
+        let work = self.at_each(&places, &call, may_be_elsewhere, async |here| {
+            self.store(here).head_object(&here.object(), here.context(call.observer.as_ref())).await
+        });
         let outcome = self.until_called_off(&prepared, &call, work).await;
         Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))
     }
 
     /// # Errors
-    /// Bad input before anything is sent; else the last attempt's. Not for an object that is not there.
+    /// Bad input before anything is sent; else the last attempt's, of the endpoint that failed. Not for an object that
+    /// is not there.
     pub async fn delete(&self, options: ObjectOptions, call: Call) -> Result<Found<()>> {
         let prepared = self.prepare(options, Operation::Delete)?;
         let call = self.counted(prepared.operation, call);
-        let object = prepared.object();
-        let work = self.store.delete_object(&object, prepared.context(call.observer.as_ref()));
+        let places = self.places(&prepared);
+        // At each: what is left at one would be found there, and copied back.
+        let work = async {
+            let mut most = 0;
+            for here in &places {
+                let context = RetryContext { has_alternative: false, ..here.context(call.observer.as_ref()) };
+                let ((), took) = self.store(here).delete_object(&here.object(), context).await?;
+                most = most.max(took);
+            }
+            Ok(((), most))
+        };
         let outcome = self.until_called_off(&prepared, &call, work).await;
         Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))
     }
 
-    /// One page of a bucket's objects.
+    /// One page of the primary's objects.
     ///
     /// # Errors
     /// Bad input before anything is sent; else the last attempt's.
@@ -85,9 +98,15 @@ impl Storage {
         let policy = self.policy(options.retry.as_ref()).map_err(mark)?;
         let call = self.counted(Operation::List, call);
         let observer = call.observer.as_ref();
-        let context =
-            RetryContext { policy: &policy, started, operation: Operation::List, key: &request.prefix, observer };
-        let work = self.store.list_objects(&request, context);
+        let context = RetryContext {
+            policy: &policy,
+            started,
+            operation: Operation::List,
+            key: &request.prefix,
+            has_alternative: false,
+            observer,
+        };
+        let work = self.primary().store.list_objects(&request, context);
         let outcome = self.race(&call, work).await;
         let (page, _) = self.count(Operation::List, started, outcome, |_| 0).map_err(mark)?;
         Ok(page)
@@ -107,7 +126,7 @@ impl Storage {
         };
         self.refuse_if_closed().map_err(mark)?;
         let request = self.presign_request(&options).map_err(mark)?;
-        self.store.inner().presign(&request).await.map_err(mark)
+        self.primary().store.inner().presign(&request).await.map_err(mark)
     }
 
     fn list_request(&self, options: &ListOptions) -> Result<ListRequest> {

@@ -1,12 +1,14 @@
 //! Every call is counted here, on its way in and on its way out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Call, Storage};
-use crate::error::{Category, Operation, Result};
+use crate::error::{Category, Error, Operation, Result};
 use crate::metrics::{Ended, Metrics};
+use crate::phase::Phase;
 use crate::resilience::{RetryEvent, RetryObserver};
 
 /// Counts a call's retries before its own observer hears of them.
@@ -20,6 +22,15 @@ impl RetryObserver for Counting {
     fn on_retry(&self, event: &RetryEvent<'_>) {
         self.metrics.retried(self.operation, &event.error.code);
         self.inner.on_retry(event);
+    }
+
+    fn on_phase(&self, phase: Phase, took: Duration) {
+        self.metrics.passed(self.operation, phase, took);
+        self.inner.on_phase(phase, took);
+    }
+
+    fn on_failover(&self, endpoint: &str, error: &Error) {
+        self.inner.on_failover(endpoint, error);
     }
 }
 
@@ -43,15 +54,13 @@ impl Storage {
             // Input that was refused before anything was sent is the caller's affair, and no call.
             Err(error) if error.category == Category::Input && error.attempts == 0 => return outcome,
             Err(error) if error.category == Category::Aborted => (Ended::CalledOff, 0),
-            Err(_) => (Ended::Failed, 0),
+            Err(error) => {
+                self.metrics.failed(operation, &error.code);
+                (Ended::Failed, 0)
+            }
         };
         self.metrics.ended(operation, how, started.elapsed(), bytes);
         outcome
-    }
-
-    /// How often a connection that could not be made was tried again, within attempts.
-    pub fn reconnects(&self) -> u64 {
-        self.store.inner().reconnects()
     }
 
     pub fn metrics(&self) -> &Metrics {

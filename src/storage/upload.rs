@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::failover::is_the_endpoints;
 use super::{Call, ObjectOptions, Prepared, Storage, limits};
 use crate::error::{Operation, Result};
 use crate::source::chunks::{Blocks, Chunks, Memory};
@@ -28,15 +29,10 @@ impl Storage {
     pub async fn upload(&self, options: ObjectOptions, body: Bytes, call: Call) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
         let call = self.counted(prepared.operation, call);
-        let work = async {
-            if prepared.compression.is_some() || prepared.sha256 {
-                return Box::pin(self.put_chunks(&prepared, Memory::new(body), Author::Caller, &call)).await;
-            }
-            let headers = prepared.headers(Author::Caller, &body);
-            self.put(&prepared, headers, body, &call).await
-        };
+        let places = self.places(&prepared);
         // Boxed: each function that it is handed through, and the runtime, would move all of its kilobytes.
-        let work = Box::pin(work);
+        let put = |here| Box::pin(self.put_bytes(here, body.clone(), &call));
+        let work = self.at_each(&places, &call, is_the_endpoints, put);
         let outcome = self.until_called_off(&prepared, &call, work).await;
         self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
     }
@@ -49,7 +45,7 @@ impl Storage {
     pub async fn upload_chunks(&self, options: ObjectOptions, source: impl Chunks, call: Call) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
         let call = self.counted(prepared.operation, call);
-        let work = Box::pin(self.put_chunks(&prepared, source, Author::Caller, &call));
+        let work = Box::pin(self.put_once(&prepared, source, &call));
         let work = self.within_deadline(&prepared, work);
         let outcome = self.until_called_off(&prepared, &call, work).await;
         self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
@@ -69,14 +65,43 @@ impl Storage {
     ) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
         let call = self.counted(prepared.operation, call);
-        let work = Box::pin(async {
-            let declared = declared.map(limits::content_length).transpose()?;
-            let source = FileSource::open(path, declared).await?;
-            self.put_chunks(&prepared, source, Author::Caller, &call).await
+        let places = self.places(&prepared);
+        let work = self.at_each(&places, &call, is_the_endpoints, |here| {
+            Box::pin(async {
+                let declared = declared.map(limits::content_length).transpose()?;
+                let source = FileSource::open(path, declared).await?;
+                self.put_chunks(here, source, Author::Caller, &call).await
+            })
         });
         let work = self.within_deadline(&prepared, work);
         let outcome = self.until_called_off(&prepared, &call, work).await;
         self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
+    }
+
+    async fn put_bytes(&self, prepared: &Prepared, body: Bytes, call: &Call) -> Result<Receipt> {
+        if prepared.compression.is_some() || prepared.sha256 {
+            return Box::pin(self.put_chunks(prepared, Memory::new(body), Author::Caller, call)).await;
+        }
+        let headers = prepared.headers(Author::Caller, &body);
+        self.put(prepared, headers, body, call).await
+    }
+
+    /// Of a source that cannot be read again. What goes in one request is in memory, and can go elsewhere; what is
+    /// sent in parts stays where it was begun.
+    async fn put_once(&self, prepared: &Prepared, source: impl Chunks, call: &Call) -> Result<Receipt> {
+        if self.targets.len() == 1 {
+            return self.put_chunks(prepared, source, Author::Caller, call).await;
+        }
+        let mut source = Blocks::new(source);
+        let threshold = usize::try_from(self.config.multipart.threshold).unwrap_or(usize::MAX - 1);
+        let start = source.block(threshold + 1).await?.unwrap_or_default();
+        if start.len() <= threshold {
+            let places = self.places(prepared);
+            let put = |here| Box::pin(self.put_chunks(here, Memory::new(start.clone()), Author::Caller, call));
+            return self.at_each(&places, call, is_the_endpoints, put).await;
+        }
+        source.put_back(start);
+        self.put_chunks(&self.one_place(prepared), source, Author::Caller, call).await
     }
 
     pub(super) async fn put_chunks(
@@ -146,7 +171,7 @@ impl Storage {
             progress: call.progress.clone(),
         };
         let context = prepared.context(call.observer.as_ref());
-        let stored = single::upload(&self.store, &request, context).await?;
+        let stored = single::upload(self.store(prepared), &request, context).await?;
         Ok(self.receipt(prepared, request.headers.content_type, stored))
     }
 
@@ -159,7 +184,7 @@ impl Storage {
     ) -> Result<Receipt> {
         let request = CreateMultipart { object: prepared.object(), headers };
         let multipart = Multipart {
-            store: &self.store,
+            store: self.store(prepared),
             context: prepared.context(call.observer.as_ref()),
             options: self.config.multipart,
             verify_etag: prepared.verify_etag,
@@ -175,9 +200,12 @@ impl Storage {
 
     fn receipt(&self, prepared: &Prepared, content_type: String, stored: Stored) -> Receipt {
         let key = prepared.key.as_str();
-        let location = self.config.location(prepared.bucket.as_str(), key);
+        let target = &self.targets[prepared.target].config;
+        let location = target.location(prepared.bucket.as_str(), key);
         Receipt {
-            url: self.config.public_url(key).unwrap_or_else(|| location.clone()),
+            endpoint: target.origin(),
+            failed_over: prepared.target > 0,
+            url: target.public_url(key).unwrap_or_else(|| location.clone()),
             location,
             bucket: prepared.bucket.as_str().to_owned(),
             key: key.to_owned(),

@@ -28,6 +28,7 @@ pub struct ObjectInfo {
     pub content_type: Option<String>,
     pub content_disposition: Option<String>,
     pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
     pub cache_control: Option<String>,
     pub storage_class: Option<String>,
     pub expires: Option<String>,

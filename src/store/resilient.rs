@@ -1,35 +1,103 @@
-//! A store that tries again. The order of the policies is visible here and nowhere else:
-//! `deadline( retry( attempt timeout( request )))`, all by [`retry::run`].
+//! A store that tries again, in front of one endpoint. The order of the policies is that of [`retry::run`]; around it
+//! stands the turn of writers to a key, inside it the hedge.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
-use super::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef};
+use super::objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, StoredObject};
 use super::types::{PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
 use crate::error::{Error, Result};
-use crate::resilience::retry::{self, RetryContext};
+use crate::phase::Phase;
+use crate::resilience::hedge::Hedge;
+use crate::resilience::retry::{self, Attempt, RetryContext};
+use crate::resilience::writers::{Turn, Writers};
+use crate::resilience::{Attempts, Gate};
+
+/// What is particular to an endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointOptions {
+    /// As it is named to people.
+    pub name: String,
+    /// Between two writes to a key.
+    pub write_spacing: Duration,
+    /// Whether a slow read or part may be sent a second time.
+    pub hedging: bool,
+}
 
 #[derive(Debug)]
 pub struct ResilientStore<S = S3Store> {
     inner: S,
+    gate: Gate,
+    writers: Writers,
+    hedges: Option<Hedges>,
+}
+
+/// What is slow for one verb is not for another.
+#[derive(Debug, Default)]
+struct Hedges {
+    get: Hedge,
+    head: Hedge,
+    list: Hedge,
+    part: Hedge,
 }
 
 impl<S: ObjectStore> ResilientStore<S> {
-    pub const fn new(inner: S) -> Self {
-        Self { inner }
+    pub fn new(inner: S, options: EndpointOptions) -> Self {
+        Self::behind(Gate::new(options.name.clone()), inner, &options)
+    }
+
+    /// With a gate of the caller's.
+    pub fn behind(gate: Gate, inner: S, options: &EndpointOptions) -> Self {
+        let hedges = options.hedging.then(Hedges::default);
+        Self { inner, gate, writers: Writers::new(options.write_spacing), hedges }
     }
 
     pub const fn inner(&self) -> &S {
         &self.inner
     }
 
-    /// Stores an object, with the number of attempts it took.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Requests that were sent a second time.
+    pub fn hedged(&self) -> u64 {
+        let of_all = |it: &Hedges| [&it.get, &it.head, &it.list, &it.part].map(Hedge::hedged).into_iter().sum();
+        self.hedges.as_ref().map_or(0, of_all)
+    }
+
+    /// Runs an operation on the store with the retries of its endpoint.
     ///
     /// # Errors
     /// The last attempt's, or the first that no other attempt can mend.
+    pub async fn run<T, F, Fut>(&self, context: RetryContext<'_>, operation: F) -> Result<(T, u32)>
+    where
+        F: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        retry::run(&self.gate, context, operation).await
+    }
+
+    /// The same loop for work that is not one future.
+    pub fn attempts<'a>(&'a self, context: RetryContext<'a>) -> Attempts<'a> {
+        Attempts::new(Some(&self.gate), context)
+    }
+
+    /// Stores an object, with the number of attempts it took.
+    ///
+    /// # Errors
+    /// As of [`Self::run`].
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
-        retry::run(context, async |attempt| match self.inner.put_object(request).await {
+        let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
+        let _turn = self.turn(&object, context).await?;
+        self.run(context, async |attempt| match self.inner.put_object(request).await {
             // Boxed: it is rare and large, and every upload's future would contain it.
-            Err(error) if attempt.number > 1 && error.status == Some(412) => Box::pin(self.settle(request, error)).await,
+            Err(error) if attempt.number > 1 && error.status == Some(412) => {
+                Box::pin(self.settle(request, &object, error)).await
+            }
             other => other,
         })
         .await
@@ -37,9 +105,8 @@ impl<S: ObjectStore> ResilientStore<S> {
 
     /// A condition that failed after an answer was lost may have failed because of ourselves: the object that
     /// is there now is the one that we sent.
-    async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
-        let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
-        let there = self.inner.head_object(&object).await?;
+    async fn settle(&self, request: &PutObject, object: &ObjectRef, error: Error) -> Result<PutOutcome> {
+        let there = self.inner.head_object(object).await?;
         if there.etag.as_deref() == Some(request.body.md5().hex().await) {
             Ok(PutOutcome { etag: there.etag, request_id: None })
         } else {
@@ -47,40 +114,71 @@ impl<S: ObjectStore> ResilientStore<S> {
         }
     }
 
+    /// The right to write to a key.
+    ///
     /// # Errors
-    /// As of [`Self::put_object`].
+    /// A timeout, where the deadline comes before the turn.
+    pub async fn turn(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<Turn<'_>> {
+        let name = format!("{}/{}", object.bucket.as_str(), object.key.as_str());
+        if let Some(turn) = self.writers.try_turn(&name) {
+            return Ok(turn);
+        }
+        let asked = Instant::now();
+        let turn = self.writers.turn(&name);
+        let turn = match context.deadline() {
+            None => turn.await,
+            Some(deadline) => timeout_at(deadline, turn).await.map_err(|_| {
+                let limit = context.policy.deadline.unwrap_or_default();
+                Error::timeout("earlier writes to the same key did not end", limit)
+            })?,
+        };
+        context.observer.on_phase(Phase::Queue, asked.elapsed());
+        Ok(turn)
+    }
+
+    /// # Errors
+    /// As of [`Self::run`].
     pub async fn upload_part(&self, request: &UploadPart, context: RetryContext<'_>) -> Result<(StoredPart, u32)> {
-        retry::run(context, |_| self.inner.upload_part(request)).await
+        self.run(context, |_| self.hedged_by(|it| &it.part, || self.inner.upload_part(request))).await
     }
 
     /// # Errors
-    /// As of [`Self::put_object`].
+    /// As of [`Self::run`].
     pub async fn head_object(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<(ObjectInfo, u32)> {
-        retry::run(context, |_| self.inner.head_object(object)).await
+        self.run(context, |_| self.hedged_by(|it| &it.head, || self.inner.head_object(object))).await
+    }
+
+    /// Opens an object, tried once: [`Self::attempts`] has the retries.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open_object(&self, request: &GetRequest) -> Result<StoredObject> {
+        self.hedged_by(|it| &it.get, || self.inner.get_object(request)).await
     }
 
     /// # Errors
-    /// As of [`Self::put_object`].
+    /// As of [`Self::run`].
     pub async fn delete_object(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<((), u32)> {
-        retry::run(context, |_| self.inner.delete_object(object)).await
+        let _turn = self.turn(object, context).await?;
+        self.run(context, |_| self.inner.delete_object(object)).await
     }
 
     /// # Errors
-    /// As of [`Self::put_object`].
+    /// As of [`Self::run`].
     pub async fn list_objects(&self, request: &ListRequest, context: RetryContext<'_>) -> Result<(ListPage, u32)> {
-        retry::run(context, |_| self.inner.list_objects(request)).await
+        self.run(context, |_| self.hedged_by(|it| &it.list, || self.inner.list_objects(request))).await
     }
 
     /// All parts that an upload has.
     ///
     /// # Errors
-    /// As of [`Self::put_object`]; `NoSuchUpload`.
+    /// As of [`Self::run`]; `NoSuchUpload`.
     pub async fn list_parts(&self, upload: &MultipartUpload, context: RetryContext<'_>) -> Result<Vec<ListedPart>> {
         let mut parts = Vec::new();
         let mut continuation: Option<String> = None;
         loop {
             let page = |_| self.inner.list_parts(upload, continuation.as_deref());
-            let (page, _) = retry::run(context, page).await?;
+            let (page, _) = self.run(context, page).await?;
             parts.extend(page.parts);
             continuation = page.continuation;
             if continuation.is_none() {
@@ -90,14 +188,26 @@ impl<S: ObjectStore> ResilientStore<S> {
     }
 
     /// # Errors
-    /// As of [`Self::put_object`].
+    /// As of [`Self::run`].
     pub async fn list_uploads(&self, request: &ListUploads, context: RetryContext<'_>) -> Result<(UploadPage, u32)> {
-        retry::run(context, |_| self.inner.list_uploads(request)).await
+        self.run(context, |_| self.inner.list_uploads(request)).await
     }
 
     /// # Errors
-    /// As of [`Self::put_object`].
+    /// As of [`Self::run`].
     pub async fn abort_multipart(&self, upload: &MultipartUpload, context: RetryContext<'_>) -> Result<((), u32)> {
-        retry::run(context, |_| self.inner.abort_multipart(upload)).await
+        self.run(context, |_| self.inner.abort_multipart(upload)).await
+    }
+
+    /// Sends a request that may be sent twice, a second time if the first is slow and hedging is wanted.
+    async fn hedged_by<T, F: Future<Output = Result<T>>>(
+        &self,
+        verb: impl Fn(&Hedges) -> &Hedge,
+        request: impl Fn() -> F,
+    ) -> Result<T> {
+        match &self.hedges {
+            None => request().await,
+            Some(hedges) => verb(hedges).run(request).await,
+        }
     }
 }

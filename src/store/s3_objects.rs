@@ -24,6 +24,7 @@ macro_rules! info_of {
             content_type: $answer.content_type().map(str::to_owned),
             content_disposition: $answer.content_disposition().map(str::to_owned),
             content_encoding: $answer.content_encoding().map(str::to_owned),
+            content_language: $answer.content_language().map(str::to_owned),
             cache_control: $answer.cache_control().map(str::to_owned),
             storage_class: $answer.storage_class().map(|class| class.as_str().to_owned()),
             expires: $answer.expires_string().map(str::to_owned),

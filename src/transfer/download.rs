@@ -38,7 +38,7 @@ impl<S: ObjectStore> Reopen for ObjectDownload<'_, S> {
             range: (first > 0 || self.last.is_some()).then_some((first, self.last)),
             if_match: version.map(str::to_owned),
         };
-        let stored = match self.store.inner().get_object(&request).await {
+        let stored = match self.store.open_object(&request).await {
             Err(error) if version.is_some() && matches!(error.status, Some(404 | 412 | 416)) => return Err(changed()),
             other => other?,
         };

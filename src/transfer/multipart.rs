@@ -16,7 +16,7 @@ use super::checkpoint::{Checkpoint, CheckpointSink};
 use super::plan;
 use super::single::Stored;
 use crate::error::{Category, Error, Result, Retryability, code};
-use crate::resilience::{RetryContext, retry};
+use crate::resilience::RetryContext;
 use crate::source::chunks::{Blocks, Chunks};
 use crate::store::digest::{Payload, hex_md5};
 use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
@@ -108,7 +108,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             }
         }
         let create = |_| create_or_remove(Arc::clone(self.store), request.clone());
-        let (mut cleanup, attempts) = retry::run(self.context, create).await?;
+        let (mut cleanup, attempts) = self.store.run(self.context, create).await?;
         let part_bytes = plan::part_bytes(total, self.options.part_bytes);
         if let Some(sink) = &self.checkpoint {
             (sink.0)(&Checkpoint::of(&cleanup.upload.upload_id, part_bytes, total, request));
@@ -216,7 +216,8 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             Err(error) if error.status == Some(404) => Ok(None),
             Err(error) => Err(error),
         };
-        let completed = retry::run(self.context, async |attempt| {
+        let _turn = self.store.turn(&upload.object, self.context).await?;
+        let completed = self.store.run(self.context, async |attempt| {
             let error = match store.complete_multipart(upload, parts, self.condition.as_ref()).await {
                 Err(error) if attempt.number > 1 && error.retryability == Retryability::Permanent => error,
                 other => return other,

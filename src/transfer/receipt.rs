@@ -4,7 +4,11 @@ use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The object's address at the S3 endpoint.
+    /// Scheme, host and port of the S3 endpoint that has it.
+    pub endpoint: String,
+    /// Whether that is another than the primary.
+    pub failed_over: bool,
+    /// The object's address there.
     pub location: String,
     pub bucket: String,
     pub key: String,

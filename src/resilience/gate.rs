@@ -1,0 +1,353 @@
+//! What stands before an endpoint: its breaker, its pace, its budget of retries. Every attempt passes here.
+//!
+//! Nothing is locked while nothing fails: a gate that is calm counts who goes in and out, and that is all.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::breaker::{Admission, Breaker, BreakerState, Ticket};
+use super::budget::Budget;
+use super::meter::RateMeter;
+use super::pacing::{Pace, Pacer};
+use crate::error::{Category, Error, Retryability};
+
+/// Callers that waited for an outage to end do not all come back at once: one in so much time, on average.
+const RELEASE_SPACING: Duration = Duration::from_millis(5);
+const LONGEST_RELEASE: Duration = Duration::from_secs(2);
+
+/// Hears of the breaker's changes. Called by whoever caused one: must be quick.
+pub trait BreakerWatcher: Send + Sync {
+    fn on_change(&self, change: &BreakerChange);
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerChange {
+    pub endpoint: String,
+    pub from: BreakerState,
+    pub to: BreakerState,
+    /// Until the next request may pass.
+    pub retry_after: Option<Duration>,
+}
+
+/// A gate as it is at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateSnapshot {
+    pub breaker: BreakerState,
+    /// Until the next request may pass; none while all may.
+    pub retry_after: Option<Duration>,
+    /// How often the breaker was opened.
+    pub opened: u64,
+    /// Requests a second and in flight that are allowed; none while there is no limit.
+    pub pace: Option<(f64, f64)>,
+    pub in_flight: u32,
+    /// Waiting for leave.
+    pub queued: u32,
+}
+
+/// How long an attempt may wait for leave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) deadline: Option<Instant>,
+    /// For a breaker that is open; none is as long as the deadline allows.
+    pub(super) patience: Option<Duration>,
+    /// Whether the call has failed before, and how long it may wait for the budget then.
+    pub(super) retry: Option<Duration>,
+}
+
+/// Why an attempt may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The breaker is open, for so long at least.
+    Open(Duration),
+    /// The deadline came first.
+    Deadline,
+}
+
+pub struct Gate {
+    /// The endpoint's, as it is named to people.
+    name: String,
+    state: Mutex<State>,
+    /// Whether a request may pass, and succeed, without a look at the state.
+    calm: AtomicBool,
+    in_flight: AtomicU32,
+    queued: AtomicU32,
+    meter: RateMeter,
+    /// Whose turn it is to wait for the pace: first come, first served.
+    turn: AsyncMutex<()>,
+    changed: Notify,
+    watcher: OnceLock<Arc<dyn BreakerWatcher>>,
+    /// Uniform in `[0, 1)`; a function so that tests can take its place.
+    unit: fn() -> f64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    breaker: Breaker,
+    pacer: Pacer,
+    budget: Budget,
+}
+
+/// What the outcome of an attempt says of the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Success,
+    /// An answer, though not the wanted one.
+    Answer,
+    /// An answer that it was too much.
+    Throttled,
+    /// The same, from a server that may be no more.
+    Overloaded,
+    NoAnswer,
+    /// Nothing: the attempt did not get so far.
+    None,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("name", &self.name).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    pub fn new(name: impl Into<String>) -> Self {
+        Self::with_unit(name, super::backoff::random_unit)
+    }
+
+    pub fn with_unit(name: impl Into<String>, unit: fn() -> f64) -> Self {
+        Self {
+            name: name.into(),
+            state: Mutex::default(),
+            calm: AtomicBool::new(true),
+            in_flight: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
+            meter: RateMeter::default(),
+            turn: AsyncMutex::default(),
+            changed: Notify::new(),
+            watcher: OnceLock::new(),
+            unit,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whom to tell of the breaker's changes; the first one stays.
+    pub fn watch(&self, watcher: Arc<dyn BreakerWatcher>) {
+        let _ = self.watcher.set(watcher);
+    }
+
+    pub fn snapshot(&self) -> GateSnapshot {
+        let state = self.lock();
+        GateSnapshot {
+            breaker: state.breaker.state(),
+            retry_after: state.breaker.retry_at().map(|at| at.saturating_duration_since(Instant::now())),
+            opened: state.breaker.opened(),
+            pace: state.pacer.allowed(),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            queued: self.queued.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Opens or closes the breaker by hand: for tests, and for operators who know more.
+    pub fn set_breaker(&self, state: BreakerState) {
+        self.change(|now, it| it.breaker.set(state, now));
+    }
+
+    pub(super) async fn enter(&self, entry: Entry) -> Result<Pass<'_>, Refusal> {
+        if self.calm.load(Ordering::Acquire) && entry.retry.is_none() {
+            return Ok(Pass::begin(self, Ticket::default()));
+        }
+        let _queued = Counted::new(&self.queued);
+        let admitted = async {
+            let probe = Probe { gate: self, ticket: self.past_breaker(entry.patience).await? };
+            if let Some(longest) = entry.retry {
+                let wait = self.change(|now, it| it.budget.take(now));
+                sleep(wait.min(longest)).await;
+            }
+            self.keep_pace().await;
+            Ok(Pass::begin(self, probe.keep()))
+        };
+        match entry.deadline {
+            Some(deadline) => timeout_at(deadline, admitted).await.unwrap_or_else(|_| Err(self.too_late())),
+            None => admitted.await,
+        }
+    }
+
+    fn too_late(&self) -> Refusal {
+        let retry_at = self.lock().breaker.retry_at();
+        retry_at.map_or(Refusal::Deadline, |at| Refusal::Open(at.saturating_duration_since(Instant::now())))
+    }
+
+    async fn past_breaker(&self, patience: Option<Duration>) -> Result<Ticket, Refusal> {
+        let began = Instant::now();
+        let mut waited = false;
+        loop {
+            let changed = self.changed.notified();
+            let now = Instant::now();
+            let until = match self.change(|now, it| it.breaker.admit(now)) {
+                Admission::Wait { until } => until,
+                Admission::Pass(ticket) => {
+                    if waited && ticket == Ticket::default() {
+                        self.spread().await;
+                    }
+                    return Ok(ticket);
+                }
+            };
+            let tired = patience.map(|patience| began + patience);
+            if tired.is_some_and(|tired| now >= tired) {
+                return Err(Refusal::Open(until.saturating_duration_since(now)));
+            }
+            waited = true;
+            let until = tired.map_or(until, |tired| until.min(tired));
+            // Either way the breaker is asked again.
+            let _ = timeout_at(until, changed).await;
+        }
+    }
+
+    async fn spread(&self) {
+        let longest = RELEASE_SPACING.saturating_mul(self.queued.load(Ordering::Relaxed)).min(LONGEST_RELEASE);
+        sleep(longest.mul_f64((self.unit)())).await;
+    }
+
+    async fn keep_pace(&self) {
+        if !self.lock().pacer.is_limiting() {
+            return;
+        }
+        let _turn = self.turn.lock().await;
+        loop {
+            let changed = self.changed.notified();
+            let in_flight = self.in_flight.load(Ordering::Relaxed);
+            match self.change(|now, it| it.pacer.admit(now, in_flight)) {
+                Pace::Go => return,
+                Pace::Wait(wait) => sleep(wait).await,
+                Pace::Full => changed.await,
+            }
+        }
+    }
+
+    fn left(&self, ticket: Ticket, sign: Sign) {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        if self.calm.load(Ordering::Acquire) && matches!(sign, Sign::Success | Sign::Answer | Sign::None) {
+            return;
+        }
+        self.change(|now, it| {
+            match sign {
+                Sign::Success | Sign::Answer | Sign::Throttled => it.breaker.answered(),
+                Sign::NoAnswer | Sign::Overloaded => it.breaker.failed(ticket, now),
+                Sign::None => it.breaker.abandoned(ticket, now),
+            }
+            match sign {
+                Sign::Success => it.budget.succeeded(),
+                Sign::Throttled | Sign::Overloaded => it.pacer.throttled(now, self.meter.rate(now), in_flight),
+                _ => {}
+            }
+        });
+        self.changed.notify_waiters();
+    }
+
+    /// Changes the state, and tells of what that means for the breaker.
+    fn change<T>(&self, change: impl FnOnce(Instant, &mut State) -> T) -> T {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let from = state.breaker.state();
+        let value = change(now, &mut state);
+        let calm = state.breaker.is_quiet() && !state.pacer.is_limiting() && state.budget.is_full();
+        self.calm.store(calm, Ordering::Release);
+        let (to, retry_at) = (state.breaker.state(), state.breaker.retry_at());
+        drop(state);
+        if from != to {
+            self.changed.notify_waiters();
+            if let Some(watcher) = self.watcher.get() {
+                let retry_after = retry_at.map(|at| at.saturating_duration_since(now));
+                watcher.on_change(&BreakerChange { endpoint: self.name.clone(), from, to, retry_after });
+            }
+        }
+        value
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leave to send one request. Dropped without an outcome, it was called off.
+#[derive(Debug)]
+pub(super) struct Pass<'a> {
+    gate: &'a Gate,
+    ticket: Ticket,
+    sign: Sign,
+}
+
+impl<'a> Pass<'a> {
+    fn begin(gate: &'a Gate, ticket: Ticket) -> Self {
+        gate.in_flight.fetch_add(1, Ordering::Relaxed);
+        gate.meter.count(Instant::now());
+        Self { gate, ticket, sign: Sign::None }
+    }
+
+    /// With its error, if it had one.
+    pub(super) fn ended(mut self, error: Option<&Error>) {
+        self.sign = error.map_or(Sign::Success, Sign::of);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.gate.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gate.left(self.ticket, self.sign);
+    }
+}
+
+/// A place as the breaker's probe that is given back unless it is used.
+struct Probe<'a> {
+    gate: &'a Gate,
+    ticket: Ticket,
+}
+
+impl Probe<'_> {
+    fn keep(mut self) -> Ticket {
+        std::mem::take(&mut self.ticket)
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if self.ticket != Ticket::default() {
+            self.gate.left(self.ticket, Sign::None);
+        }
+    }
+}
+
+struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Sign {
+    fn of(error: &Error) -> Self {
+        let transient = error.retryability == Retryability::Transient;
+        match error.category {
+            Category::Throttled => Self::Throttled,
+            Category::Service if error.status == Some(503) => Self::Overloaded,
+            Category::Network | Category::Timeout | Category::Service if transient => Self::NoAnswer,
+            _ if error.status.is_some() => Self::Answer,
+            _ => Self::None,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! One writer at a time to a key, and as much time between two as the endpoint wants.
+//!
+//! Of two writes to a key the later one shall win, whatever attempts the earlier one still has; and R2 takes one write
+//! a second to a key and answers more with 429.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::{Instant, sleep_until};
+
+/// When the key may be written to again.
+type Slot = Arc<AsyncMutex<Option<Instant>>>;
+
+#[derive(Debug)]
+pub struct Writers {
+    spacing: Duration,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Debug)]
+struct Keys {
+    slots: HashMap<String, Slot>,
+    /// At this many, those that nobody needs are let go.
+    sweep_at: usize,
+}
+
+const FIRST_SWEEP: usize = 1024;
+
+/// The right to write to a key, until it is dropped.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    writers: &'a Writers,
+    key: String,
+    free_at: Option<OwnedMutexGuard<Option<Instant>>>,
+}
+
+impl Writers {
+    /// With at least `spacing` between the end of a write and the next one to the same key.
+    pub fn new(spacing: Duration) -> Self {
+        Self { spacing, keys: Mutex::new(Keys { slots: HashMap::new(), sweep_at: FIRST_SWEEP }) }
+    }
+
+    /// A turn that can be had at once.
+    pub fn try_turn(&self, key: &str) -> Option<Turn<'_>> {
+        let free_at = self.slot(key).try_lock_owned().ok()?;
+        let rested = free_at.is_none_or(|at| at <= Instant::now());
+        rested.then(|| Turn { writers: self, key: key.to_owned(), free_at: Some(free_at) })
+    }
+
+    /// Waits until everybody who came earlier has written. First come, first served.
+    pub async fn turn(&self, key: &str) -> Turn<'_> {
+        let free_at = self.slot(key).lock_owned().await;
+        if let Some(at) = *free_at {
+            sleep_until(at).await;
+        }
+        Turn { writers: self, key: key.to_owned(), free_at: Some(free_at) }
+    }
+
+    fn slot(&self, key: &str) -> Slot {
+        let mut keys = self.lock();
+        if let Some(slot) = keys.slots.get(key) {
+            return Arc::clone(slot);
+        }
+        if keys.slots.len() >= keys.sweep_at {
+            let now = Instant::now();
+            let rests = |slot: &Slot| slot.try_lock().is_ok_and(|free_at| free_at.is_some_and(|at| at > now));
+            // Whoever has a slot besides the map writes, or is about to.
+            keys.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || rests(slot));
+            keys.sweep_at = FIRST_SWEEP.max(keys.slots.len() * 2);
+        }
+        Arc::clone(keys.slots.entry(key.to_owned()).or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Some(mut free_at) = self.free_at.take() else { return };
+        if !self.writers.spacing.is_zero() {
+            *free_at = Some(Instant::now() + self.writers.spacing);
+            return;
+        }
+        // Two have it when nobody waits: the map, and this guard. Nobody can join while the map is locked.
+        let mut keys = self.writers.lock();
+        if keys.slots.get(&self.key).is_some_and(|slot| Arc::strong_count(slot) == 2) {
+            keys.slots.remove(&self.key);
+        }
+        drop(free_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn writers_to_a_key_follow_each_other_in_order() {
+        let writers = Writers::new(Duration::ZERO);
+        let order = Mutex::new(Vec::new());
+        let write = async |number: u64| {
+            let _turn = writers.turn("a").await;
+            // The first takes longest; without turns it would end last.
+            tokio::time::sleep(Duration::from_secs(10 - number)).await;
+            order.lock().expect("mine").push(number);
+        };
+        let other = async {
+            assert!(writers.try_turn("b").is_some(), "another key is free");
+            assert!(writers.try_turn("a").is_none());
+        };
+        tokio::join!(biased; write(1), write(2), write(3), other);
+        assert_eq!(*order.lock().expect("mine"), [1, 2, 3]);
+        assert!(writers.lock().slots.is_empty(), "nothing is kept of keys that nobody writes to");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_to_a_key_are_spaced() {
+        let writers = Writers::new(Duration::from_secs(1));
+        let began = Instant::now();
+        for _ in 0..3 {
+            drop(writers.turn("a").await);
+        }
+        assert_eq!(began.elapsed().as_secs(), 2);
+        assert!(writers.try_turn("a").is_none());
+        for number in 0..5000 {
+            drop(writers.turn(&format!("{number}")).await);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert!(writers.lock().slots.len() < 3000, "{}", writers.lock().slots.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_is_called_off_gives_its_turn_on() {
+        let writers = Writers::new(Duration::ZERO);
+        let held = writers.turn("a").await;
+        let waiting = tokio::time::timeout(Duration::from_secs(1), writers.turn("a")).await;
+        assert!(waiting.is_err());
+        drop(held);
+        assert!(writers.try_turn("a").is_some());
+    }
+}
