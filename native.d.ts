@@ -47,6 +47,8 @@ export declare class NativeSource {
 
 export declare class NativeStorage {
   cleanup(operation: NativeOperation, options: NativeCleanupOptions): Promise<NativeFailure | NativeCleaned>
+  /** Since when it counts. */
+  get ageMs(): number
   /** Of the operations that were called. */
   metrics(): Array<NativeOperationStats>
   metricsText(): string
@@ -55,6 +57,11 @@ export declare class NativeStorage {
   delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
   list(operation: NativeOperation, options: NativeListOptions): Promise<NativeFailure | NativeListPage>
   presign(options: NativePresignOptions): Promise<NativeFailure | NativePresigned>
+  reconcile(operation: NativeOperation, options: NativeReconcileOptions): Promise<NativeFailure | NativeReconciled>
+  /** The primary first. */
+  endpoints(): Array<NativeEndpointStatus>
+  /** Opens or closes a breaker by hand; without an endpoint, the primary's. */
+  setBreaker(state: string, endpoint?: string | undefined | null): NativeFailure | null
   /** How many uploads `uploadFiles` keeps in flight. */
   get concurrency(): number
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
@@ -131,6 +138,32 @@ export interface NativeDownloadOptions {
   retry?: NativeRetryOptions
 }
 
+/** An item of `endpoints`. */
+export interface NativeEndpointOptions {
+  endpoint?: string
+  region?: string
+  accessKey?: string
+  secretKey?: string
+  sessionToken?: string
+  bucket?: string
+  domain?: string
+}
+
+export interface NativeEndpointStatus {
+  endpoint: string
+  bucket: string
+  isPrimary: boolean
+  breakerState: string
+  retryAfterMs?: number
+  opened: number
+  requestsPerSecond?: number
+  concurrency?: number
+  inFlight: number
+  queued: number
+  reconnects: number
+  hedged: number
+}
+
 /**
  * The variables that fill in for absent options, read by JavaScript: `process.env` is what Next.js has
  * put its `.env` files into.
@@ -156,12 +189,14 @@ export interface NativeErrorFacts {
 }
 
 export interface NativeEvent {
-  /** Of the `NativeOperation`. */
+  /** Of the `NativeOperation`; 0 for what belongs to no call. */
   id: number
-  kind: 'retry' | 'progress' | 'checkpoint'
+  kind: 'retry' | 'progress' | 'checkpoint' | 'failover' | 'breaker'
   /** The attempt that failed; 1 for the first. */
   attempt?: number
   maxAttempts?: number
+  /** How long the attempt took to fail. */
+  attemptMs?: number
   delayMs?: number
   code?: string
   category?: string
@@ -173,6 +208,12 @@ export interface NativeEvent {
   part?: number
   bytesPerSecond?: number
   checkpoint?: NativeCheckpoint
+  /** Where a call goes on, or whose breaker it is. */
+  endpoint?: string
+  /** Of a breaker. */
+  state?: string
+  previousState?: string
+  retryAfterMs?: number
 }
 
 export interface NativeFailure {
@@ -229,6 +270,7 @@ export interface NativeObjectInfo {
   contentType?: string
   disposition?: string
   contentEncoding?: string
+  contentLanguage?: string
   cacheControl?: string
   storageClass?: string
   expires?: string
@@ -256,6 +298,17 @@ export interface NativeOperationStats {
   lastMinute: NativeStats
   lastFiveMinutes: NativeStats
   lastHour: NativeStats
+  /** Of the last five minutes, in steps of 15 seconds. */
+  minutes: Array<NativeStep>
+  /** Of the last hour, in steps of a minute. */
+  hour: Array<NativeStep>
+}
+
+/** Parts of calls. */
+export interface NativePhases {
+  attempt?: NativeLatency
+  wait?: NativeLatency
+  queue?: NativeLatency
 }
 
 export interface NativePresigned {
@@ -280,6 +333,8 @@ export interface NativeRange {
 }
 
 export interface NativeReceipt {
+  endpoint: string
+  failedOver: boolean
   location: string
   bucket: string
   key: string
@@ -295,6 +350,19 @@ export interface NativeReceipt {
   contentEncoding?: string
   elapsedMs: number
   requestId?: string
+}
+
+export interface NativeReconciled {
+  copied: Array<string>
+  superseded: Array<string>
+  /** With their keys. */
+  failed: Array<NativeFailure>
+}
+
+export interface NativeReconcileOptions {
+  prefix?: string
+  keep?: boolean
+  retry?: NativeRetryOptions
 }
 
 export interface NativeRetryOptions {
@@ -331,9 +399,22 @@ export interface NativeStats {
   failed: number
   calledOff: number
   successRate?: number
+  attempts: number
   retries: number
   retriesByCode: Record<string, number>
+  failuresByCode: Record<string, number>
   storedBytes: number
+  latencyMs?: NativeLatency
+  phasesMs: NativePhases
+}
+
+/** A step of a history. */
+export interface NativeStep {
+  /** When it began, in milliseconds since the epoch. */
+  at: number
+  succeeded: number
+  failed: number
+  retries: number
   latencyMs?: NativeLatency
 }
 
@@ -345,6 +426,10 @@ export interface NativeStorageOptions {
   sessionToken?: string
   bucket?: string
   domain?: string
+  endpoints?: Array<NativeEndpointOptions>
+  profile?: string
+  maxDurationMs?: number
+  hedging?: boolean
   allowHttp?: boolean
   caCertificates?: Array<string>
   retry?: NativeRetryOptions

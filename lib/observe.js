@@ -46,9 +46,11 @@ function observe({ onProgress, onRetry, onCheckpoint }, { operation, key }, log)
     tellRetry({ operation, key, ...facts, elapsedMs })
   }
 
+  // Not AsyncResource.bind, which takes more time than all else that a small upload does here.
+  const context = new AsyncResource('reliable-r2')
   return {
     wantsProgress: onProgress !== undefined,
-    handle: AsyncResource.bind(handle),
+    handle: (event) => context.runInAsyncScope(handle, undefined, event),
     /** Retries that were told so far. */
     retries: () => attempt - 1,
     succeeded({ size, parts }) {

@@ -102,8 +102,7 @@ impl HttpConnector for Capture {
         let host = ("host".to_owned(), uri.authority().expect("a host").to_string());
         let target = uri.path_and_query().expect("a path").as_str();
         let body = request.body().bytes().expect("in memory");
-        *self.0.lock().expect("no panic elsewhere") =
-            Some(sent(request.method(), target, headers.chain([host]), body));
+        *self.0.lock().expect("no panic elsewhere") = Some(sent(request.method(), target, headers.chain([host]), body));
         let mut answer = HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::empty());
         answer.headers_mut().insert("etag", "\"x\"");
         HttpConnectorFuture::ready(Ok(answer))

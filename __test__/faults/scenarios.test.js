@@ -56,7 +56,9 @@ test('a persistent network failure fails clearly, after all attempts', async () 
   assert.ok(error.message.includes('ECONNRESET'), error.message)
   assert.match(error.userMessage, /connection problem.*try again/)
   assert.match(error.stack, /scenarios\.test\.js/)
-  assert.deepEqual(await lab.actions(), ['down', 'down', 'down', 'down'])
+  // Up to three to an attempt, where the reset comes while the connection is still being made.
+  const actions = await lab.actions()
+  assert.ok(actions.length >= 4 && actions.length <= 12 && actions.every((action) => action === 'down'), actions.join())
   assert.equal(lab.stored('never.png'), undefined)
 })
 

@@ -96,9 +96,8 @@ where
         let limit = attempt.timeout;
         // Pinned here, since moving it costs more than polling it.
         let work = pin!(operation(attempt));
-        let outcome = timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
+        let outcome =
+            timeout(limit, work).await.unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
         match outcome {
             Ok(value) => {
                 attempts.succeeded();

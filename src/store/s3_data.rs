@@ -284,3 +284,60 @@ pub(super) fn host_of(endpoint: &Url) -> Result<HeaderValue> {
     };
     value.map_err(unbuildable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_go_unsigned_only_where_etags_are_md5s() {
+        let etags = EtagHabit::default();
+        assert!(!etags.are_md5s(), "nothing is known yet");
+        etags.saw("5d41402abc4b2a76b9719d911017c592");
+        assert!(etags.are_md5s());
+        etags.saw("opaque");
+        assert!(!etags.are_md5s());
+        etags.saw("5d41402abc4b2a76b9719d911017c592");
+        assert!(!etags.are_md5s(), "once is enough");
+    }
+
+    #[test]
+    fn the_server_s_time_is_kept_until_it_tells_another() {
+        let clock = ServerClock::default();
+        let away = |clock: &ServerClock| {
+            let (theirs, ours) = (clock.now(), SystemTime::now());
+            theirs.duration_since(ours).map_or_else(|behind| -behind.duration().as_secs_f64(), |by| by.as_secs_f64())
+        };
+        let (hour, now) = (Duration::from_secs(3600), SystemTime::now());
+        for (theirs, ahead) in [(now + hour, 3600.0), (now - 2 * hour, -7200.0), (now, 0.0_f64)] {
+            clock.learn(Some(&httpdate::fmt_http_date(theirs)));
+            assert!((away(&clock) - ahead).abs() < 5.0, "{ahead}");
+        }
+        clock.learn(Some("yesterday"));
+        clock.learn(None);
+        assert!(away(&clock).abs() < 5.0, "still");
+    }
+
+    #[test]
+    fn errors_are_read_from_s3_s_xml_and_from_nothing_else() {
+        let xml = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>a &amp; b</Message><X/></Error>";
+        let both = (Some("SlowDown".to_owned()), Some("a & b".to_owned()));
+        assert_eq!(code_and_message(xml), Some(both));
+        assert_eq!(code_and_message(b"<html><body>502</body></html>").unwrap_or_default(), (None, None));
+        for nothing in [&b""[..], b"Bad Gateway", b"<Error>"] {
+            assert_eq!(code_and_message(nothing).unwrap_or_default(), (None, None));
+        }
+    }
+
+    #[test]
+    fn hosts_have_a_port_only_where_it_is_needed() {
+        for (endpoint, host) in [
+            ("https://a.example", "a.example"),
+            ("https://a.example:443", "a.example"),
+            ("http://127.0.0.1:9000", "127.0.0.1:9000"),
+            ("https://[::1]:9000", "[::1]:9000"),
+        ] {
+            assert_eq!(host_of(&Url::parse(endpoint).expect("a URL")).expect("a host"), host);
+        }
+    }
+}

@@ -22,7 +22,8 @@ impl S3Store {
             .key(request.object.key.as_str());
         let call = with_headers!(call, &request.headers);
         let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
-        let upload_id = answer.upload_id().map(str::to_owned).ok_or_else(|| incomplete("an upload id", &self.origin))?;
+        let upload_id =
+            answer.upload_id().map(str::to_owned).ok_or_else(|| incomplete("an upload id", &self.origin))?;
         Ok(MultipartUpload { object: request.object.clone(), upload_id })
     }
 

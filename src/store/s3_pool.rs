@@ -172,10 +172,7 @@ impl Connection {
 /// its own: another machine may answer there.
 fn is_fresh_start_due(status: StatusCode) -> bool {
     status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-        )
+        || matches!(status, StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// The body of an answer, and the connection that it comes from: behind the last byte the connection is kept for
