@@ -107,15 +107,24 @@ export declare const RetryPresets: {
   readonly persistent: Required<RetryPreset>
 }
 
-/** Where log lines go: `console`, a pino logger, or any object like them. Each method gets one string. */
+/**
+ * Where log lines go: `console`, winston, or any object with such methods, each of which gets one string. A logger that
+ * has `child` and either a method `bindings` (pino) or an object `fields` (bunyan) gets `(fields, message)` instead,
+ * with `event` among the fields: `'retry'`, `'failover'`, `'breaker'`, `'success'` or `'failure'`.
+ */
 export interface Logger {
+  /** Calls that succeeded. */
   debug?(line: string): void
+  /** A circuit breaker that closed or tries again. */
   info?(line: string): void
-  /** `[Storage] Upload retry ...` */
+  /** `[Storage] Upload retry ...`, a failover, a circuit breaker that opened. */
   warn?(line: string): void
   /** `[Critical] Failed to upload ...` */
   error?(line: string): void
 }
+
+/** The least that is logged; `silent` is nothing at all. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /**
  * A storage's configuration. Fields that are absent, `null` or empty come from the environment, where a
@@ -196,11 +205,23 @@ export interface StorageConfig {
   partSizeBytes?: number | undefined
   /** Parts of one object in flight: 1 to 16. Default 4. */
   partConcurrency?: number | undefined
-  /**
-   * Default: `console`, which is told of retries outside production only (`NODE_ENV`), and of failed uploads
-   * always. `false` silences.
-   */
+  /** Default: `console`. `false` silences. */
   logger?: Logger | false | undefined
+  /**
+   * Default `info`; for the console in production (`NODE_ENV`) `error`, so that it hears of failed uploads only. A logger
+   * may be stricter by itself. With `debug`, lines have their details in production, too.
+   */
+  logLevel?: LogLevel | undefined
+  /**
+   * For the console: a line for people, or an object in JSON a line with `level`, `time` (ISO 8601), `msg` and the fields
+   * that a structured logger gets. Default `pretty`.
+   */
+  logFormat?: 'pretty' | 'json' | undefined
+  /**
+   * Whether spans and measurements go to OpenTelemetry, where `@opentelemetry/api` is installed and an SDK registered.
+   * Default `true`.
+   */
+  openTelemetry?: boolean | undefined
 }
 
 /** An item of `endpoints`. */
@@ -247,6 +268,101 @@ export interface RetryEvent {
   readonly status?: number
   readonly host?: string
   /** Since the call began, in milliseconds. */
+  readonly elapsedMs: number
+}
+
+/**
+ * What {@link Storage.on} can listen to. `node:diagnostics_channel` has the same for all storages of the process, as
+ * `reliable-r2:attempt`, `reliable-r2:retry` and so on. Events are frozen, and none is made while nobody listens. Signing
+ * a URL sends nothing and is not told.
+ */
+export interface StorageEvents {
+  /** An attempt ended. Of an object in parts: each attempt of a part that failed, and the last of all. */
+  attempt: AttemptEvent
+  /** An attempt failed and another will follow. */
+  retry: RetryEvent
+  /** A call succeeded; a download, when its bytes were read. */
+  success: SuccessEvent
+  /** A call failed or was called off. */
+  failure: FailureEvent
+  /** The circuit breaker of an endpoint opened, closed, or tries. Belongs to no call, and runs in the context of none. */
+  breaker: BreakerEvent
+  /** A call goes on at another endpoint. */
+  failover: FailoverEvent
+}
+
+/** An attempt that ended. One that was called off is not told. */
+export type AttemptEvent = SucceededAttempt | FailedAttempt
+
+export interface SucceededAttempt {
+  readonly operation: MeteredOperation
+  /** Absent for `list`, `cleanup` and `reconcile`. */
+  readonly key?: string
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly outcome: 'succeeded'
+  /** How long the attempt took, in milliseconds; of the last one with its waits for pacing. */
+  readonly attemptMs: number
+  /** Since the call began, in milliseconds. */
+  readonly elapsedMs: number
+}
+
+export interface FailedAttempt extends Omit<SucceededAttempt, 'outcome'> {
+  readonly outcome: 'failed'
+  readonly code: StorageErrorCode
+  readonly category: StorageErrorCategory
+  readonly message: string
+  readonly status?: number
+  readonly host?: string
+}
+
+/** A call that succeeded. */
+export interface SuccessEvent {
+  readonly operation: MeteredOperation
+  /** Absent for `list`, `cleanup` and `reconcile`. */
+  readonly key?: string
+  /** Of an upload: where it went. */
+  readonly endpoint?: string
+  readonly bucket?: string
+  readonly attempts: number
+  /** Of the object, in bytes, where that is known. */
+  readonly size?: number
+  readonly elapsedMs: number
+}
+
+/** A call that failed or was called off. */
+export interface FailureEvent {
+  readonly operation: MeteredOperation
+  /** Absent for `list`, `cleanup` and `reconcile`. */
+  readonly key?: string
+  /** `ERR_ABORTED` if the caller's signal ended the call. */
+  readonly code: StorageErrorCode
+  readonly category: StorageErrorCategory
+  /** 0 if nothing was sent, or if the caller's signal ended the call. */
+  readonly attempts: number
+  /** What the call rejects with: a {@link StorageError}, or `signal.reason`. */
+  readonly error: unknown
+  readonly elapsedMs: number
+}
+
+/** A circuit breaker that changed its state. */
+export interface BreakerEvent {
+  /** `https://host` or `https://host:port`. */
+  readonly endpoint: string
+  readonly state: BreakerState
+  readonly previousState: BreakerState
+  /** When the next request is let through to try, in milliseconds from now. */
+  readonly retryAfterMs?: number
+}
+
+/** A call that goes on at another endpoint. */
+export interface FailoverEvent {
+  readonly operation: MeteredOperation
+  readonly key?: string
+  /** Where it goes on: `https://host` or `https://host:port`. */
+  readonly endpoint: string
+  /** Of the failure that made it leave the endpoint before. */
+  readonly code: StorageErrorCode
   readonly elapsedMs: number
 }
 
@@ -725,6 +841,15 @@ export declare class Storage {
    * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
    */
   metricsText(): string
+  /**
+   * Calls `listener` at each event of that name, in the async context of the call. What it throws is reported by
+   * `process.emitWarning` and changes nothing. The same listener is added once.
+   *
+   * @throws {InputError} for a name that there is not.
+   */
+  on<Name extends keyof StorageEvents>(name: Name, listener: (event: StorageEvents[Name]) => void): this
+  /** Undoes {@link Storage.on}. */
+  off<Name extends keyof StorageEvents>(name: Name, listener: (event: StorageEvents[Name]) => void): this
   /** Ends what is in flight and refuses later calls, with code `ERR_CLOSED`. Can be called twice. */
   close(): void
   [Symbol.dispose](): void

@@ -12,10 +12,11 @@ const {
   ThrottledError,
   TimeoutError,
 } = require('./lib/errors.js')
+const { downloadAndUpload, uploadFile, uploadFiles } = require('./lib/default-storage.js')
 const { VERSION } = require('./lib/load.js')
 const { RetryPresets } = require('./lib/presets.js')
 const { retryWithBackoff, isRetryableError } = require('./lib/retry.js')
-const { Storage, newStorage, uploadFile, uploadFiles, downloadAndUpload } = require('./lib/storage.js')
+const { Storage, newStorage } = require('./lib/storage.js')
 
 // One literal of plain identifiers: that is what Node's lexer and bundlers can read named exports from.
 module.exports = {

@@ -4,13 +4,9 @@
 
 const { channel } = require('node:diagnostics_channel')
 
-const retried = channel('reliable-r2:retry')
-const succeeded = channel('reliable-r2:success')
-const failed = channel('reliable-r2:failure')
+/** What a storage tells of; see the `StorageEvents` of index.d.ts. */
+const eventNames = Object.freeze(['attempt', 'retry', 'success', 'failure', 'breaker', 'failover'])
 
-/** Of any call: `describe` is asked for the message only if there is somebody to get it. */
-function publish(to, describe) {
-  if (to.hasSubscribers) to.publish(describe())
-}
+const channels = Object.fromEntries(eventNames.map((name) => [name, channel(`reliable-r2:${name}`)]))
 
-module.exports = { failed, publish, retried, succeeded }
+module.exports = { channels, eventNames }

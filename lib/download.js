@@ -3,12 +3,19 @@
 const { reasonOf } = require('./abort.js')
 const { fromFailure } = require('./errors.js')
 
-/** The bytes of a native download as a web stream, asked for as they are read. `onEnd` is called once. */
+/**
+ * The bytes of a native download as a web stream, asked for as they are read. Either function of `onEnd` is called,
+ * once. Whoever cancels has what they wanted.
+ */
 function bodyOf(download, operation, signal, onEnd) {
   let abort
-  const end = () => {
+  const succeeded = () => {
     signal?.removeEventListener('abort', abort)
-    onEnd()
+    onEnd.succeeded()
+  }
+  const failed = (error) => {
+    signal?.removeEventListener('abort', abort)
+    onEnd.failed(error)
   }
   return new ReadableStream(
     {
@@ -16,21 +23,25 @@ function bodyOf(download, operation, signal, onEnd) {
         abort = () => {
           operation.abort()
           controller.error(reasonOf(signal))
-          end()
+          failed(reasonOf(signal))
         }
         signal?.addEventListener('abort', abort, { once: true })
       },
       async pull(controller) {
         const piece = await download.next()
         if (signal?.aborted) return
-        if (piece === null) controller.close()
-        else if (piece.isFailure) controller.error(fromFailure(piece))
-        else return controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))
-        end()
+        if (piece === null) {
+          controller.close()
+          return succeeded()
+        }
+        if (!piece.isFailure) return controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))
+        const error = fromFailure(piece)
+        controller.error(error)
+        failed(error)
       },
       cancel() {
         download.cancel()
-        end()
+        succeeded()
       },
     },
     { highWaterMark: 0 },

@@ -1,54 +1,79 @@
 'use strict'
 
+const { makeWriter } = require('./loggers.js')
+
 /** The calls whose failure has lost something. */
 const isUpload = (operation) => operation === 'uploadFile' || operation === 'downloadAndUpload'
 
-const isProduction = () => process.env.NODE_ENV === 'production'
-
-/**
- * The lines that people monitor, to the caller's logger or to the console. In production the console is told
- * of failed uploads only, and details stay out of every line.
- */
-function makeLog(logger) {
-  const silent = logger === false
-  const write = (level, line) => {
-    try {
-      const target = logger ?? console
-      target[level]?.(line)
-    } catch {
-      // A logger that throws must not fail an upload, and there is no logger to tell.
-    }
-  }
+/** What a storage logs. People monitor `[Storage] Upload retry` and `[Critical] Failed to upload`: they stay as they are. */
+function makeLog(options) {
+  const { wants, write } = makeWriter(options)
   return {
-    retry({ operation, attempt, maxAttempts, delayMs, code, message, key, host, status, elapsedMs }) {
-      if (silent || (isProduction() && !logger)) return
-      const details = detailsOf({ key: quote(key), host, status, elapsed: `${elapsedMs} ms` }, message)
-      const what = isUpload(operation) ? 'Upload' : operation
-      write('warn', `[Storage] ${what} retry ${attempt}/${maxAttempts} in ${delayMs} ms: ${code}${details}`)
+    wants,
+
+    retry(retry) {
+      const { operation, key, attempt, maxAttempts, delayMs, code, host, status, elapsedMs, message: reason } = retry
+      const { message: _, ...facts } = retry
+      write('warn', {
+        message: `[Storage] ${nameOf(operation)} retry ${attempt}/${maxAttempts} in ${delayMs} ms: ${code}`,
+        details: { key: key && quote(key), host, status, elapsed: `${elapsedMs} ms` },
+        reason,
+        fields: { event: 'retry', ...facts, reason },
+      })
     },
-    failed({ key, attempts, elapsedMs, code, message, host, status, requestId }) {
-      if (silent) return
-      const tries = `${attempts} attempt${attempts === 1 ? '' : 's'} in ${elapsedMs} ms`
-      // The message says key and attempts again; what is new stands behind the code.
-      const reason = message.slice(message.indexOf(`${code}: `)).slice(`${code}: `.length)
-      const details = detailsOf({ host, status, 'request id': requestId }, reason)
-      write('error', `[Critical] Failed to upload ${quote(key)} after ${tries}: ${code}${details}`)
+
+    failover(failover) {
+      const { operation, key, endpoint, code } = failover
+      write('warn', {
+        message: `[Storage] ${nameOf(operation)} goes on at ${endpoint} after ${code}`,
+        details: { key: key && quote(key) },
+        fields: { event: 'failover', ...failover },
+      })
+    },
+
+    breaker(breaker) {
+      const { endpoint, state, retryAfterMs } = breaker
+      const [level, what] = {
+        open: ['warn', `opened: nothing is sent there${retryAfterMs === undefined ? '' : ` for ${retryAfterMs} ms`}`],
+        halfOpen: ['info', 'half-open: one request tries whether it is well again'],
+        closed: ['info', 'closed: it is well again'],
+      }[state] ?? ['info', state]
+      write(level, { message: `[Storage] Circuit breaker of ${endpoint} ${what}`, fields: { event: 'breaker', ...breaker } })
+    },
+
+    succeeded(success) {
+      const { operation, key, attempts, elapsedMs } = success
+      write('debug', {
+        message: `[Storage] ${nameOf(operation)} succeeded${key ? ` for ${quote(key)}` : ''} after ${tries(attempts, elapsedMs)}`,
+        fields: { event: 'success', ...success },
+      })
+    },
+
+    /** Of an upload: something was lost. */
+    failed(error) {
+      const { operation, key, attempts, elapsedMs, code, category, message, host, status, requestId } = error
+      write('error', {
+        message: `[Critical] Failed to upload ${key === undefined ? 'an object' : quote(key)} after ${tries(attempts, elapsedMs)}: ${code}`,
+        details: { host, status, 'request id': requestId },
+        // The message says key and attempts again; what is new stands behind the code.
+        reason: message.slice(message.indexOf(`${code}: `)).slice(`${code}: `.length),
+        fields: { event: 'failure', operation, key, attempts, elapsedMs, code, category, host, status, requestId, err: error },
+      })
     },
   }
 }
 
-function detailsOf(facts, message) {
-  if (isProduction()) return ''
-  const list = Object.entries(facts)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')
-  return `${list && ` (${list})`}${message ? `: ${message}` : ''}`
+function nameOf(operation) {
+  return isUpload(operation) ? 'Upload' : operation
+}
+
+function tries(attempts, elapsedMs) {
+  return `${attempts} attempt${attempts === 1 ? '' : 's'} in ${elapsedMs} ms`
 }
 
 /** On one line, whatever the key holds. */
 function quote(key) {
-  return key === undefined ? 'an object' : JSON.stringify(key)
+  return JSON.stringify(key)
 }
 
 module.exports = { isUpload, makeLog }

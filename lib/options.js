@@ -5,6 +5,7 @@
 const native = require('./load.js')
 const { isAbortSignal } = require('./abort.js')
 const { fromFailure, inputError } = require('./errors.js')
+const { levels, logFormats } = require('./loggers.js')
 const { nameOfPreset, presetNames } = require('./presets.js')
 const { asIs, coded, didYouMean, invalid, readObject, reader, text, textList, textRecord } = require('./shape.js')
 
@@ -58,7 +59,13 @@ const STORAGE = {
   multipartThresholdBytes: number,
   partSizeBytes: number,
   partConcurrency: number,
+}
+/** What a storage tells, and to whom. */
+const SIGNALS = {
   logger,
+  logLevel: oneOf(levels),
+  logFormat: oneOf(logFormats),
+  openTelemetry: flag,
 }
 
 const ENDPOINT = {
@@ -117,10 +124,15 @@ const PRESIGN = {
 const LOOP = { ...RETRY, signal, onRetry: callback }
 const BATCH = { concurrency: number }
 
-/** `config` of `newStorage`: { options for the native part, logger }. */
+/** `config` of `newStorage`: { options for the native part, signals }. */
 function readStorageConfig(config) {
   const call = { operation: 'newStorage' }
-  const { logger, retryOptions, ...options } = readObject(STORAGE, config ?? {}, 'config', call)
+  const given = readObject({ ...STORAGE, ...SIGNALS }, config ?? {}, 'config', call)
+  const signals = pick(SIGNALS, given)
+  const { retryOptions, ...options } = pick(STORAGE, given)
+  if (signals.logFormat && signals.logger) {
+    throw invalid('logFormat', 'logFormat is for the console; a logger has a format of its own', call)
+  }
   if (retryOptions !== undefined) {
     if (options.retry !== undefined) {
       throw invalid('retryOptions', 'retryOptions is another name of retry; give one of them', call)
@@ -129,7 +141,7 @@ function readStorageConfig(config) {
   }
   const failure = native.checkStorageOptions(options)
   if (failure) throw fromFailure(failure)
-  return { options, logger }
+  return { options, signals }
 }
 
 /** Options of `uploadFile`: { body, contentLength, object, observers }, the third as the native part takes it. */
@@ -224,6 +236,14 @@ function logger(value, path, call) {
   const sound = (method) => value[method] === undefined || value[method] === null || typeof value[method] === 'function'
   if (value !== null && typeof value === 'object' && ['debug', 'info', 'warn', 'error'].every(sound)) return value
   throw invalid(path, `${path} must be an object with the methods debug, info, warn and error (each may be absent), or false`, call)
+}
+
+function oneOf(names) {
+  return (value, path, call) => {
+    if (names.includes(value)) return value
+    const near = typeof value === 'string' ? didYouMean(value, names) : ''
+    throw invalid(path, `${path} must be one of '${names.join("', '")}'${near}`, call)
+  }
 }
 
 function length(value, path, call) {

@@ -5,7 +5,7 @@ const native = require('./load.js')
 const { reasonOf, sleep, throwIfAborted } = require('./abort.js')
 const { StorageError, attemptTimeout, fromFailure, inputError } = require('./errors.js')
 const { factsOf } = require('./facts.js')
-const { guarded } = require('./observe.js')
+const { guarded } = require('./guarded.js')
 const { readLoop } = require('./options.js')
 
 /** What a timer can count; a longer wait would fire at once. */

@@ -1,15 +1,14 @@
 'use strict'
 
-const { readFileSync } = require('node:fs')
+const { AsyncResource } = require('node:async_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
 const { throwIfAborted, withSignal } = require('./abort.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
-const { failed, publish, succeeded } = require('./channels.js')
 const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
+const { readEnvironment } = require('./environment.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
-const { isUpload, makeLog } = require('./log.js')
 const { pathOf, pump, sourceOf } = require('./source.js')
 const { observe } = require('./observe.js')
 const {
@@ -25,11 +24,12 @@ const {
   readUpload,
 } = require('./options.js')
 const { fromMetrics } = require('./metrics.js')
+const { makeSignals } = require('./signals.js')
 const { fromInfo, fromListed, fromOpenUpload, fromPresigned } = require('./objects.js')
 
 class Storage {
   #options
-  #log
+  #signals
   #native
   #closed = false
   /** Calls in flight, by the id that comes back in their events. */
@@ -37,9 +37,9 @@ class Storage {
   #lastId = 0
 
   constructor(config) {
-    const { options, logger } = readStorageConfig(config)
+    const { options, signals } = readStorageConfig(config)
     this.#options = options
-    this.#log = makeLog(logger)
+    this.#signals = makeSignals(signals)
   }
 
   async uploadFile(options) {
@@ -150,12 +150,13 @@ class Storage {
     Storage.#require(this, 'download')
     const call = describe('download', options)
     const { object, observers } = readObjectCall(options, call)
-    let operation
-    const start = (storage, own) => storage.download((operation = own), object)
-    // Its bytes are read after this call; their retries belong to it all the same.
-    const download = await this.#run(call, observers, start, { keep: true })
-    const body = bodyOf(download, operation, observers.signal, () => this.#calls.delete(operation.id))
-    return { ...fromInfo(object.key, download.takeInfo()), body }
+    // Its bytes are read after this call; their retries and their end belong to it all the same.
+    const start = (storage, operation) => storage.download(operation, object)
+    const { answer: download, operation, ended } = await this.#start(call, observers, start)
+    const info = fromInfo(object.key, download.takeInfo())
+    const succeeded = () => ended.succeeded({ bucket: info.bucket, size: info.size, attempts: download.attempts })
+    const onEnd = { succeeded: AsyncResource.bind(succeeded), failed: AsyncResource.bind(ended.failed) }
+    return { ...info, body: bodyOf(download, operation, observers.signal, onEnd) }
   }
 
   async delete(options) {
@@ -170,7 +171,7 @@ class Storage {
 
   list(options) {
     Storage.#require(this, 'list')
-    const call = { operation: 'list' }
+    const call = describe('list', options)
     const { page, observers } = readList(options, call)
     return this.#pages(page, observers, call)
   }
@@ -189,7 +190,7 @@ class Storage {
 
   async cleanup(options) {
     Storage.#require(this, 'cleanup')
-    const call = { operation: 'cleanup' }
+    const call = describe('cleanup', options)
     const { cleanup, observers } = readCleanup(options, call)
     const { removed, kept } = await this.#run(call, observers, (storage, operation) => storage.cleanup(operation, cleanup))
     return { removed: removed.map(fromOpenUpload), kept }
@@ -197,7 +198,7 @@ class Storage {
 
   async reconcile(options) {
     Storage.#require(this, 'reconcile')
-    const call = { operation: 'reconcile' }
+    const call = describe('reconcile', options)
     const { reconcile, observers } = readReconcile(options, call)
     const start = (storage, operation) => storage.reconcile(operation, reconcile)
     const { copied, superseded, failed } = await this.#run(call, observers, start)
@@ -215,7 +216,10 @@ class Storage {
     Storage.#require(this, 'presign')
     const call = describe('presign', options)
     const request = readPresign(options, call)
-    const presigned = await this.#run(call, {}, (storage) => storage.presign(request))
+    // Signed here: nothing is sent, so there is nothing to tell of.
+    const storage = this.#open(call)
+    const presigned = await answerOf(() => storage.presign(request), call)
+    if (presigned.isFailure) throw fromFailure(presigned)
     return fromPresigned(request.method ?? 'GET', presigned)
   }
 
@@ -230,6 +234,18 @@ class Storage {
     return this.#native?.metricsText() ?? '# EOF\n'
   }
 
+  on(name, listener) {
+    Storage.#require(this, 'on')
+    this.#signals.events.on(name, listener)
+    return this
+  }
+
+  off(name, listener) {
+    Storage.#require(this, 'off')
+    this.#signals.events.off(name, listener)
+    return this
+  }
+
   close() {
     Storage.#require(this, 'close')
     this.#closed = true
@@ -237,44 +253,39 @@ class Storage {
   }
 
   /** Runs one native call under the caller's signal and observers. No await before `start`. */
-  async #run(call, observers, start, { keep = false } = {}) {
+  async #run(call, observers, start) {
+    const { answer, ended } = await this.#start(call, observers, start)
+    ended.succeeded(answer)
+    return answer
+  }
+
+  /** The same for a call that goes on after its answer, until `ended` is told what it came to. */
+  async #start(call, observers, start) {
     const { signal } = observers
     throwIfAborted(signal)
     const storage = this.#open(call)
     const id = this.#nextId()
     const operation = new native.NativeOperation(id)
-    const started = performance.now()
-    const observer = observe(observers, call, this.#log)
+    const observer = observe(observers, call, this.#signals)
     this.#calls.set(id, observer)
+    const ended = {
+      succeeded: (receipt) => this.#calls.delete(id) && observer.succeeded(receipt),
+      failed: (error) => this.#calls.delete(id) && observer.failed(error),
+    }
+    const work = async () => {
+      const outcome = await answerOf(() => start(storage, operation, { progress: observer.wantsProgress }), call)
+      // Events come by another queue than answers; those that were sent before it arrive in this turn.
+      if (observer.retries() < outcome.attempts - 1) await nextTurn()
+      if (outcome.isFailure) throw fromFailure(outcome)
+      return outcome
+    }
     try {
-      const receipt = await withSignal(
-        signal,
-        () => operation.abort(),
-        async () => {
-          const outcome = await answerOf(() => start(storage, operation, { progress: observer.wantsProgress }), call)
-          // Events come by another queue than answers; those that were sent before it arrive in this turn.
-          if (observer.retries() < outcome.attempts - 1) await nextTurn()
-          if (outcome.isFailure) throw fromFailure(outcome)
-          return outcome
-        },
-      )
-      observer.succeeded(receipt)
-      publish(succeeded, () => ({ ...call, attempts: receipt.attempts, elapsedMs: Math.round(performance.now() - started) }))
-      if (!keep) this.#calls.delete(id)
-      return receipt
+      const answer = await observer.within(() => withSignal(signal, () => operation.abort(), work))
+      return { answer, operation, ended }
     } catch (error) {
-      this.#calls.delete(id)
-      publish(failed, () => ({ ...call, error }))
-      if (isUpload(call.operation)) this.#report(error)
+      ended.failed(error)
       throw error
     }
-  }
-
-  /** Neither input that was refused here nor an abort is a failed upload. */
-  #report(error) {
-    if (!StorageError.isInstance(error) || error.category === 'aborted') return
-    if (error.category === 'input' && error.attempts === 0) return
-    this.#log.failed(error)
   }
 
   async #outcomeOf(item) {
@@ -292,9 +303,10 @@ class Storage {
   #open({ operation, key }) {
     if (this.#closed) throw closedError(operation, key)
     if (!this.#native) {
-      const made = native.createStorage(this.#options, readEnvironment(), (event) => this.#calls.get(event.id)?.handle(event))
+      const made = native.createStorage(this.#options, readEnvironment(), (event) => this.#hear(event))
       if (made.isFailure) throw fromFailure(made)
       this.#native = made
+      this.#signals.telemetry.at(made.endpoints()[0])
     }
     return this.#native
   }
@@ -308,9 +320,16 @@ class Storage {
     }
   }
 
+  /** What the native part tells: of a call, or of an endpoint. */
+  #hear(event) {
+    if (event.kind === 'breaker') this.#signals.breaker(event)
+    else this.#calls.get(event.id)?.handle(event)
+  }
+
+  /** Never 0, which is of no call. */
   #nextId() {
     do this.#lastId = (this.#lastId + 1) >>> 0
-    while (this.#calls.has(this.#lastId))
+    while (this.#lastId === 0 || this.#calls.has(this.#lastId))
     return this.#lastId
   }
 
@@ -345,52 +364,14 @@ function requireLength({ byteLength }, contentLength, call) {
   throw invalid(`body has ${byteLength} bytes, not the ${contentLength} of contentLength`, call)
 }
 
+/** What is said of a call wherever it is told of. */
 function describe(operation, options) {
-  const key = options?.key
-  return { operation, key: typeof key === 'string' ? key : undefined }
-}
-
-function readEnvironment() {
-  const { env } = process
-  const environment = {
-    storageEndpoint: env.STORAGE_ENDPOINT,
-    storageRegion: env.STORAGE_REGION,
-    storageAccessKey: env.STORAGE_ACCESS_KEY,
-    storageSecretKey: env.STORAGE_SECRET_KEY,
-    storageBucket: env.STORAGE_BUCKET,
-    storageDomain: env.STORAGE_DOMAIN,
-    extraCaCertificates: readExtraCertificates(env.NODE_EXTRA_CA_CERTS),
-  }
-  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined))
-}
-
-function readExtraCertificates(file) {
-  if (!file) return undefined
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    // Node itself has warned of it at its start and goes on without; so do we.
-    return undefined
-  }
+  const text = (value) => (typeof value === 'string' ? value : undefined)
+  return { operation, key: text(options?.key), bucket: text(options?.bucket) || undefined }
 }
 
 function newStorage(config) {
   return new Storage(config)
 }
 
-let defaultStorage
-const onDefaultStorage = () => (defaultStorage ??= newStorage())
-
-async function uploadFile(options) {
-  return onDefaultStorage().uploadFile(options)
-}
-
-async function uploadFiles(items, options) {
-  return onDefaultStorage().uploadFiles(items, options)
-}
-
-async function downloadAndUpload(options) {
-  return onDefaultStorage().downloadAndUpload(options)
-}
-
-module.exports = { Storage, downloadAndUpload, newStorage, uploadFile, uploadFiles }
+module.exports = { Storage, newStorage }

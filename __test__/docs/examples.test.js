@@ -9,7 +9,7 @@ const { createServer } = require('node:http')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, before, describe, test } = require('node:test')
-const { Lab, noise, root } = require('../support/lab.js')
+const { Lab, keys, noise, root } = require('../support/lab.js')
 
 const docs = path.join(root, 'docs')
 const examples = readdirSync(docs)
@@ -47,7 +47,8 @@ describe('the examples of the documents run', { timeout: 120_000 }, () => {
     test(name, async () => {
       const file = path.join(place, `${index}.mjs`)
       writeFileSync(file, code)
-      const env = { ...process.env, ...lab.environment, EXAMPLE_URL: `http://localhost:${source.address().port}/` }
+      const spare = { SPARE_ENDPOINT: lab.s3, SPARE_KEY: keys.accessKey, SPARE_SECRET: keys.secretKey }
+      const env = { ...process.env, ...lab.environment, ...spare, EXAMPLE_URL: `http://localhost:${source.address().port}/` }
       const child = spawn(process.execPath, [file], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let said = ''
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))

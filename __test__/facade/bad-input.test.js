@@ -49,6 +49,10 @@ describe('a configuration is refused at once', () => {
     ['allowedHosts', ['example.com', {}]],
     ['maxBytes', [...odd, 2 ** 53]],
     ['concurrency', [...odd, 1e6]],
+    ['endpoints', [42, {}, 'https://a.example', [], Array(9).fill({ endpoint: 'https://a.example' })]],
+    ['profile', [42, '', 'edge', 'SERVERLESS']],
+    ['maxDurationMs', [...odd, 1999, 60_000]],
+    ['hedging', ['yes', 1]],
     ['logger', [true, 'console', 42, { warn: 'x' }]],
   ]
   for (const [option, values] of table) {
@@ -66,6 +70,28 @@ describe('a configuration is refused at once', () => {
       }
     })
   }
+
+  test('endpoints, by their place', () => {
+    const sound = { endpoint: 'https://a.example', bucket: 'abc' }
+    const keys = { accessKey: 'AK', secretKey: 'CANARY KEY' }
+    const table = [
+      [[sound, sound], 'endpoints[1].endpoint'],
+      [[sound, { bucket: 'abc' }], 'endpoints[1].endpoint', 'ERR_MISSING_OPTION'],
+      [[sound, { endpoint: 'http://b.example' }], 'endpoints[1].endpoint'],
+      [[sound, { endpoint: 'https://b.example', ...keys }], 'endpoints[1].secretKey'],
+      [[{ endpoint: 'https://b.example', bukket: 'x' }], 'endpoints[0].bukket'],
+      [[sound, 'https://b.example'], 'endpoints[1]'],
+    ]
+    for (const [endpoints, option, code = 'ERR_INVALID_OPTION'] of table) {
+      assert.throws(() => newStorage({ endpoints }), (error) => {
+        assert.deepEqual([error.code, error.option], [code, option])
+        assert.doesNotMatch(inspect(error), /CANARY/)
+        return true
+      })
+    }
+    assert.throws(() => newStorage({ endpoint: 'https://a.example', endpoints: [sound] }), { option: 'endpoint' })
+    assert.throws(() => newStorage({ profile: 'worker', maxDurationMs: 60_000 }), { option: 'maxDurationMs' })
+  })
 
   test('the numbers of retry options, by their path', () => {
     const whole = ['maxAttempts', 'initialDelayMs', 'maxDelayMs', 'timeout', 'deadlineMs']

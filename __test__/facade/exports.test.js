@@ -56,8 +56,8 @@ test('versions agree', () => {
 })
 
 test('every file that the manifest names is there, and nothing runs at install', () => {
-  const targets = JSON.stringify(manifest.exports).match(/\.\/[\w./]+/g)
-  for (const target of targets) assert.ok(readFileSync(join(root, target)), target)
+  const targetsOf = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(targetsOf))
+  for (const target of targetsOf(manifest.exports)) assert.ok(readFileSync(join(root, target)), target)
   assert.equal(manifest.dependencies, undefined)
   for (const hook of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(manifest.scripts[hook], undefined)
 })

@@ -1,7 +1,6 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const diagnostics = require('node:diagnostics_channel')
 const { after, afterEach, before, describe, test } = require('node:test')
 const { newStorage } = require('../../index.js')
 const { Lab } = require('../support/lab.js')
@@ -81,24 +80,6 @@ describe('metrics', { timeout: 60_000 }, () => {
     await assert.rejects(new Response(body).arrayBuffer())
     const { succeeded, failed, retriesByCode } = storage.metrics().operations.download.total
     assert.deepEqual([succeeded, failed, retriesByCode], [0, 1, { ECONNRESET: 1 }])
-  })
-
-  test('channels tell whoever listens', async () => {
-    const heard = []
-    const listen = (message, name) => heard.push([name, message.operation, message.key, message.code ?? message.error?.code ?? message.attempts])
-    const names = ['retry', 'success', 'failure'].map((name) => `reliable-r2:${name}`)
-    for (const name of names) diagnostics.subscribe(name, listen)
-    const storage = lab.storage()
-    await lab.faults({ fault: 'reset', method: 'PUT', times: 1 })
-    await storage.uploadFile({ key: 'told', body: 'hello' })
-    await assert.rejects(storage.head({ key: 'nothing' }))
-    for (const name of names) diagnostics.unsubscribe(name, listen)
-    await storage.head({ key: 'told' })
-    assert.deepEqual(heard, [
-      ['reliable-r2:retry', 'uploadFile', 'told', 'ECONNRESET'],
-      ['reliable-r2:success', 'uploadFile', 'told', 2],
-      ['reliable-r2:failure', 'head', 'nothing', 'NotFound'],
-    ])
   })
 
   test('each storage has its own; one that was never used has none', () => {

@@ -13,6 +13,7 @@ import {
   type StorageConfig,
   type UploadResult,
 } from '../../index.js'
+import { breakerOpen, failuresAbove, standardRules, successRateBelow, watch, type Alert, type AlertRule } from '../../alerts.js'
 
 const body = new Uint8Array(1)
 const key = 'a.png'
@@ -50,6 +51,24 @@ export function retries() {
   newStorage({ retry: { jitter: 'half' } })
   // @ts-expect-error presets are read-only
   RetryPresets.fast.maxAttempts = 5
+}
+
+export async function outages() {
+  newStorage({ endpoints: [{ endpoint: 'https://a.example' }, { endpoint: 'https://b.example', bucket: 'spare' }], hedging: true })
+  newStorage({ profile: 'serverless', maxDurationMs: 60_000 })
+  // @ts-expect-error a profile that there is not
+  newStorage({ profile: 'edge' })
+  // @ts-expect-error an endpoint without its URL
+  newStorage({ endpoints: [{ bucket: 'spare' }] })
+  const { endpoint, failedOver } = await storage.uploadFile({ body, key })
+  const { copied, failed } = await storage.reconcile({ prefix: 'a/', keep: true })
+  storage.setBreaker('open', endpoint)
+  // @ts-expect-error a state that there is not
+  storage.setBreaker('ajar')
+  const { operations, endpoints } = storage.metrics()
+  const p99: number | undefined = operations.uploadFile?.lastMinute.phasesMs.attempt?.p99
+  const state: 'closed' | 'open' | 'halfOpen' | undefined = endpoints[0]?.breaker.state
+  return [failedOver, copied, failed[0]?.error.code, p99, state]
 }
 
 export function options() {
@@ -127,4 +146,54 @@ export async function any_source(request: Request, stream: ReadableStream<Uint8A
   console.log(url, expiresAt.getTime(), await storage.exists({ key }), (await storage.head({ key })).metadata.a)
   // @ts-expect-error
   await storage.presign({ key, method: 'POST' })
+}
+
+export function signals() {
+  const onRetry = ({ attempt, code }: { attempt: number; code: string }) => console.log(attempt, code)
+  storage
+    .on('retry', onRetry)
+    .off('retry', onRetry)
+    .on('attempt', (event) => event.outcome === 'failed' && event.code.length + event.attemptMs)
+    .on('success', ({ attempts, size = 0 }) => attempts + size)
+    .on('failure', ({ error, code }) => StorageError.isInstance(error) && error.code === code)
+    .on('breaker', ({ endpoint, state, retryAfterMs }) => state === 'open' && endpoint.length + (retryAfterMs ?? 0))
+    .on('failover', ({ endpoint, code }) => endpoint + code)
+  // @ts-expect-error an event that there is not
+  storage.on('retries', () => {})
+  // @ts-expect-error a field that only failed attempts have
+  storage.on('attempt', ({ code }) => code)
+  // @ts-expect-error a state that there is not
+  storage.on('breaker', ({ state }) => state === 'half-open')
+  // @ts-expect-error events are read-only
+  storage.on('retry', (event) => (event.attempt = 1))
+  newStorage({ logLevel: 'warn', logFormat: 'json', openTelemetry: false })
+  // @ts-expect-error a level that there is not
+  newStorage({ logLevel: 'fatal' })
+  // @ts-expect-error a format that there is not
+  newStorage({ logFormat: 'JSON' })
+  const structured = {
+    child: (bindings: object) => bindings,
+    bindings: () => ({}),
+    warn: (fields: unknown, message?: string) => console.log(fields, message),
+  }
+  newStorage({ logger: structured })
+}
+
+export function alerts(tell: (alert: Alert) => void) {
+  const rule: AlertRule = ({ operations, endpoints }) =>
+    endpoints.length > 1 && operations.uploadFile ? { alert: 'A', message: 'b', subject: endpoints[0]?.endpoint } : null
+  using watching = watch(storage, { rules: [rule, breakerOpen(), ...standardRules()], everyMs: 1000, onAlert: tell })
+  watching.stop()
+  watch(storage, { onAlert: (alert) => alert.state === 'resolved' && alert.endedAt.getTime() - alert.startedAt.getTime() })
+  watch(storage, { onAlert: tell, rules: [successRateBelow(0.9, { window: 'lastHour', operations: ['head'], severity: 'warning' })] })
+  // @ts-expect-error nobody is told
+  watch(storage, {})
+  // @ts-expect-error an alert that fires has no end
+  watch(storage, { onAlert: (alert) => alert.endedAt })
+  // @ts-expect-error a window that there is not
+  successRateBelow(0.9, { window: 'lastDay' })
+  // @ts-expect-error failures are counted, however many calls there were
+  failuresAbove(5, { minCalls: 20 })
+  // @ts-expect-error a rule answers at once
+  watch(storage, { onAlert: tell, rules: [async () => null] })
 }

@@ -70,7 +70,7 @@ async function main(args, terminal) {
     if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
     loadEnvironment(values.env)
     const { endpoint, region, bucket, retry } = values
-    const config = { endpoint, region, bucket, retry, logger: { warn: output.retry } }
+    const config = { endpoint, region, bucket, retry, profile: 'cli', logger: { warn: output.retry } }
     const open = () => newStorage(config)
     return (await command({ operands, values, output, open, config, signal: interruption.signal, terminal })) ?? 0
   } catch (error) {

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use super::failure::milliseconds;
 use super::objects::{number, since_epoch_ms};
 use super::storage::NativeStorage;
-use crate::metrics::{Latency, OperationStats, Stats, Step, text};
+use crate::metrics::{Latency, OperationStats, Stats, Step};
 use crate::phase::Phase;
 
 #[napi(object)]
@@ -145,6 +145,6 @@ impl NativeStorage {
 
     #[napi(catch_unwind)]
     pub fn metrics_text(&self) -> String {
-        text::render(&self.inner.metrics().snapshot())
+        self.inner.metrics_text()
     }
 }

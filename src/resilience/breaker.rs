@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// An outage is this many failures in a row ...
-const FAILURES: u32 = 20;
-/// ... over at least this time, without one answer between them. Where half of all requests fail at random, twenty in
-/// a row come once in a million; and a call with few attempts has used them up before the breaker could cut it short.
+const FAILURES: u32 = 30;
+/// ... over at least this time, without one answer between them. Where half of all requests fail at random, thirty in
+/// a row come once in a thousand million; and a call with few attempts has used them up before the breaker could cut it
+/// short.
 const SPAN: Duration = Duration::from_secs(10);
 /// How long it stays open at first; twice as long after each probe that fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -197,9 +198,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn opens_after_twenty_failures_over_ten_seconds() {
+    async fn opens_after_thirty_failures_over_ten_seconds() {
         let mut breaker = Breaker::default();
-        assert_eq!(opened(&mut breaker), 19 * 600);
+        assert_eq!(opened(&mut breaker), 29 * 600);
         assert_eq!((breaker.state(), breaker.opened()), (BreakerState::Open, 1));
     }
 
@@ -218,7 +219,7 @@ mod tests {
         let mut breaker = Breaker::default();
         for second in 0..100 {
             breaker.failed(Ticket::default(), after(second * 1000));
-            if second % 19 == 18 {
+            if second % 29 == 28 {
                 breaker.answered();
                 assert!(breaker.is_quiet());
             }

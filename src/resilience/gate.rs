@@ -165,13 +165,13 @@ impl Gate {
         }
         let _queued = Counted::new(&self.queued);
         let admitted = async {
-            let probe = Probe { gate: self, ticket: self.past_breaker(entry.patience).await? };
             if let Some(longest) = entry.retry {
                 let wait = self.change(|now, it| it.budget.take(now));
                 sleep(wait.min(longest)).await;
             }
             self.keep_pace().await;
-            Ok(Pass::begin(self, probe.keep()))
+            // Last, so that what the breaker lets pass is sent at once.
+            Ok(Pass::begin(self, self.past_breaker(entry.patience).await?))
         };
         match entry.deadline {
             Some(deadline) => timeout_at(deadline, admitted).await.unwrap_or_else(|_| Err(self.too_late())),
@@ -186,31 +186,30 @@ impl Gate {
 
     async fn past_breaker(&self, patience: Option<Duration>) -> Result<Ticket, Refusal> {
         let began = Instant::now();
-        let mut waited = false;
         loop {
             let changed = self.changed.notified();
             let now = Instant::now();
             let until = match self.change(|now, it| it.breaker.admit(now)) {
                 Admission::Wait { until } => until,
-                Admission::Pass(ticket) => {
-                    if waited && ticket == Ticket::default() {
-                        self.spread().await;
-                    }
-                    return Ok(ticket);
-                }
+                Admission::Pass(ticket) => return Ok(ticket),
             };
             let tired = patience.map(|patience| began + patience);
             if tired.is_some_and(|tired| now >= tired) {
                 return Err(Refusal::Open(until.saturating_duration_since(now)));
             }
-            waited = true;
             let until = tired.map_or(until, |tired| until.min(tired));
             // Either way the breaker is asked again.
-            let _ = timeout_at(until, changed).await;
+            if timeout_at(until, changed).await.is_ok() {
+                self.spread().await;
+            }
         }
     }
 
+    /// Comes back a little later than others who were told the same.
     async fn spread(&self) {
+        if self.lock().breaker.state() != BreakerState::Closed {
+            return;
+        }
         let longest = RELEASE_SPACING.saturating_mul(self.queued.load(Ordering::Relaxed)).min(LONGEST_RELEASE);
         sleep(longest.mul_f64((self.unit)())).await;
     }
@@ -301,26 +300,6 @@ impl Drop for Pass<'_> {
     fn drop(&mut self) {
         self.gate.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.gate.left(self.ticket, self.sign);
-    }
-}
-
-/// A place as the breaker's probe that is given back unless it is used.
-struct Probe<'a> {
-    gate: &'a Gate,
-    ticket: Ticket,
-}
-
-impl Probe<'_> {
-    fn keep(mut self) -> Ticket {
-        std::mem::take(&mut self.ticket)
-    }
-}
-
-impl Drop for Probe<'_> {
-    fn drop(&mut self) {
-        if self.ticket != Ticket::default() {
-            self.gate.left(self.ticket, Sign::None);
-        }
     }
 }
 

@@ -14,8 +14,10 @@ const CUT: f64 = 0.5;
 const REGAIN_PER_SECOND: f64 = 0.1;
 /// At twice what it was at the cut there is no limit any more.
 const LIFTED: f64 = 2.0;
-/// No slower than a request in two seconds.
-const LEAST_RATE: f64 = 0.5;
+/// No slower: an endpoint that cannot take five requests a second, four at once, is not helped by fewer of ours, and
+/// calls would wait for minutes after a few unlucky answers.
+const LEAST_RATE: f64 = 5.0;
+const LEAST_CONCURRENCY: f64 = 4.0;
 /// What may be sent at once after a silence, in seconds of the rate.
 const BURST_SECONDS: f64 = 0.1;
 /// Throttled answers this close together are one event; a single one is a matter of its key (R2 takes one write a
@@ -69,11 +71,11 @@ impl Pacer {
             Some(limits) if now.duration_since(limits.cut) < EVENT => {}
             Some(limits) => {
                 limits.update(now);
-                let rate = limits.rate().min(rate.max(LEAST_RATE));
-                *limits = Limits::cut(now, rate, limits.concurrency().min(in_flight.max(1.0)));
+                let rate = limits.rate().min(rate);
+                *limits = Limits::cut(now, rate, limits.concurrency().min(in_flight));
             }
             None if before.is_some_and(|before| now.duration_since(before) <= EVENT) => {
-                self.limits = Some(Limits::cut(now, rate.max(1.0), in_flight.max(1.0)));
+                self.limits = Some(Limits::cut(now, rate, in_flight));
             }
             None => {}
         }
@@ -109,7 +111,7 @@ impl Limits {
     }
 
     fn concurrency(&self) -> f64 {
-        (self.concurrency * self.share).max(1.0)
+        (self.concurrency * self.share).max(LEAST_CONCURRENCY)
     }
 
     fn update(&mut self, now: Instant) {
@@ -148,15 +150,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn halves_once_a_second_at_most() {
-        let mut pacer = throttled_twice(100.0, 10);
+        let mut pacer = throttled_twice(100.0, 20);
         for ms in 20..900 {
-            pacer.throttled(at(ms), 100.0, 10);
+            pacer.throttled(at(ms), 100.0, 20);
         }
-        assert_eq!(pacer.allowed(), Some((50.0, 5.0)));
-        pacer.throttled(at(1010), 1000.0, 100);
-        assert_eq!(pacer.allowed(), Some((30.0, 3.0)), "half of what was regained by then");
+        assert_eq!(pacer.allowed(), Some((50.0, 10.0)));
+        pacer.throttled(at(1010), 1000.0, 200);
+        assert_eq!(pacer.allowed(), Some((30.0, 6.0)), "half of what was regained by then");
         pacer.throttled(at(3000), 0.0, 0);
-        assert_eq!(pacer.allowed(), Some((LEAST_RATE, 1.0)), "never nothing");
+        assert_eq!(pacer.allowed(), Some((LEAST_RATE, LEAST_CONCURRENCY)), "never less");
     }
 
     #[tokio::test(start_paused = true)]
@@ -172,6 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn spaces_requests_by_its_rate() {
         let mut pacer = throttled_twice(20.0, 1000);
+        // 10 a second.
         let (mut now, mut sent) = (10.0, 0);
         while now < 1010.0 {
             match pacer.admit(Instant::now() + Duration::from_secs_f64(now / 1000.0), 0) {

@@ -1,6 +1,6 @@
 //! One writer at a time to a key, and as much time between two as the endpoint wants.
 //!
-//! Of two writes to a key the later one shall win, whatever attempts the earlier one still has; and R2 takes one write
+//! Of two writes to a key the one that began later shall win, whatever attempts the other still has; and R2 takes one write
 //! a second to a key and answers more with 429.
 
 use std::collections::HashMap;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Storage;
 use crate::error::{Error, Result};
+use crate::metrics::text::{self, EndpointStats};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::gate::{BreakerWatcher, GateSnapshot};
 
@@ -20,7 +21,34 @@ pub struct EndpointStatus {
     pub hedged: u64,
 }
 
+impl EndpointStatus {
+    fn for_text(self) -> EndpointStats {
+        let Self { endpoint, bucket, is_primary, gate, hedged } = self;
+        EndpointStats {
+            endpoint,
+            bucket,
+            role: if is_primary { "primary" } else { "failover" },
+            breaker: match gate.breaker {
+                BreakerState::Closed => "closed",
+                BreakerState::Open => "open",
+                BreakerState::HalfOpen => "half_open",
+            },
+            opened: gate.opened,
+            in_flight: gate.in_flight,
+            queued: gate.queued,
+            pace: gate.pace,
+            hedged,
+        }
+    }
+}
+
 impl Storage {
+    /// All metrics, for Prometheus to scrape.
+    pub fn metrics_text(&self) -> String {
+        let endpoints = self.endpoints().into_iter().map(EndpointStatus::for_text).collect::<Vec<_>>();
+        text::render(&self.metrics.snapshot(), &endpoints)
+    }
+
     /// The primary first.
     pub fn endpoints(&self) -> Vec<EndpointStatus> {
         let status = |(index, target): (usize, &super::target::Target)| EndpointStatus {

@@ -5,5 +5,6 @@
 mod connections;
 mod download;
 mod multipart;
+mod outage;
 mod support;
 mod upload;

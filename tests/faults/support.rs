@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A folder that goes with its test.
 #[derive(Debug)]
-struct TempFolder(PathBuf);
+pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
     pub(crate) fn new() -> Self {

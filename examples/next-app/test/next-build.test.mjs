@@ -21,6 +21,14 @@ export async function POST(request) {
   return Response.json(await storage.uploadFile({ body: await request.arrayBuffer(), key: 'a' }))
 }
 `
+// OpenTelemetry's API is not installed here: that the package asks for it must not break the build.
+const INSTRUMENTATION = `export async function register() {
+  if (process.env.NEXT_RUNTIME !== 'nodejs') return
+  const { newStorage } = await import('reliable-r2')
+  const { watch } = await import('reliable-r2/alerts')
+  watch(newStorage(), { onAlert: console.error })
+}
+`
 const LAYOUT = 'export default function Layout({ children }) { return <html><body>{children}</body></html> }\n'
 
 function build(name, files, ...options) {
@@ -50,7 +58,7 @@ function assertSays({ code, output }, ...words) {
 describe('next build', { timeout: 300_000 }, () => {
   after(() => rmSync(fixtures, { recursive: true, force: true }))
 
-  const files = { 'next.config.mjs': CONFIG, 'app/api/route.js': ROUTE }
+  const files = { 'next.config.mjs': CONFIG, 'app/api/route.js': ROUTE, 'instrumentation.js': INSTRUMENTATION }
 
   for (const bundler of ['turbopack', 'webpack']) {
     test(`takes the route with the line in next.config (${bundler})`, async () => {

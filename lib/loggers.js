@@ -1,0 +1,65 @@
+'use strict'
+
+// Where log lines go, and in which form.
+
+/** From the least to the most; `silent` is above all. */
+const levels = Object.freeze(['debug', 'info', 'warn', 'error', 'silent'])
+const logFormats = Object.freeze(['pretty', 'json'])
+
+const isProduction = () => process.env.NODE_ENV === 'production'
+
+/**
+ * `{ wants(level), write(level, entry) }`. An entry is a `message`, the `fields` that it is made of for programs, and
+ * for people some `details` and a `reason`, which in production stay out of the line unless debugging was asked for.
+ */
+function makeWriter({ logger, logLevel, logFormat }) {
+  if (logger === false || logLevel === 'silent') return { wants: () => false, write() {} }
+  const send = logger ? sendTo(logger) : logFormat === 'json' ? sendJson : sendTo(console)
+  const wants = (level) => {
+    // A server's console is for what was lost; the rest is for who asks.
+    const least = logLevel ?? (logger || !isProduction() ? 'info' : 'error')
+    return levels.indexOf(level) >= levels.indexOf(least)
+  }
+  const inFull = () => !isProduction() || logLevel === 'debug'
+  const write = (level, entry) => {
+    if (!wants(level)) return
+    try {
+      send(level, entry, inFull)
+    } catch {
+      // A logger that throws must not fail an upload, and there is no logger to tell.
+    }
+  }
+  return { wants, write }
+}
+
+function sendTo(logger) {
+  if (isStructured(logger)) return (level, { message, fields }) => logger[level]?.(fields, message)
+  return (level, entry, inFull) => logger[level]?.(inFull() ? entry.message + detailsOf(entry) : entry.message)
+}
+
+function sendJson(level, { message, fields }) {
+  console[level](JSON.stringify({ level, time: new Date().toISOString(), msg: message, ...fields }))
+}
+
+/**
+ * Whether its methods take `(fields, message)`: pino and bunyan make children and know what they are bound to, by
+ * `bindings()` and `fields`. Others (winston, console) take a line.
+ */
+function isStructured(logger) {
+  try {
+    const { child, bindings, fields } = logger
+    return typeof child === 'function' && (typeof bindings === 'function' || (typeof fields === 'object' && fields !== null))
+  } catch {
+    return false
+  }
+}
+
+function detailsOf({ details = {}, reason }) {
+  const list = Object.entries(details)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+  return `${list && ` (${list})`}${reason ? `: ${reason}` : ''}`
+}
+
+module.exports = { levels, logFormats, makeWriter }
