@@ -243,7 +243,7 @@ mod tests {
         };
         let text = render(&metrics.snapshot(), &[primary, copies]);
         let parsed = parse(&text);
-        assert_eq!(parsed.families.len(), 14, "{text}");
+        assert_eq!(parsed.families.len(), 15, "{text}");
         let labels = "endpoint=\"https://r2.example\",bucket=\"pictures\",role=\"primary\"";
         for line in [
             "reliable_r2_calls_total{operation=\"uploadFile\",outcome=\"succeeded\"} 6",
