@@ -17,6 +17,9 @@ const TARGET = 'x86_64-unknown-linux-gnu'
 /** What is counted: arguments of `puts`, without the count. */
 const cases = {
   'put of 1 KiB': [KIB],
+  // What remains without breaker, pace, budget, turns, retries and metrics; and with all of these but the metrics.
+  'its request alone': [KIB, '--verb'],
+  'its request, behind the gate': [KIB, '--gate'],
   'put of 64 KiB': [64 * KIB],
   'bare hyper, 1 KiB': [KIB, '--floor'],
 }
@@ -66,7 +69,7 @@ if (process.argv.includes('--update')) {
 const more = []
 for (const [name, instructions] of Object.entries(counted)) {
   const change = instructions / (expected.instructions[name] ?? instructions) - 1
-  console.log(`${name.padEnd(20)} ${instructions.toLocaleString('en').padStart(12)} instructions, ${(change * 100).toFixed(1)} % more than expected`)
+  console.log(`${name.padEnd(30)} ${instructions.toLocaleString('en').padStart(12)} instructions, ${(change * 100).toFixed(1)} % more than expected`)
   if (change > expected.tolerance) more.push(name)
   if (change < -expected.tolerance) console.log('  Fewer: keep that, with `npm run bench:instructions -- --update`.')
 }
