@@ -64,13 +64,17 @@ export declare class NativeStorage {
   setBreaker(state: string, endpoint?: string | undefined | null): NativeFailure | null
   /** How many uploads `uploadFiles` keeps in flight. */
   get concurrency(): number
+  /** All answers that came since the last time, as a JSON array: the id of a call, what it came to, the next id. */
+  takeAnswers(): string
+  /** No upload is awaited: the process may end. */
+  rest(): void
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
-  upload(operation: NativeOperation, options: NativeUploadOptions, body: Uint8Array): Promise<NativeFailure | NativeReceipt>
+  upload(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, body: Uint8Array): void
   /** Stores what is pushed into `source`. A source is read once. */
-  uploadSource(operation: NativeOperation, options: NativeUploadOptions, source: NativeSource): Promise<NativeFailure | NativeReceipt>
-  /** Stores the file of that path. */
-  uploadPath(operation: NativeOperation, options: NativeUploadOptions, path: string, length?: number | undefined | null): Promise<NativeFailure | NativeReceipt>
-  downloadAndUpload(operation: NativeOperation, source: NativeSourceOptions, options: NativeUploadOptions): Promise<NativeFailure | NativeReceipt>
+  uploadSource(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, source: NativeSource): void
+  /** Stores a file. */
+  uploadPath(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, file: NativeFile): void
+  downloadAndUpload(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, source: NativeSourceOptions): void
   /** Ends what is in flight and refuses what comes later. Can be called twice. */
   close(): void
 }
@@ -86,8 +90,8 @@ export declare function createRetrySchedule(options: NativeRetryOptions): Native
 /** `length` where it is known: other bytes than so many are an error. */
 export declare function createSource(length?: number | undefined | null): NativeFailure | NativeSource
 
-/** `on_event` is called on the JavaScript thread. */
-export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void): NativeFailure | NativeStorage
+/** Both functions are called on the JavaScript thread: with an event, and when there are answers to take. */
+export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void, onAnswers: () => void): NativeFailure | NativeStorage
 
 /** The codes that are ours, for the types and the documents to be checked against. */
 export declare function errorCodes(): Array<string>
@@ -235,6 +239,12 @@ export interface NativeFailure {
   causes: Array<string>
 }
 
+export interface NativeFile {
+  path: string
+  /** Its length, as the caller says; another is an error. */
+  length?: number
+}
+
 export interface NativeLatency {
   p50: number
   p95: number
@@ -332,26 +342,6 @@ export interface NativeRange {
   end?: number
 }
 
-export interface NativeReceipt {
-  endpoint: string
-  failedOver: boolean
-  location: string
-  bucket: string
-  key: string
-  filename: string
-  url: string
-  etag?: string
-  size: number
-  contentType: string
-  attempts: number
-  parts: number
-  resumedParts?: number
-  sha256?: string
-  contentEncoding?: string
-  elapsedMs: number
-  requestId?: string
-}
-
 export interface NativeReconciled {
   copied: Array<string>
   superseded: Array<string>
@@ -445,10 +435,12 @@ export interface NativeStorageOptions {
   partConcurrency?: number
 }
 
+/**
+ * Of an upload, but for `key` and `contentType`. Each property that is asked for costs the JavaScript thread time, so
+ * what most uploads have comes by itself, and these only where there are any.
+ */
 export interface NativeUploadOptions {
-  key: string
   bucket?: string
-  contentType?: string
   disposition?: string
   cacheControl?: string
   storageClass?: string

@@ -203,7 +203,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeObjectOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeObjectInfo>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.head(options.into(), call).await)) }).build(env)
     }
 
@@ -214,7 +214,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeDownloadOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeDownload>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         let range = options
             .range
             .map_or_else(RangeOptions::default, |range| RangeOptions { start: range.start, end: range.end });
@@ -235,7 +235,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeObjectOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeDeletion>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.delete(options.into(), call).await)) }).build(env)
     }
 
@@ -246,7 +246,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeListOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeListPage>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.list(options.into(), call).await)) }).build(env)
     }
 

@@ -150,11 +150,12 @@ impl From<NativeEnvironment> for Environment {
     }
 }
 
+/// Of an upload, but for `key` and `contentType`. Each property that is asked for costs the JavaScript thread time, so
+/// what most uploads have comes by itself, and these only where there are any.
 #[napi(object, object_to_js = false)]
+#[derive(Default)]
 pub struct NativeUploadOptions {
-    pub key: String,
     pub bucket: Option<String>,
-    pub content_type: Option<String>,
     pub disposition: Option<String>,
     pub cache_control: Option<String>,
     pub storage_class: Option<String>,
@@ -176,13 +177,14 @@ pub struct NativeUploadOptions {
     pub progress: Option<bool>,
 }
 
-impl From<NativeUploadOptions> for ObjectOptions {
-    fn from(options: NativeUploadOptions) -> Self {
-        Self {
-            key: options.key,
+impl NativeUploadOptions {
+    pub(super) fn of(self, key: String, content_type: Option<String>) -> ObjectOptions {
+        let options = self;
+        ObjectOptions {
+            key,
             bucket: options.bucket,
             headers: HeaderOptions {
-                content_type: options.content_type,
+                content_type,
                 disposition: options.disposition,
                 cache_control: options.cache_control,
                 storage_class: options.storage_class,
@@ -236,6 +238,13 @@ impl From<&Checkpoint> for NativeCheckpoint {
             fingerprint: checkpoint.fingerprint.clone(),
         }
     }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeFile {
+    pub path: String,
+    /// Its length, as the caller says; another is an error.
+    pub length: Option<f64>,
 }
 
 #[napi(object, object_to_js = false)]
