@@ -15,13 +15,15 @@ pub struct EndpointStatus {
     pub bucket: String,
     pub is_primary: bool,
     pub gate: GateSnapshot,
+    /// Connections that could not be made and were tried again within an attempt.
+    pub reconnects: u64,
     /// Requests that were sent a second time.
     pub hedged: u64,
 }
 
 impl EndpointStatus {
     fn for_text(self) -> EndpointStats {
-        let Self { endpoint, bucket, is_primary, gate, hedged } = self;
+        let Self { endpoint, bucket, is_primary, gate, reconnects, hedged } = self;
         EndpointStats {
             endpoint,
             bucket,
@@ -35,6 +37,7 @@ impl EndpointStatus {
             in_flight: gate.in_flight,
             queued: gate.queued,
             pace: gate.pace,
+            reconnects,
             hedged,
         }
     }
@@ -54,6 +57,7 @@ impl Storage {
             bucket: target.config.bucket.as_str().to_owned(),
             is_primary: index == 0,
             gate: target.store.gate().snapshot(),
+            reconnects: target.store.inner().reconnects(),
             hedged: target.store.hedged(),
         };
         self.targets.iter().enumerate().map(status).collect()
