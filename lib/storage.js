@@ -324,7 +324,10 @@ class Storage {
   #open({ operation, key }) {
     if (this.#closed) throw closedError(operation, key)
     if (!this.#native) {
-      const made = native.createStorage(this.#options, readEnvironment(), (event) => this.#hear(event))
+      // The native part keeps the function for as long as it lives, and must not keep what it belongs to for that: a
+      // storage that is left alone would never be collected. One that works is held by its calls.
+      const self = new WeakRef(this)
+      const made = native.createStorage(this.#options, readEnvironment(), (event) => self.deref()?.#hear(event))
       if (made.isFailure) throw fromFailure(made)
       this.#native = made
       this.#signals.telemetry.at(made.endpoints()[0])
