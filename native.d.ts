@@ -64,8 +64,6 @@ export declare class NativeStorage {
   setBreaker(state: string, endpoint?: string | undefined | null): NativeFailure | null
   /** How many uploads `uploadFiles` keeps in flight. */
   get concurrency(): number
-  /** All answers that came since the last time, as a JSON array: the id of a call, what it came to, the next id. */
-  takeAnswers(): string
   /** No upload is awaited: the process may end. */
   rest(): void
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
@@ -90,8 +88,11 @@ export declare function createRetrySchedule(options: NativeRetryOptions): Native
 /** `length` where it is known: other bytes than so many are an error. */
 export declare function createSource(length?: number | undefined | null): NativeFailure | NativeSource
 
-/** Both functions are called on the JavaScript thread: with an event, and when there are answers to take. */
-export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void, onAnswers: () => void): NativeFailure | NativeStorage
+/**
+ * Both functions are called on the JavaScript thread: with an event, and with the answers
+ * of uploads that came since the last time: a JSON array of the id of a call, its answer, the next id.
+ */
+export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void, onAnswers: (arg: string) => void): NativeFailure | NativeStorage
 
 /** The codes that are ours, for the types and the documents to be checked against. */
 export declare function errorCodes(): Array<string>

@@ -349,14 +349,15 @@ class Storage {
   #open({ operation, key }) {
     if (this.#closed) throw closedError(operation, key)
     if (!this.#native) {
-      const made = native.createStorage(
-        this.#options,
-        readEnvironment(),
-        (event) => this.#hear(event),
-        () => this.#answers.takeFrom(this.#native),
-      )
+      // The native part keeps these functions for as long as it lives, and they must not keep what it belongs to for that:
+      // a storage that is left alone would never be collected. One that works is held by the answers it waits for.
+      const self = new WeakRef(this)
+      const hear = (event) => self.deref()?.#hear(event)
+      const answers = this.#answers
+      const made = native.createStorage(this.#options, readEnvironment(), hear, (text) => answers.settle(text))
       if (made.isFailure) throw fromFailure(made)
       this.#native = made
+      answers.comeFrom(made)
       this.#signals.telemetry.at(made.endpoints()[0])
     }
     return this.#native

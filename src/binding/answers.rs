@@ -18,7 +18,7 @@ use crate::error::{self, Error};
 use crate::transfer::Receipt;
 
 /// Unbounded, unlike that of the events: it holds one call at most, and no answer may be lost.
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
+type Wake = ThreadsafeFunction<(), (), String, Status, false, true, 0>;
 
 /// What an upload resolves to.
 #[derive(Serialize)]
@@ -31,20 +31,22 @@ enum Answer {
 /// The answers of one storage.
 pub(super) struct Answers {
     /// `id,answer,id,answer` in JSON, of those that JavaScript has not taken.
-    ready: Mutex<String>,
+    ready: Arc<Mutex<String>>,
     wake: Mutex<Wake>,
 }
 
 impl Answers {
-    /// `on_ready` is called on the JavaScript thread when there is something to take.
-    pub(super) fn new(on_ready: &Function<'_, (), ()>) -> Result<Arc<Self>> {
-        let wake = on_ready
+    /// `settle` is called on the JavaScript thread with a JSON array: the id of a call, its answer, the next id.
+    pub(super) fn new(settle: &Function<'_, String, ()>) -> Result<Arc<Self>> {
+        let ready = Arc::<Mutex<String>>::default();
+        let taken = Arc::clone(&ready);
+        let wake = settle
             .build_threadsafe_function::<()>()
             .callee_handled::<false>()
             .weak::<true>()
             .max_queue_size::<0>()
-            .build()?;
-        Ok(Arc::new(Self { ready: Mutex::default(), wake: Mutex::new(wake) }))
+            .build_callback(move |_| Ok(format!("[{}]", std::mem::take(&mut *lock(&taken)))))?;
+        Ok(Arc::new(Self { ready, wake: Mutex::new(wake) }))
     }
 
     /// Runs an upload and has its answer told. The process stays alive until `rest`.
@@ -75,14 +77,6 @@ impl Answers {
     pub(super) fn rest(&self, env: &Env) -> Result<()> {
         #[expect(deprecated, reason = "see expect")]
         lock(&self.wake).unref(env)
-    }
-
-    /// All that came since the last time, as a JSON array: the id of a call, its answer, the next id.
-    pub(super) fn take(&self) -> String {
-        let mut text = std::mem::take(&mut *lock(&self.ready));
-        text.insert(0, '[');
-        text.push(']');
-        text
     }
 
     fn tell(&self, id: u32, answer: Answer) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{ClassInstance, Either, Function};
+use napi::bindgen_prelude::{ClassInstance, Either, Function, ObjectFinalize};
 use napi::{Env, Result};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
@@ -22,19 +22,25 @@ use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
 /// The id of a call, or what can also end it.
 type Operation<'a> = Either<u32, ClassInstance<'a, NativeOperation>>;
 
+/// What a storage holds outside of JavaScript's heap: certificates, connections, metrics. A route that makes a storage
+/// for each request would have hundreds of them before the collector saw a reason to look.
+const HELD_BYTES: i64 = 450 * 1024;
+
 /// Checks what is given; what is missing is no error yet.
 #[napi(catch_unwind)]
 pub fn check_storage_options(options: NativeStorageOptions) -> Option<NativeFailure> {
     StorageConfig::from(options).check().err().map(Into::into)
 }
 
-/// Both functions are called on the JavaScript thread: with an event, and when there are answers to take.
+/// Both functions are called on the JavaScript thread: with an event, and with the answers
+/// of uploads that came since the last time: a JSON array of the id of a call, its answer, the next id.
 #[napi(catch_unwind)]
 pub fn create_storage(
+    env: Env,
     options: NativeStorageOptions,
     environment: NativeEnvironment,
     on_event: Function<'_, NativeEvent, ()>,
-    on_answers: Function<'_, (), ()>,
+    on_answers: Function<'_, String, ()>,
 ) -> Result<Either<NativeFailure, NativeStorage>> {
     let made = StorageConfig::from(options).resolve(&environment.into()).and_then(Storage::new);
     let inner = match made {
@@ -51,15 +57,22 @@ pub fn create_storage(
     let watcher: Arc<dyn BreakerWatcher> = Arc::new(BreakerEvents(Arc::clone(&events)));
     inner.watch_breakers(&watcher);
     let answers = Answers::new(&on_answers)?;
+    env.adjust_external_memory(HELD_BYTES)?;
     Ok(Either::B(NativeStorage { inner, events, answers, buffers: Buffers::default() }))
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeStorage {
     pub(super) inner: Arc<Storage>,
     events: Arc<EventFunction>,
     answers: Arc<Answers>,
     buffers: Buffers,
+}
+
+impl ObjectFinalize for NativeStorage {
+    fn finalize(self, env: Env) -> Result<()> {
+        env.adjust_external_memory(-HELD_BYTES).map(drop)
+    }
 }
 
 #[napi]
@@ -68,12 +81,6 @@ impl NativeStorage {
     #[napi(getter, catch_unwind)]
     pub fn concurrency(&self) -> u32 {
         self.inner.config().concurrency
-    }
-
-    /// All answers that came since the last time, as a JSON array: the id of a call, what it came to, the next id.
-    #[napi(catch_unwind)]
-    pub fn take_answers(&self) -> String {
-        self.answers.take()
     }
 
     /// No upload is awaited: the process may end.
