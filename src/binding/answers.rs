@@ -59,8 +59,10 @@ impl Answers {
         #[expect(deprecated, reason = "it is deprecated for counting references, and this counts none")]
         lock(&self.wake).refer(env)?;
         let answers = Arc::clone(self);
+        // Boxed here: the runtime would move all of its kilobytes, several times.
+        let upload = AssertUnwindSafe(Box::pin(upload));
         spawn(async move {
-            let outcome = AssertUnwindSafe(upload).catch_unwind().await;
+            let outcome = upload.catch_unwind().await;
             answers.tell(
                 id,
                 match outcome {
