@@ -759,6 +759,8 @@ export interface EndpointMetrics {
   inFlight: number
   /** Attempts that wait for leave to begin. */
   queued: number
+  /** Connections that could not be made and were tried again within an attempt. */
+  reconnects: number
   /** Requests that were sent a second time; see `hedging`. */
   hedged: number
 }

@@ -160,6 +160,7 @@ export interface NativeEndpointStatus {
   concurrency?: number
   inFlight: number
   queued: number
+  reconnects: number
   hedged: number
 }
 

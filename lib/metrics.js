@@ -29,8 +29,8 @@ function fromStep({ latencyMs = null, ...step }) {
 }
 
 function fromEndpoint(status) {
-  const { endpoint, bucket, isPrimary, breakerState, retryAfterMs = null, opened, inFlight, queued, hedged } = status
-  const { requestsPerSecond = null, concurrency = null } = status
+  const { endpoint, bucket, isPrimary, breakerState, retryAfterMs = null, opened, inFlight, queued } = status
+  const { requestsPerSecond = null, concurrency = null, reconnects, hedged } = status
   return {
     endpoint,
     bucket,
@@ -39,6 +39,7 @@ function fromEndpoint(status) {
     pacing: { limiting: requestsPerSecond !== null, requestsPerSecond, concurrency },
     inFlight,
     queued,
+    reconnects,
     hedged,
   }
 }

@@ -72,9 +72,11 @@ function observe({ onProgress, onRetry, onCheckpoint }, call, { events, log, tel
     },
   }
 
+  // Not AsyncResource.bind, which takes more time than all else that a small upload does here.
+  const context = span.within(() => new AsyncResource('reliable-r2'))
   return {
     wantsProgress: onProgress !== undefined,
-    handle: span.within(() => AsyncResource.bind((event) => on[event.kind]?.(event))),
+    handle: (event) => context.runInAsyncScope(() => on[event.kind]?.(event)),
     /** Retries that were told so far. */
     retries: () => attempt - 1,
     /** Runs the work as a part of this call. */

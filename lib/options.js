@@ -267,8 +267,10 @@ function checkpoint(value, path, call) {
 
 /** As the native part takes it. */
 function objectOf(given) {
-  const { expires, ...object } = pick(OBJECT, given)
-  return { ...object, ...(expires && { expiresMs: expires.getTime() }) }
+  const object = pick(OBJECT, given)
+  if (object.expires === undefined) return object
+  const { expires, ...rest } = object
+  return { ...rest, expiresMs: expires.getTime() }
 }
 
 function requireKey(given, call) {
@@ -276,7 +278,9 @@ function requireKey(given, call) {
 }
 
 function pick(fields, given) {
-  return Object.fromEntries(Object.keys(fields).flatMap((name) => (name in given ? [[name, given[name]]] : [])))
+  const picked = {}
+  for (const name in fields) if (name in given) picked[name] = given[name]
+  return picked
 }
 
 module.exports = {

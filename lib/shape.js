@@ -19,10 +19,10 @@ function readObject(fields, given, name, call, prefix = '') {
     throw invalid(shown, `${shown} is not an option${didYouMean(unknown, Object.keys(fields))}`, call)
   }
   const read = {}
-  for (const [field, readField] of Object.entries(fields)) {
+  for (const field in fields) {
     const value = given[field]
     if (value === undefined || value === null) continue
-    const accepted = readField(value, prefix + field, call)
+    const accepted = fields[field](value, prefix + field, call)
     if (accepted !== undefined) read[field] = accepted
   }
   return read

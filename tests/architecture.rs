@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("napi_derive", &["binding/"]),
     ("aws_sdk_s3", &["store/s3"]),
     ("reqwest", &["source/http"]),
+    ("ring", &["store/"]),
     ("rand", &["resilience/"]),
 ];
 

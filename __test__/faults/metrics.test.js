@@ -62,6 +62,7 @@ describe('metrics', { timeout: 60_000 }, () => {
         pacing: { limiting: false, requestsPerSecond: null, concurrency: null },
         inFlight: 0,
         queued: 0,
+        reconnects: 0,
         hedged: 0,
       },
     ])

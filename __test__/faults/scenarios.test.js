@@ -56,7 +56,9 @@ test('a persistent network failure fails clearly, after all attempts', async () 
   assert.ok(error.message.includes('ECONNRESET'), error.message)
   assert.match(error.userMessage, /connection problem.*try again/)
   assert.match(error.stack, /scenarios\.test\.js/)
-  assert.deepEqual(await lab.actions(), ['down', 'down', 'down', 'down'])
+  // Up to three to an attempt, where the reset comes while the connection is still being made.
+  const actions = await lab.actions()
+  assert.ok(actions.length >= 4 && actions.length <= 12 && actions.every((action) => action === 'down'), actions.join())
   assert.equal(lab.stored('never.png'), undefined)
 })
 
@@ -101,12 +103,21 @@ test('Retry-After past the deadline ends the call at once', async () => {
   assert.equal(error.attempts, 1)
 })
 
-test('a TLS handshake cut by the server is retried and succeeds', async () => {
+test('a TLS handshake cut by the server is made again within the attempt', async () => {
   await lab.faults({ fault: 'tlsCut', times: 2 })
+  const result = await lab.overTls().uploadFile({ body: picture, key: 'tls.png' })
+  assert.equal(result.attempts, 1)
+  assert.deepEqual(lab.stored('tls.png'), picture)
+  assert.deepEqual(await lab.actions(), ['tlsCut', 'tlsCut', 'forward'])
+})
+
+test('TLS handshakes that go on being cut are retried and succeed', async () => {
+  // Three to an attempt.
+  await lab.faults({ fault: 'tlsCut', times: 6 })
   const result = await lab.overTls().uploadFile({ body: picture, key: 'tls.png' })
   assert.equal(result.attempts, 3)
   assert.deepEqual(lab.stored('tls.png'), picture)
-  assert.deepEqual(await lab.actions(), ['tlsCut', 'tlsCut', 'forward'])
+  assert.deepEqual(await lab.actions(), [...Array(6).fill('tlsCut'), 'forward'])
 })
 
 test('a TLS handshake that is always cut says what Node says', async () => {

@@ -19,12 +19,13 @@ pub struct NativeEndpointStatus {
     pub concurrency: Option<f64>,
     pub in_flight: u32,
     pub queued: u32,
+    pub reconnects: f64,
     pub hedged: f64,
 }
 
 impl From<EndpointStatus> for NativeEndpointStatus {
     fn from(status: EndpointStatus) -> Self {
-        let EndpointStatus { endpoint, bucket, is_primary, gate, hedged } = status;
+        let EndpointStatus { endpoint, bucket, is_primary, gate, reconnects, hedged } = status;
         Self {
             endpoint,
             bucket,
@@ -36,6 +37,7 @@ impl From<EndpointStatus> for NativeEndpointStatus {
             concurrency: gate.pace.map(|(_, concurrency)| concurrency.floor()),
             in_flight: gate.in_flight,
             queued: gate.queued,
+            reconnects: number(reconnects),
             hedged: number(hedged),
         }
     }

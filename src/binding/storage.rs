@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either, Function};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -16,6 +15,7 @@ use super::output::NativeReceipt;
 use super::source::NativeSource;
 use crate::error::Error;
 use crate::resilience::gate::BreakerWatcher;
+use crate::source::buffers::Buffers;
 use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
 
 type Outcome = Either<NativeFailure, NativeReceipt>;
@@ -47,13 +47,14 @@ pub fn create_storage(
     let events = Arc::new(events);
     let watcher: Arc<dyn BreakerWatcher> = Arc::new(BreakerEvents(Arc::clone(&events)));
     inner.watch_breakers(&watcher);
-    Ok(Either::B(NativeStorage { inner, events }))
+    Ok(Either::B(NativeStorage { inner, events, buffers: Buffers::default() }))
 }
 
 #[napi]
 pub struct NativeStorage {
     pub(super) inner: Arc<Storage>,
     events: Arc<EventFunction>,
+    buffers: Buffers,
 }
 
 #[napi]
@@ -76,7 +77,7 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let call = self.upload_call(operation, &options);
         let options = ObjectOptions::from(options);
-        let body = Bytes::copy_from_slice(body);
+        let body = self.buffers.copy(body);
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
     }
 

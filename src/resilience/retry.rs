@@ -4,6 +4,7 @@
 //! endpoint's breaker, pace and budget. With the timeout outside, a single one would bound all attempts together, and
 //! the second would start with what the first left over; with the gate inside, waiting for it would count as failing.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -93,9 +94,10 @@ where
     loop {
         let attempt = attempts.begin().await?;
         let limit = attempt.timeout;
-        let outcome = timeout(limit, operation(attempt))
-            .await
-            .unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
+        // Pinned here, since moving it costs more than polling it.
+        let work = pin!(operation(attempt));
+        let outcome =
+            timeout(limit, work).await.unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
         match outcome {
             Ok(value) => {
                 attempts.succeeded();

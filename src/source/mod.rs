@@ -1,5 +1,6 @@
 //! Where bytes come from.
 
+pub mod buffers;
 pub mod channel;
 pub mod chunks;
 pub mod file;

@@ -303,7 +303,9 @@ mod tests {
         assert_eq!(primary.s3.region, "auto");
         assert_eq!(config.retry, Preset::FileUpload.policy());
         assert_eq!(primary.location("pictures", "a b/c.png"), "https://localhost:9000/pictures/a%20b/c.png");
+        assert_eq!(primary.location("pictures", "a/c.png"), "https://localhost:9000/pictures/a/c.png");
         assert_eq!(primary.public_url("a/c.png").as_deref(), Some("https://images.example.com/a/c.png"));
+        assert_eq!(primary.public_url("a/b c.png").as_deref(), Some("https://images.example.com/a/b%20c.png"));
         assert!(!format!("{config:?}").contains("CANARYSECRET"));
     }
 

@@ -114,7 +114,7 @@ impl Storage {
         let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), config.hedging);
         Ok(Self {
             source: HttpSource::new(&tls, config.connect_timeout)?,
-            targets: config.targets.iter().map(target).collect(),
+            targets: config.targets.iter().map(target).collect::<Result<_>>()?,
             closed: CancellationToken::new(),
             metrics: Arc::default(),
             config,

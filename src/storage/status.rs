@@ -15,6 +15,8 @@ pub struct EndpointStatus {
     pub bucket: String,
     pub is_primary: bool,
     pub gate: GateSnapshot,
+    /// Connections that could not be made and were tried again within an attempt.
+    pub reconnects: u64,
     /// Requests that were sent a second time.
     pub hedged: u64,
 }
@@ -54,6 +56,7 @@ impl Storage {
             bucket: target.config.bucket.as_str().to_owned(),
             is_primary: index == 0,
             gate: target.store.gate().snapshot(),
+            reconnects: target.store.inner().reconnects(),
             hedged: target.store.hedged(),
         };
         self.targets.iter().enumerate().map(status).collect()

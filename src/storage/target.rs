@@ -42,9 +42,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(config: TargetConfig, tls: rustls::ClientConfig, hedging: bool) -> Self {
+    pub(super) fn new(config: TargetConfig, tls: rustls::ClientConfig, hedging: bool) -> Result<Self> {
         let options = EndpointOptions { name: config.origin(), write_spacing: config.write_spacing, hedging };
-        Self { store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls), options)), config }
+        Ok(Self { store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls)?, options)), config })
     }
 }
 
@@ -128,6 +128,12 @@ impl TargetConfig {
 }
 
 fn join(base: &Url, folders: &[&str], key: &str) -> String {
+    // Nearly every key; what is left is for the URL's own rules.
+    if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte)) {
+        let base = base.as_str();
+        let base = base.strip_suffix('/').unwrap_or(base);
+        return [&[base], folders, &[key]].concat().join("/");
+    }
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(folders).extend(key.split('/'));

@@ -1,33 +1,70 @@
-//! MD5, which is what ETags are made of.
+//! MD5, which is what ETags are made of, and SHA-256, which is what requests are signed with.
+
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
+use tokio::sync::SetOnce;
 
-/// The MD5 of a body, computed beside the upload rather than before or after it.
-#[derive(Debug)]
+/// A body and what is known of it. Each digest is taken once, however often the body is sent.
+#[derive(Debug, Clone, Default)]
+pub struct Payload {
+    bytes: Bytes,
+    md5: OnceLock<BodyDigest>,
+    sha256: OnceLock<BodyDigest>,
+}
+
+impl Payload {
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub fn md5(&self) -> &BodyDigest {
+        self.md5.get_or_init(|| BodyDigest::of(&self.bytes, hex_md5))
+    }
+
+    pub fn sha256(&self) -> &BodyDigest {
+        self.sha256.get_or_init(|| BodyDigest::of(&self.bytes, hex_sha256))
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+}
+
+/// A digest that is computed beside the upload rather than before or after it.
+#[derive(Debug, Clone)]
 pub enum BodyDigest {
     Ready(String),
-    Running(tokio::task::JoinHandle<String>),
+    Running(Arc<SetOnce<String>>),
 }
 
 impl BodyDigest {
     /// Below this, handing the work to another thread costs more than the work.
     const INLINE_BYTES: usize = 64 * 1024;
 
-    pub fn of(body: Bytes) -> Self {
+    fn of(body: &Bytes, digest: fn(&[u8]) -> String) -> Self {
         if body.len() <= Self::INLINE_BYTES {
-            Self::Ready(hex_md5(&body))
-        } else {
-            Self::Running(tokio::task::spawn_blocking(move || hex_md5(&body)))
+            return Self::Ready(digest(body));
         }
+        let (body, digested) = (body.clone(), Arc::new(SetOnce::new()));
+        let told = Arc::clone(&digested);
+        tokio::task::spawn_blocking(move || {
+            let hex = digest(&body);
+            // First: whoever hears of the digest may want the body's memory back.
+            drop(body);
+            let _ = told.set(hex);
+        });
+        Self::Running(digested)
     }
 
-    pub async fn hex(self) -> String {
+    /// In lower case. Where the runtime goes down before it is there, so does the caller.
+    pub async fn hex(&self) -> &str {
         match self {
             Self::Ready(hex) => hex,
-            // A digest that was lost (the runtime is going down) verifies nothing: the empty text is
-            // no MD5, so the caller gets an error, never a false success.
-            Self::Running(task) => task.await.unwrap_or_default(),
+            Self::Running(digested) => digested.wait().await,
         }
     }
 }
@@ -37,17 +74,23 @@ pub fn hex_md5(bytes: &[u8]) -> String {
     hex(&Md5::digest(bytes))
 }
 
+pub(super) fn hex_sha256(bytes: &[u8]) -> String {
+    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
+}
+
 /// Whether an ETag may be the MD5 of the object. Others (of parts, of encrypted objects) say nothing of the bytes.
 pub fn is_md5(etag: &str) -> bool {
     etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        hex.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        hex.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    hex
 }
 
 #[cfg(test)]
@@ -55,11 +98,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn large_bodies_are_digested_on_another_thread() {
+    async fn large_bodies_are_digested_on_another_thread_and_once() {
         let body = Bytes::from(vec![7; BodyDigest::INLINE_BYTES + 1]);
         let expected = hex_md5(&body);
-        let digest = BodyDigest::of(body);
-        assert!(matches!(digest, BodyDigest::Running(_)));
-        assert_eq!(digest.hex().await, expected);
+        let payload = Payload::from(body);
+        let BodyDigest::Running(digested) = payload.md5().clone() else { panic!("on another thread") };
+        assert_eq!(payload.md5().hex().await, expected);
+        let BodyDigest::Running(again) = payload.md5() else { panic!("on another thread") };
+        assert!(Arc::ptr_eq(&digested, again));
+    }
+
+    #[tokio::test]
+    async fn a_digested_body_s_memory_is_free_again() {
+        let payload = Payload::from(Bytes::from(vec![7; BodyDigest::INLINE_BYTES + 1]));
+        payload.md5().hex().await;
+        payload.sha256().hex().await;
+        assert!(payload.bytes().is_unique());
+    }
+
+    #[test]
+    fn digests_are_in_lower_case_hex() {
+        assert_eq!(hex_md5(b"hello"), "5d41402abc4b2a76b9719d911017c592");
+        assert_eq!(hex_sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -6,10 +6,14 @@ pub mod objects;
 pub mod resilient;
 pub mod s3;
 mod s3_body;
+mod s3_connect;
+mod s3_data;
 mod s3_error;
 mod s3_http;
 mod s3_multipart;
 mod s3_objects;
+mod s3_pool;
+mod s3_sign;
 pub mod types;
 
 pub use resilient::ResilientStore;

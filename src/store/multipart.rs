@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
+use super::digest::Payload;
 use super::objects::ObjectRef;
 use super::types::{BucketName, ObjectHeaders, ProgressSink};
 
@@ -25,7 +24,7 @@ pub struct UploadPart {
     pub upload: MultipartUpload,
     /// From 1.
     pub number: u32,
-    pub body: Bytes,
+    pub body: Payload,
     /// Whether the answer's `ETag` must be the MD5 of the part, where it has the form of one.
     pub verify_etag: bool,
     pub progress: Option<ProgressSink>,

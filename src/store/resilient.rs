@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::digest::hex_md5;
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, StoredObject};
 use super::types::{PutObject, PutOutcome};
@@ -95,7 +94,10 @@ impl<S: ObjectStore> ResilientStore<S> {
         let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
         let _turn = self.turn(&object, context).await?;
         self.run(context, async |attempt| match self.inner.put_object(request).await {
-            Err(error) if attempt.number > 1 && error.status == Some(412) => self.settle(request, &object, error).await,
+            // Boxed: it is rare and large, and every upload's future would contain it.
+            Err(error) if attempt.number > 1 && error.status == Some(412) => {
+                Box::pin(self.settle(request, &object, error)).await
+            }
             other => other,
         })
         .await
@@ -105,7 +107,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// is there now is the one that we sent.
     async fn settle(&self, request: &PutObject, object: &ObjectRef, error: Error) -> Result<PutOutcome> {
         let there = self.inner.head_object(object).await?;
-        if there.etag.as_deref() == Some(hex_md5(&request.body).as_str()) {
+        if there.etag.as_deref() == Some(request.body.md5().hex().await) {
             Ok(PutOutcome { etag: there.etag, request_id: None })
         } else {
             Err(error)

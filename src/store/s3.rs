@@ -1,32 +1,29 @@
-//! R2 by way of the AWS SDK, which signs and speaks S3 here and decides nothing: its retries are off, its
-//! checksums only where S3 requires them (R2 refuses two at once), its bodies in memory and signed (R2
-//! answers 501 to chunk-signed ones).
+//! R2. The verbs that carry bytes are ours (`s3_data`); for the others the AWS SDK signs and speaks S3 and decides
+//! nothing: its retries are off, its checksums only where S3 requires them (R2 refuses two at once). Both go over
+//! one pool of connections.
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, ConfigBag, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    RuntimeComponents, StalledStreamProtectionConfig,
+    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
-use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_smithy_runtime_api::box_error::BoxError;
 use url::Url;
 
 use super::ObjectStore;
-use super::digest::{BodyDigest, is_md5};
+use super::digest::is_md5;
 use super::multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use super::objects::{
     GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject,
 };
-use super::s3_error::{Origin, describe};
+use super::s3_connect::Connector;
+use super::s3_data::{DataVerbs, host_of};
+use super::s3_error::Origin;
 use super::s3_http::Transport;
-use super::types::{ProgressSink, PutObject, PutOutcome, WriteCondition};
+use super::types::{PutObject, PutOutcome, WriteCondition};
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::secret::Secret;
 
@@ -64,11 +61,20 @@ pub(super) use with_headers;
 #[derive(Debug)]
 pub struct S3Store {
     pub(super) client: Client,
+    data: DataVerbs,
+    transport: Transport,
     pub(super) origin: Origin,
 }
 
 impl S3Store {
-    pub fn new(settings: &S3Settings, tls: rustls::ClientConfig) -> Self {
+    /// # Errors
+    /// Settings that no request can be made of.
+    pub fn new(settings: &S3Settings, tls: rustls::ClientConfig) -> Result<Self> {
+        let endpoint = http::Uri::try_from(settings.endpoint.as_str())
+            .map_err(|error| Error::internal("the endpoint is no URI").caused_by(error))?;
+        let connector = Connector::new(endpoint, tls, settings.connect_timeout);
+        let transport = Transport::new(connector, host_of(&settings.endpoint)?, settings.stall_timeout);
+        let origin = Origin::of(&settings.endpoint);
         let credentials = Credentials::new(
             settings.access_key.expose(),
             settings.secret_key.expose(),
@@ -90,36 +96,21 @@ impl S3Store {
             // Bounded by the attempt's timeout around this store and the transport's own for connecting.
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(Transport::new(tls, settings.connect_timeout, settings.stall_timeout))
+            .http_client(transport.clone())
             .build();
-        Self { client: Client::from_conf(config), origin: Origin::of(&settings.endpoint) }
+        let data = DataVerbs::new(settings, transport.clone(), origin.clone())?;
+        Ok(Self { client: Client::from_conf(config), data, transport, origin })
+    }
+
+    /// How often a connection that could not be made was tried again, within attempts.
+    pub fn reconnects(&self) -> u64 {
+        self.transport.reconnects()
     }
 }
 
 impl ObjectStore for S3Store {
     async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
-        let digest = request.verify_etag.then(|| BodyDigest::of(request.body.clone()));
-        let call = self
-            .client
-            .put_object()
-            .bucket(request.bucket.as_str())
-            .key(request.key.as_str())
-            .body(ByteStream::from(request.body.clone()))
-            .set_if_none_match(if_none_match(request.condition.as_ref()))
-            .set_if_match(if_match(request.condition.as_ref()));
-        let call = with_headers!(call, &request.headers);
-        // Boxed: the SDK's futures are large and deep, and every caller's would contain them.
-        let sent = match request.progress.clone() {
-            None => Box::pin(call.send()).await,
-            Some(sink) => Box::pin(call.customize().interceptor(AttachProgress(sink)).send()).await,
-        };
-        let answer = sent.map_err(|error| describe(error, &self.origin))?;
-        let outcome =
-            PutOutcome { etag: answer.e_tag().map(unquoted), request_id: answer.request_id().map(str::to_owned) };
-        if let (Some(digest), Some(etag)) = (digest, &outcome.etag) {
-            verify(etag, &digest.hex().await, &self.origin)?;
-        }
-        Ok(outcome)
+        self.data.put_object(request).await
     }
 
     async fn create_multipart(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
@@ -127,7 +118,7 @@ impl ObjectStore for S3Store {
     }
 
     async fn upload_part(&self, request: &UploadPart) -> Result<StoredPart> {
-        self.part(request).await
+        self.data.upload_part(request).await
     }
 
     async fn complete_multipart(
@@ -196,27 +187,6 @@ pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> 
     let detail = "the storage holds other bytes than were sent (its ETag is not their MD5)";
     Err(Error::new(code::INTEGRITY, Category::Service, Retryability::Once, detail)
         .with(|failure| origin.mark(failure, true)))
-}
-
-/// Hands the progress sink to the transport, past the SDK, which has no place for one. After signing, so
-/// that the signature is of the body as it is.
-#[derive(Debug)]
-pub(super) struct AttachProgress(pub(super) ProgressSink);
-
-impl Intercept for AttachProgress {
-    fn name(&self) -> &'static str {
-        "AttachProgress"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        context.request_mut().add_extension(self.0.clone());
-        Ok(())
-    }
 }
 
 #[cfg(test)]

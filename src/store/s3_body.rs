@@ -1,40 +1,36 @@
 //! A request's body on its way into the connection: in pieces that are counted, so that somebody can watch it
 //! move.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, sleep};
 
 use super::types::{Progress, ProgressSink};
 
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Cutting `Bytes` copies nothing.
 const PIECE_BYTES: usize = 64 * 1024;
 
 pub(super) struct UploadBody {
-    inner: SdkBody,
+    rest: Bytes,
     progress: Option<ProgressSink>,
     /// None for a body of one piece: it goes out at once.
     motion: Option<Arc<Motion>>,
-    pending: Bytes,
     sent: u64,
     total: u64,
 }
 
 impl UploadBody {
-    pub(super) fn new(inner: SdkBody, progress: Option<ProgressSink>) -> Self {
-        let total = inner.content_length().unwrap_or(0);
-        let motion = (total > PIECE_BYTES as u64).then(|| Arc::new(Motion::default()));
-        Self { inner, progress, motion, pending: Bytes::new(), sent: 0, total }
+    pub(super) fn new(bytes: Bytes, progress: Option<ProgressSink>) -> Self {
+        let motion = (bytes.len() > PIECE_BYTES).then(|| Arc::new(Motion::default()));
+        Self { progress, motion, sent: 0, total: bytes.len() as u64, rest: bytes }
     }
 
     pub(super) fn motion(&self) -> Watch {
@@ -44,23 +40,17 @@ impl UploadBody {
 
 impl Body for UploadBody {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.pending.is_empty() {
-            match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.pending = data,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                end => return Poll::Ready(end),
-            }
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
         }
-        let length = self.pending.len().min(PIECE_BYTES);
-        let piece = self.pending.split_to(length);
+        let length = self.rest.len().min(PIECE_BYTES);
+        let piece = self.rest.split_to(length);
         self.sent += length as u64;
         if let Some(motion) = &self.motion {
-            motion.moved(self.sent >= self.total);
+            motion.moved(self.rest.is_empty());
         }
         if let Some(progress) = &self.progress {
             (progress.0)(Progress { sent: self.sent, total: self.total, part: 1 });
@@ -69,12 +59,11 @@ impl Body for UploadBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pending.is_empty() && self.inner.is_end_stream()
+        self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        // Asked before the first piece goes out, for the Content-Length.
-        Body::size_hint(&self.inner)
+        SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

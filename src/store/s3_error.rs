@@ -1,4 +1,4 @@
-//! The SDK's errors, in our words.
+//! What the server and the SDK say of failures, in our words.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use aws_sdk_s3::primitives::ByteStreamError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use url::Url;
 
-use super::s3_http::TransportError;
+use super::s3_http::{BoxError, TransportError};
 use crate::error::{Category, Error, Failure, Retryability, code, printable};
 use crate::net::fault;
 use crate::resilience::classify::{self, Verdict};
@@ -57,14 +57,14 @@ where
                 None => Error::internal("the request could not be sent"),
             }
         }
-        SdkError::ServiceError(_) | SdkError::ResponseError(_) => describe_answer(&error, origin),
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => describe_sdk_answer(&error, origin),
         // Ours is around the SDK, which has none of its own; whoever set one, it is a timeout.
         SdkError::TimeoutError(_) => Error::timeout("no answer", Duration::ZERO).caused_by(error),
         _ => Error::internal("the request could not be built").caused_by(error),
     }
 }
 
-fn describe_transport(transport: TransportError, origin: &Origin) -> Error {
+pub(super) fn describe_transport(transport: TransportError, origin: &Origin) -> Error {
     let verdict = classify::by_node_code(transport.code).unwrap_or(Verdict::retry(Category::Network));
     let error = Error::new(transport.code, verdict.category, verdict.retryability, transport.detail)
         .with(|failure| origin.mark(failure, transport.maybe_sent));
@@ -86,18 +86,36 @@ pub(super) fn describe_body(error: ByteStreamError, origin: &Origin) -> Error {
         .caused_by(error)
 }
 
-/// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
-/// from the edge, or nothing.
-fn describe_answer<E>(error: &SdkError<E, HttpResponse>, origin: &Origin) -> Error
+/// What an answer says of a failure, whoever read it.
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    /// S3's.
+    pub(super) code: Option<&'a str>,
+    pub(super) message: Option<&'a str>,
+    pub(super) request_id: Option<&'a str>,
+    pub(super) header: &'a dyn Fn(&str) -> Option<&'a str>,
+}
+
+fn describe_sdk_answer<E>(error: &SdkError<E, HttpResponse>, origin: &Origin) -> Error
 where
     E: ProvideErrorMetadata,
 {
     let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
-    let s3_code = metadata.and_then(|meta| meta.code());
     let response = error.raw_response();
-    let status = response.map_or(0, |response| response.status().as_u16());
-    let header = |name| response.and_then(|response| response.headers().get(name));
+    let answer = Answer {
+        status: response.map_or(0, |response| response.status().as_u16()),
+        code: metadata.and_then(|meta| meta.code()),
+        message: metadata.and_then(|meta| meta.message()),
+        request_id: metadata.and_then(RequestId::request_id),
+        header: &|name| response.and_then(|response| response.headers().get(name)),
+    };
+    describe_answer(&answer, origin)
+}
 
+/// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
+/// from the edge, or nothing.
+pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
+    let &Answer { status, code: s3_code, message, request_id, header } = answer;
     let verdict = if (200..300).contains(&status) && s3_code.is_none() {
         // A 200 that is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         Verdict { category: Category::Service, retryability: Retryability::Once }
@@ -109,20 +127,39 @@ where
         None if (200..300).contains(&status) => code::PROTOCOL.to_owned(),
         None => format!("HTTP_{status}"),
     };
-    let detail = match metadata.and_then(|meta| meta.message()) {
+    let detail = match message {
         Some(message) => format!("the storage answered {status}: {}", printable(&redact(message), 300)),
         None => format!("the storage answered with status {status}"),
     };
     let retry_after =
         header("retry-after").and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));
     // R2 sends no x-amz-request-id; the edge's ray is what its support asks for.
-    let request_id = metadata.and_then(RequestId::request_id).or_else(|| header("cf-ray")).map(|id| printable(id, 100));
+    let request_id = request_id.or_else(|| header("cf-ray")).map(|id| printable(id, 100));
     Error::new(name, verdict.category, verdict.retryability, detail).with(|failure| {
         failure.status = Some(status);
         failure.request_id = request_id;
         failure.retry_after = retry_after;
         origin.mark(failure, true);
     })
+}
+
+/// A success whose answer did not come to its end.
+pub(super) fn describe_broken_answer(error: BoxError, origin: &Origin) -> Error {
+    let (code, detail) = match fault::name(&*error) {
+        Some(fault) => (fault.code, fault.detail),
+        None => ("ECONNRESET", "the connection broke while the answer was read".to_owned()),
+    };
+    let verdict = classify::by_node_code(code).unwrap_or(Verdict::retry(Category::Network));
+    Error::new(code, verdict.category, verdict.retryability, detail)
+        .with(|failure| origin.mark(failure, true))
+        .caused_by(error)
+}
+
+/// An answer without what it is there for.
+pub(super) fn incomplete(what: &str, origin: &Origin) -> Error {
+    let detail = format!("the storage's answer lacks {what}");
+    Error::new(code::PROTOCOL, Category::Service, Retryability::Transient, detail)
+        .with(|failure| origin.mark(failure, true))
 }
 
 /// Some servers echo the string to sign or the access key into their message; nothing after such a word is

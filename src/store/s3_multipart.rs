@@ -3,17 +3,15 @@
 use std::time::SystemTime;
 
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-use super::digest::BodyDigest;
 use super::multipart::{
-    CreateMultipart, ListUploads, ListedPart, MultipartUpload, OpenUpload, PartPage, StoredPart, UploadPage, UploadPart,
+    CreateMultipart, ListUploads, ListedPart, MultipartUpload, OpenUpload, PartPage, StoredPart, UploadPage,
 };
-use super::s3::{AttachProgress, S3Store, if_match, if_none_match, unquoted, verify, with_headers};
-use super::s3_error::describe;
+use super::s3::{S3Store, if_match, if_none_match, unquoted, with_headers};
+use super::s3_error::{describe, incomplete};
 use super::types::{PutOutcome, WriteCondition};
-use crate::error::{Category, Error, Result, Retryability, code};
+use crate::error::Result;
 
 impl S3Store {
     pub(super) async fn create(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
@@ -24,31 +22,9 @@ impl S3Store {
             .key(request.object.key.as_str());
         let call = with_headers!(call, &request.headers);
         let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
-        let upload_id = answer.upload_id().map(str::to_owned).ok_or_else(|| self.incomplete("an upload id"))?;
+        let upload_id =
+            answer.upload_id().map(str::to_owned).ok_or_else(|| incomplete("an upload id", &self.origin))?;
         Ok(MultipartUpload { object: request.object.clone(), upload_id })
-    }
-
-    pub(super) async fn part(&self, request: &UploadPart) -> Result<StoredPart> {
-        let digest = request.verify_etag.then(|| BodyDigest::of(request.body.clone()));
-        let object = &request.upload.object;
-        let call = self
-            .client
-            .upload_part()
-            .bucket(object.bucket.as_str())
-            .key(object.key.as_str())
-            .upload_id(&request.upload.upload_id)
-            .part_number(i32::try_from(request.number).unwrap_or(i32::MAX))
-            .body(ByteStream::from(request.body.clone()));
-        let sent = match request.progress.clone() {
-            None => Box::pin(call.send()).await,
-            Some(sink) => Box::pin(call.customize().interceptor(AttachProgress(sink)).send()).await,
-        };
-        let answer = sent.map_err(|error| describe(error, &self.origin))?;
-        let etag = answer.e_tag().map(unquoted).ok_or_else(|| self.incomplete("an ETag"))?;
-        if let Some(digest) = digest {
-            verify(&etag, &digest.hex().await, &self.origin)?;
-        }
-        Ok(StoredPart { number: request.number, etag })
     }
 
     pub(super) async fn complete(
@@ -73,7 +49,7 @@ impl S3Store {
             .multipart_upload(parts);
         let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         // A 200 can begin before the outcome is known; one that does not name the object says nothing.
-        let etag = answer.e_tag().map(unquoted).ok_or_else(|| self.incomplete("an ETag"))?;
+        let etag = answer.e_tag().map(unquoted).ok_or_else(|| incomplete("an ETag", &self.origin))?;
         Ok(PutOutcome { etag: Some(etag), request_id: answer.request_id().map(str::to_owned) })
     }
 
@@ -135,11 +111,5 @@ impl S3Store {
             uploads: uploads.collect(),
             continuation: next.map(|(key, id)| (key.to_owned(), id.to_owned())),
         })
-    }
-
-    fn incomplete(&self, what: &str) -> Error {
-        let detail = format!("the storage's answer lacks {what}");
-        Error::new(code::PROTOCOL, Category::Service, Retryability::Transient, detail)
-            .with(|failure| self.origin.mark(failure, true))
     }
 }

@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
+use super::digest::Payload;
 use crate::error::{Error, Result, code};
 
 /// A key that every HTTP stack on the way takes as it is.
@@ -137,7 +136,7 @@ pub enum WriteCondition {
 pub struct PutObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
-    pub body: Bytes,
+    pub body: Payload,
     pub headers: ObjectHeaders,
     pub condition: Option<WriteCondition>,
     /// Whether the answer's `ETag` must be the MD5 of the body, where it has the form of one.

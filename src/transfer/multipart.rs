@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 use tokio::runtime::Handle;
@@ -19,7 +18,7 @@ use super::single::Stored;
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::resilience::RetryContext;
 use crate::source::chunks::{Blocks, Chunks};
-use crate::store::digest::{BodyDigest, hex_md5};
+use crate::store::digest::{Payload, hex_md5};
 use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
 use crate::store::{ObjectStore, Progress, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
@@ -161,7 +160,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
                         let progress = self.progress.clone();
                         let progress = progress.map(|sink| share(sink, &progress_of_all, total.unwrap_or(0), number));
                         let kept = body.clone();
-                        let part = self.part(begun, number, body, progress);
+                        let part = self.part(begun, number, body.into(), progress);
                         let spares = &spares;
                         in_flight.push(async move {
                             let sent = part.await;
@@ -188,11 +187,11 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         &self,
         begun: &Begun<S>,
         number: u32,
-        body: Bytes,
+        body: Payload,
         progress: Option<ProgressSink>,
     ) -> Result<(StoredPart, u32)> {
-        if let Some(there) = begun.there.get(&number).filter(|there| there.size == body.len() as u64)
-            && BodyDigest::of(body.clone()).hex().await.eq_ignore_ascii_case(&there.part.etag)
+        if let Some(there) = begun.there.get(&number).filter(|there| there.size == body.bytes().len() as u64)
+            && body.md5().hex().await.eq_ignore_ascii_case(&there.part.etag)
         {
             if let Some(progress) = progress {
                 (progress.0)(Progress { sent: there.size, total: there.size, part: number });

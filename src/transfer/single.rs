@@ -27,5 +27,5 @@ pub async fn upload<S: ObjectStore>(
     context: RetryContext<'_>,
 ) -> Result<Stored> {
     let (outcome, attempts) = store.put_object(request, context).await?;
-    Ok(Stored { outcome, attempts, size: request.body.len() as u64, parts: 1, resumed_parts: None })
+    Ok(Stored { outcome, attempts, size: request.body.bytes().len() as u64, parts: 1, resumed_parts: None })
 }

@@ -48,7 +48,9 @@ async fn passing_faults_are_survived() {
         let fixture = Fixture::plain().await;
         fixture.lab.set_faults(vec![Rule::times(fault.clone(), 2)]);
         let receipt = fixture.upload("a.bin", &body).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        assert_eq!(receipt.attempts, 3, "{fault:?}");
+        // A reset that comes while the connection is still being made is mended within the attempt.
+        let fewest = if fault == Fault::Refuse { 1 } else { 3 };
+        assert!((fewest..=3).contains(&receipt.attempts), "{fault:?}: {}", receipt.attempts);
         assert_eq!(fixture.stored("a.bin").as_ref(), Some(&body), "{fault:?}");
         assert_eq!(fixture.actions(), [fault.name(), fault.name(), "forward"], "{fault:?}");
         // A server that closes while it is written to may be heard as EPIPE.
@@ -61,12 +63,14 @@ async fn passing_faults_are_survived() {
 #[tokio::test]
 async fn a_tls_handshake_cut_short_is_survived() {
     let fixture = Fixture::tls().await;
-    fixture.lab.set_faults(vec![Rule::times(Fault::TlsCut, 2)]);
+    // Three to an attempt: it tries again by itself while nothing was sent.
+    fixture.lab.set_faults(vec![Rule::times(Fault::TlsCut, 6)]);
     let body = noise(50_000);
-    let receipt = fixture.upload("a.bin", &body).await.expect("the third handshake is whole");
-    assert_eq!((receipt.attempts, fixture.stored("a.bin")), (3, Some(body)));
+    let receipt = fixture.upload("a.bin", &body).await.expect("the seventh handshake is whole");
+    assert_eq!(receipt.attempts, 3);
+    assert!(fixture.stored("a.bin") == Some(body), "whole");
     assert_eq!(fixture.heard.codes(), ["ECONNRESET", "ECONNRESET"]);
-    assert_eq!(fixture.actions(), ["tlsCut", "tlsCut", "forward"]);
+    assert_eq!(fixture.actions(), [["tlsCut"; 6].as_slice(), &["forward"]].concat());
 }
 
 #[tokio::test]
@@ -88,7 +92,9 @@ async fn an_outage_fails_with_a_clear_message_and_all_attempts() {
     assert_eq!((error.attempts, error.category, error.code.as_ref()), (4, Category::Network, "ECONNRESET"));
     assert!(error.to_string().contains("ECONNRESET"), "{error}");
     assert_eq!(error.host.as_deref(), Some("127.0.0.1"));
-    assert_eq!(fixture.actions(), ["down"; 4]);
+    // More where a reset came while the connection was still being made.
+    let actions = fixture.actions();
+    assert!((4..=12).contains(&actions.len()) && actions.iter().all(|action| action == "down"), "{actions:?}");
     assert_eq!(fixture.stored("a.bin"), None);
 }
 
@@ -216,6 +222,18 @@ async fn damaged_bytes_are_found_and_sent_once_more() {
 
     let options = ObjectOptions { verify_etag: Some(false), ..to("a.bin") };
     fixture.storage.upload(options, Bytes::from_static(b"hello"), fixture.call()).await.expect("not asked to look");
+}
+
+/// Over TLS the signature does not cover the body once the ETags have turned out to be MD5s. The check stays.
+#[tokio::test]
+async fn damaged_bytes_are_found_where_bodies_are_not_signed() {
+    let fixture = Fixture::tls().await;
+    fixture.upload("first.bin", b"hello").await.expect("stored");
+    fixture.lab.set_faults(vec![Rule::times(Fault::BadEtag, 1)]);
+    let body = noise(100_000);
+    let receipt = fixture.upload("a.bin", &body).await.expect("the second is right");
+    assert_eq!(receipt.attempts, 2);
+    assert!(fixture.stored("a.bin") == Some(body), "whole");
 }
 
 /// The server's clock is an hour ahead: its refusal teaches us its time, and the next attempt is signed by it.

@@ -21,8 +21,8 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     id: 'tls',
     name: 'TLS failures',
-    says: 'The first two TLS handshakes are cut off.',
-    faults: [{ fault: 'tlsCut', times: 2 }],
+    says: 'The first six TLS handshakes are cut off; each attempt makes up to three.',
+    faults: [{ fault: 'tlsCut', times: 6 }],
   },
   {
     id: '429',

@@ -1,0 +1,128 @@
+//! Memory that bodies are copied into. New memory costs more than the copy: the system hands it out page by page,
+//! each with a fault. So what has been used is kept for the next body.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// Smaller bodies live in memory that the allocator keeps warm by itself.
+const SMALLEST: usize = 64 * 1024;
+/// What is kept at most while nobody uses it.
+const MOST_KEPT: usize = 32 * 1024 * 1024;
+
+#[derive(Debug, Clone, Default)]
+pub struct Buffers(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    buffers: Vec<Vec<u8>>,
+    /// Of all of them together.
+    bytes: usize,
+}
+
+impl Buffers {
+    /// A copy whose memory comes back here when nobody needs it any more.
+    pub fn copy(&self, bytes: &[u8]) -> Bytes {
+        if bytes.len() < SMALLEST {
+            return Bytes::copy_from_slice(bytes);
+        }
+        let mut memory = self.take(bytes.len());
+        memory.extend_from_slice(bytes);
+        Bytes::from_owner(Lent { memory, home: self.clone() })
+    }
+
+    /// The smallest that is large enough and not a waste.
+    fn take(&self, size: usize) -> Vec<u8> {
+        let mut kept = self.lock();
+        let fits = |buffer: &Vec<u8>| (size..=size.saturating_mul(2)).contains(&buffer.capacity());
+        let best = kept.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
+        let Some((at, _)) = best.min_by_key(|(_, buffer)| buffer.capacity()) else { return Vec::with_capacity(size) };
+        let buffer = kept.buffers.swap_remove(at);
+        kept.bytes -= buffer.capacity();
+        buffer
+    }
+
+    fn give_back(&self, mut memory: Vec<u8>) {
+        memory.clear();
+        if memory.capacity() > MOST_KEPT {
+            return;
+        }
+        let mut kept = self.lock();
+        kept.bytes += memory.capacity();
+        kept.buffers.push(memory);
+        // Those in front have not been of use for the longest.
+        while kept.bytes > MOST_KEPT {
+            kept.bytes -= kept.buffers.remove(0).capacity();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Lent {
+    memory: Vec<u8>,
+    home: Buffers,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.give_back(std::mem::take(&mut self.memory));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn kept(buffers: &Buffers) -> (usize, usize) {
+        let kept = buffers.lock();
+        (kept.buffers.len(), kept.bytes)
+    }
+
+    #[test]
+    fn memory_comes_back_with_the_last_who_needs_it_and_is_used_again() {
+        let buffers = Buffers::default();
+        let first = buffers.copy(&vec![1; 2 * MIB]);
+        let (address, part) = (first.as_ptr(), first.slice(MIB..));
+        drop(first);
+        assert_eq!(kept(&buffers), (0, 0));
+        assert!(part.iter().all(|&byte| byte == 1));
+        drop(part);
+        assert_eq!(kept(&buffers), (1, 2 * MIB));
+        let second = buffers.copy(&vec![2; 2 * MIB - 5]);
+        assert_eq!(second.as_ptr(), address);
+        assert_eq!(second, vec![2; 2 * MIB - 5]);
+        assert_eq!(kept(&buffers), (0, 0));
+    }
+
+    #[test]
+    fn small_bodies_and_wasteful_buffers_are_left_alone() {
+        let buffers = Buffers::default();
+        drop(buffers.copy(&vec![1; SMALLEST - 1]));
+        assert_eq!(kept(&buffers), (0, 0));
+        drop(buffers.copy(&vec![1; 8 * MIB]));
+        let small = buffers.copy(&vec![2; MIB]);
+        assert_eq!(kept(&buffers), (1, 8 * MIB), "of 8 MiB one MiB would be a waste");
+        assert_eq!(small, vec![2; MIB]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let buffers = Buffers::default();
+        let bodies: Vec<_> = (0..20).map(|_| buffers.copy(&vec![1; 4 * MIB])).collect();
+        drop(bodies);
+        assert_eq!(kept(&buffers), (8, MOST_KEPT));
+        drop(buffers.copy(&vec![1; MOST_KEPT + 1]));
+        assert_eq!(kept(&buffers), (8, MOST_KEPT));
+    }
+}

@@ -1,0 +1,343 @@
+//! The verbs that carry the bytes, PutObject and UploadPart, without the AWS SDK: of a small upload its machinery
+//! would take more time than everything else together. They send what the SDK would (a test compares), over the
+//! same connections, and fail with the same errors.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_xml::decode::{Document, try_data};
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG,
+    EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
+};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use percent_encoding::utf8_percent_encode;
+use url::Url;
+
+use super::digest::{Payload, is_md5};
+use super::multipart::{StoredPart, UploadPart};
+use super::objects::ObjectRef;
+use super::s3::{S3Settings, if_match, if_none_match, unquoted, verify};
+use super::s3_body::UploadBody;
+use super::s3_error::{Answer, Origin, describe_answer, describe_broken_answer, describe_transport, incomplete};
+use super::s3_http::Transport;
+use super::s3_pool::AnswerBody;
+use super::s3_sign::{PATH, QUERY, Signer, Target, UNSIGNED_PAYLOAD};
+use super::types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, PutOutcome};
+use crate::error::{Error, Result};
+
+/// More of an answer is not read: an error's XML is a few hundred bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+type Headers = Vec<(HeaderName, HeaderValue)>;
+
+#[derive(Debug)]
+pub(super) struct DataVerbs {
+    transport: Transport,
+    signer: Signer,
+    origin: Origin,
+    is_tls: bool,
+    etags: EtagHabit,
+    clock: ServerClock,
+}
+
+/// One request of them.
+struct Draft<'a> {
+    path: String,
+    query: String,
+    headers: Headers,
+    body: &'a Payload,
+    verify_etag: bool,
+    progress: Option<ProgressSink>,
+}
+
+impl DataVerbs {
+    pub(super) fn new(settings: &S3Settings, transport: Transport, origin: Origin) -> Result<Self> {
+        let (access_key, secret_key) = (settings.access_key.clone(), settings.secret_key.clone());
+        let signer = Signer::new(access_key, secret_key, settings.session_token.as_ref(), settings.region.clone());
+        Ok(Self {
+            transport,
+            signer: signer.map_err(unbuildable)?,
+            origin,
+            is_tls: settings.endpoint.scheme() == "https",
+            etags: EtagHabit::default(),
+            clock: ServerClock::default(),
+        })
+    }
+
+    pub(super) async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
+        let draft = Draft {
+            path: path_of(&request.bucket, &request.key),
+            query: "x-id=PutObject".to_owned(),
+            headers: headers_of(request)?,
+            body: &request.body,
+            verify_etag: request.verify_etag,
+            progress: request.progress.clone(),
+        };
+        self.send(draft).await
+    }
+
+    pub(super) async fn upload_part(&self, request: &UploadPart) -> Result<StoredPart> {
+        let ObjectRef { bucket, key } = &request.upload.object;
+        let upload_id = utf8_percent_encode(&request.upload.upload_id, QUERY);
+        let draft = Draft {
+            path: path_of(bucket, key),
+            query: format!("partNumber={}&uploadId={upload_id}&x-id=UploadPart", request.number),
+            headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))],
+            body: &request.body,
+            verify_etag: request.verify_etag,
+            progress: request.progress.clone(),
+        };
+        let etag = self.send(draft).await?.etag.ok_or_else(|| incomplete("an ETag", &self.origin))?;
+        Ok(StoredPart { number: request.number, etag })
+    }
+
+    async fn send(&self, draft: Draft<'_>) -> Result<PutOutcome> {
+        let Draft { path, query, mut headers, body, verify_etag, progress } = draft;
+        // Begun before the body goes out, to be there when the answer is.
+        let md5 = verify_etag.then(|| body.md5());
+        let payload = match md5 {
+            Some(_) if self.is_tls && self.etags.are_md5s() => UNSIGNED_PAYLOAD,
+            _ => body.sha256().hex().await,
+        };
+        let bytes = body.bytes();
+        headers.push((CONTENT_LENGTH, HeaderValue::from(bytes.len())));
+        let target = Target { method: "PUT", path: &path, query: &query, payload };
+        let signed = self.signer.sign(target, headers, self.transport.host(), self.clock.now());
+        let mut headers = signed.map_err(unbuildable)?;
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("reliable-r2/", env!("CARGO_PKG_VERSION"))));
+        let uri = Uri::try_from(format!("{path}?{query}")).map_err(unbuildable)?;
+        let mut request = Request::new(UploadBody::new(bytes.clone(), progress));
+        *request.method_mut() = Method::PUT;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+
+        let answer = self.transport.send(request).await.map_err(|error| describe_transport(error, &self.origin))?;
+        let outcome = self.outcome_of(answer).await?;
+        if let (Some(md5), Some(etag)) = (md5, &outcome.etag) {
+            self.etags.saw(etag);
+            verify(etag, md5.hex().await, &self.origin)?;
+        }
+        Ok(outcome)
+    }
+
+    async fn outcome_of(&self, answer: Response<AnswerBody>) -> Result<PutOutcome> {
+        let (head, body) = answer.into_parts();
+        // To its end, so that the connection can be used again.
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+        if head.status.is_success() {
+            body.map_err(|error| describe_broken_answer(error, &self.origin))?;
+            let request_id = text_of(&head.headers, "x-amz-request-id").map(str::to_owned);
+            return Ok(PutOutcome { etag: text_of(&head.headers, ETAG).map(unquoted), request_id });
+        }
+        // An error that broke off is still that error.
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let error = error_of(head.status, &head.headers, &body, &self.origin);
+        if matches!(&*error.code, "RequestTimeTooSkewed" | "RequestInTheFuture") {
+            self.clock.learn(text_of(&head.headers, DATE));
+        }
+        Err(error)
+    }
+}
+
+fn unbuildable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal("the request could not be built").caused_by(error)
+}
+
+/// Path style.
+fn path_of(bucket: &BucketName, key: &ObjectKey) -> String {
+    format!("/{}/{}", bucket.as_str(), utf8_percent_encode(key.as_str(), PATH))
+}
+
+fn headers_of(request: &PutObject) -> Result<Headers> {
+    let ObjectHeaders {
+        content_type,
+        content_disposition,
+        cache_control,
+        content_encoding,
+        content_language,
+        storage_class,
+        expires,
+        metadata,
+    } = &request.headers;
+    let mut headers = Vec::with_capacity(16 + metadata.len());
+    let mut add = |name: HeaderName, value: &str| -> Result<()> {
+        headers.push((name, HeaderValue::from_str(value).map_err(unbuildable)?));
+        Ok(())
+    };
+    add(CONTENT_TYPE, content_type)?;
+    let optional = [
+        (CONTENT_DISPOSITION, content_disposition),
+        (CACHE_CONTROL, cache_control),
+        (CONTENT_ENCODING, content_encoding),
+        (CONTENT_LANGUAGE, content_language),
+        (HeaderName::from_static("x-amz-storage-class"), storage_class),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            add(name, value)?;
+        }
+    }
+    if let Some(expires) = expires {
+        add(EXPIRES, &httpdate::fmt_http_date(*expires))?;
+    }
+    if let Some(any) = if_none_match(request.condition.as_ref()) {
+        add(IF_NONE_MATCH, &any)?;
+    }
+    if let Some(etag) = if_match(request.condition.as_ref()) {
+        add(IF_MATCH, &etag)?;
+    }
+    for (name, value) in metadata {
+        let name = HeaderName::try_from(format!("x-amz-meta-{name}")).map_err(unbuildable)?;
+        add(name, value)?;
+    }
+    Ok(headers)
+}
+
+fn text_of(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn error_of(status: StatusCode, headers: &HeaderMap, body: &Bytes, origin: &Origin) -> Error {
+    let (code, message) = code_and_message(body).unwrap_or_default();
+    let answer = Answer {
+        status: status.as_u16(),
+        code: code.as_deref(),
+        message: message.as_deref(),
+        request_id: text_of(headers, "x-amz-request-id"),
+        header: &|name| text_of(headers, name),
+    };
+    describe_answer(&answer, origin)
+}
+
+/// Of S3's XML; the edge's HTML and everything else has none.
+fn code_and_message(body: &[u8]) -> Option<(Option<String>, Option<String>)> {
+    let mut document = Document::try_from(body).ok()?;
+    let mut root = document.root_element().ok()?;
+    let (mut code, mut message) = (None, None);
+    while let Some(mut tag) = root.next_tag() {
+        match tag.start_el().local() {
+            "Code" => code = Some(try_data(&mut tag).ok()?.into_owned()),
+            "Message" => message = Some(try_data(&mut tag).ok()?.into_owned()),
+            _ => {}
+        }
+    }
+    Some((code, message))
+}
+
+/// What the server's ETags have turned out to be. Where they are MD5s they prove which bytes arrived, and over TLS
+/// the signature need not cover the body as well: one digest for each upload instead of two. A server that has
+/// answered with another ETag once (some encrypt) gets signed bodies ever after.
+#[derive(Debug, Default)]
+struct EtagHabit(AtomicU8);
+
+impl EtagHabit {
+    const MD5S: u8 = 1;
+    const OTHERS: u8 = 2;
+
+    fn saw(&self, etag: &str) {
+        if is_md5(etag) {
+            let _ = self.0.compare_exchange(0, Self::MD5S, Ordering::Relaxed, Ordering::Relaxed);
+        } else {
+            self.0.store(Self::OTHERS, Ordering::Relaxed);
+        }
+    }
+
+    fn are_md5s(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::MD5S
+    }
+}
+
+/// The server's time, as far as it has complained of ours.
+#[derive(Debug, Default)]
+struct ServerClock {
+    ahead_seconds: AtomicI64,
+}
+
+impl ServerClock {
+    fn now(&self) -> SystemTime {
+        let now = SystemTime::now();
+        let ahead = self.ahead_seconds.load(Ordering::Relaxed);
+        let distance = Duration::from_secs(ahead.unsigned_abs());
+        let corrected = if ahead < 0 { now.checked_sub(distance) } else { now.checked_add(distance) };
+        corrected.unwrap_or(now)
+    }
+
+    fn learn(&self, date: Option<&str>) {
+        let Some(theirs) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else { return };
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        };
+        self.ahead_seconds.store(seconds(theirs) - seconds(SystemTime::now()), Ordering::Relaxed);
+    }
+}
+
+/// What the endpoint is called in requests; without the port that its scheme implies.
+pub(super) fn host_of(endpoint: &Url) -> Result<HeaderValue> {
+    let host = endpoint.host_str().unwrap_or_default();
+    let value = match endpoint.port() {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
+        None => HeaderValue::from_str(host),
+    };
+    value.map_err(unbuildable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_go_unsigned_only_where_etags_are_md5s() {
+        let etags = EtagHabit::default();
+        assert!(!etags.are_md5s(), "nothing is known yet");
+        etags.saw("5d41402abc4b2a76b9719d911017c592");
+        assert!(etags.are_md5s());
+        etags.saw("opaque");
+        assert!(!etags.are_md5s());
+        etags.saw("5d41402abc4b2a76b9719d911017c592");
+        assert!(!etags.are_md5s(), "once is enough");
+    }
+
+    #[test]
+    fn the_server_s_time_is_kept_until_it_tells_another() {
+        let clock = ServerClock::default();
+        let away = |clock: &ServerClock| {
+            let (theirs, ours) = (clock.now(), SystemTime::now());
+            theirs.duration_since(ours).map_or_else(|behind| -behind.duration().as_secs_f64(), |by| by.as_secs_f64())
+        };
+        let (hour, now) = (Duration::from_secs(3600), SystemTime::now());
+        for (theirs, ahead) in [(now + hour, 3600.0), (now - 2 * hour, -7200.0), (now, 0.0_f64)] {
+            clock.learn(Some(&httpdate::fmt_http_date(theirs)));
+            assert!((away(&clock) - ahead).abs() < 5.0, "{ahead}");
+        }
+        clock.learn(Some("yesterday"));
+        clock.learn(None);
+        assert!(away(&clock).abs() < 5.0, "still");
+    }
+
+    #[test]
+    fn errors_are_read_from_s3_s_xml_and_from_nothing_else() {
+        let xml = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>a &amp; b</Message><X/></Error>";
+        let both = (Some("SlowDown".to_owned()), Some("a & b".to_owned()));
+        assert_eq!(code_and_message(xml), Some(both));
+        assert_eq!(code_and_message(b"<html><body>502</body></html>").unwrap_or_default(), (None, None));
+        for nothing in [&b""[..], b"Bad Gateway", b"<Error>"] {
+            assert_eq!(code_and_message(nothing).unwrap_or_default(), (None, None));
+        }
+    }
+
+    #[test]
+    fn hosts_have_a_port_only_where_it_is_needed() {
+        for (endpoint, host) in [
+            ("https://a.example", "a.example"),
+            ("https://a.example:443", "a.example"),
+            ("http://127.0.0.1:9000", "127.0.0.1:9000"),
+            ("https://[::1]:9000", "[::1]:9000"),
+        ] {
+            assert_eq!(host_of(&Url::parse(endpoint).expect("a URL")).expect("a host"), host);
+        }
+    }
+}

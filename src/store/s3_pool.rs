@@ -1,0 +1,230 @@
+//! Connections that are kept for the next request. Whoever has one drives it: no task of its own, no hop between
+//! threads on the way of a small request.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, SendRequest};
+use tokio::time::{Instant, sleep_until};
+
+use super::s3_body::UploadBody;
+use super::s3_connect::{Connector, Stream};
+use super::s3_http::TransportError;
+
+/// Idle connections are dropped before the server's side tires of them (20 s at some S3 servers, 400 s at
+/// Cloudflare's edge): fewer uploads start on a connection that is already dead.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    connector: Connector,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    /// The last used is the first to be used again, so those in front grow old.
+    connections: Vec<(Instant, Connection)>,
+    /// Whether somebody will come and close what grows old.
+    watched: bool,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, idle: Mutex::default() }
+    }
+
+    pub(super) const fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Sends on a connection that is kept, else on a new one.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        mut request: Request<UploadBody>,
+    ) -> Result<Response<AnswerBody>, TransportError> {
+        loop {
+            let kept = self.take();
+            let used_before = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                // Boxed: it is rare and large, and every request's future would contain it.
+                None => Box::pin(self.connect()).await?,
+            };
+            let mut error = match connection.send(request).await {
+                Ok(answer) => return Ok(AnswerBody::attach(answer, connection, self)),
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // A kept connection was found dead before one byte was written.
+                Some(unsent) if used_before => request = unsent,
+                unsent => return Err(TransportError::sending(error.into_error(), unsent.is_none())),
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, TransportError> {
+        Connection::over(self.connector.connect().await?).await
+    }
+
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.lock();
+        while let Some((since, mut connection)) = idle.connections.pop() {
+            if since.elapsed() >= IDLE_TIMEOUT {
+                // And those before it are older still.
+                idle.connections.clear();
+            } else if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn keep(self: &Arc<Self>, connection: Connection) {
+        let mut idle = self.lock();
+        idle.connections.push((Instant::now(), connection));
+        if !idle.watched {
+            idle.watched = true;
+            tokio::spawn(close_what_grows_old(Arc::downgrade(self)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends when there is nothing left to watch.
+async fn close_what_grows_old(pool: Weak<Pool>) {
+    let mut next = Instant::now() + IDLE_TIMEOUT;
+    loop {
+        sleep_until(next).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.lock();
+        let old = idle.connections.partition_point(|(since, _)| since.elapsed() >= IDLE_TIMEOUT);
+        idle.connections.drain(..old);
+        match idle.connections.first() {
+            Some(&(since, _)) => next = since + IDLE_TIMEOUT,
+            None => {
+                idle.watched = false;
+                return;
+            }
+        }
+    }
+}
+
+pub(super) struct Connection {
+    requests: SendRequest<UploadBody>,
+    driver: Box<http1::Connection<Stream, UploadBody>>,
+    ended: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    async fn over(stream: Stream) -> Result<Self, TransportError> {
+        let made = http1::handshake(stream).await;
+        let (requests, driver) = made.map_err(|error| TransportError::sending(error, false))?;
+        Ok(Self { requests, driver: Box::new(driver), ended: false })
+    }
+
+    /// Moves bytes. A connection that ends says why to whoever waits for its answer.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        self.ended = self.ended || Pin::new(&mut self.driver).poll(cx).is_ready();
+    }
+
+    /// Whether it can take a request: the one before is done, and the server has not closed it, as far as is
+    /// known. Nobody is woken for what happens to it from here on.
+    fn is_ready(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.ended && self.requests.is_ready()
+    }
+
+    /// Until the head of the answer is there.
+    async fn send(
+        &mut self,
+        request: Request<UploadBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<UploadBody>>> {
+        let mut answer = pin!(self.requests.try_send_request(request));
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        poll_fn(|cx| {
+            *ended = *ended || Pin::new(&mut *driver).poll(cx).is_ready();
+            answer.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// A server that is in trouble, or that could not make sense of what it read, is met again on a connection of
+/// its own: another machine may answer there.
+fn is_fresh_start_due(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// The body of an answer, and the connection that it comes from: behind the last byte the connection is kept for
+/// the next request, and with a body that nobody reads to its end it is closed.
+#[derive(Debug)]
+pub(super) struct AnswerBody {
+    incoming: Incoming,
+    rest: Option<(Connection, Arc<Pool>)>,
+    keep: bool,
+}
+
+impl AnswerBody {
+    fn attach(answer: Response<Incoming>, connection: Connection, pool: &Arc<Pool>) -> Response<Self> {
+        let keep = !is_fresh_start_due(answer.status());
+        let mut answer = answer.map(|incoming| Self { incoming, rest: Some((connection, Arc::clone(pool))), keep });
+        if answer.body().is_end_stream() {
+            answer.body_mut().ended();
+        }
+        answer
+    }
+
+    fn ended(&mut self) {
+        let Some((mut connection, pool)) = self.rest.take() else { return };
+        // Not ready where the server answered before it had the whole request.
+        if self.keep && connection.is_ready() {
+            pool.keep(connection);
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some((connection, _)) = &mut self.rest {
+            connection.drive(cx);
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        match &frame {
+            Some(Err(_)) => self.rest = None,
+            Some(Ok(_)) if !self.incoming.is_end_stream() => {}
+            _ => self.ended(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

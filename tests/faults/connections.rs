@@ -1,0 +1,164 @@
+//! Which connection carries which request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::{Fixture, noise, status};
+use reliable_r2_lab::{Event, Fault, Rule};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+fn connections(fixture: &Fixture) -> Vec<u64> {
+    fixture.lab.events().into_iter().map(|event: Event| event.connection).collect()
+}
+
+fn reconnects(fixture: &Fixture) -> u64 {
+    fixture.storage.endpoints()[0].reconnects
+}
+
+#[tokio::test]
+async fn requests_that_succeed_share_a_connection() {
+    for fixture in [Fixture::plain().await, Fixture::tls().await] {
+        for n in 0..5 {
+            fixture.upload(&format!("{n}.bin"), &noise(100_000)).await.expect("stored");
+        }
+        let used = connections(&fixture);
+        assert_eq!(used, [used[0]; 5]);
+    }
+}
+
+/// Also those of the SDK: an object in parts takes both ways.
+#[tokio::test]
+async fn all_verbs_share_the_connections() {
+    let fixture = Fixture::plain().await;
+    fixture.upload("a.bin", &noise(17 * 1024 * 1024)).await.expect("stored");
+    fixture.upload("b.bin", b"x").await.expect("stored");
+    let mut used = connections(&fixture);
+    assert_eq!(used.len(), 6, "begun, three parts, completed; and the small one");
+    used.sort_unstable();
+    used.dedup();
+    // Three parts at once need three; what comes before and after them needs none of its own.
+    assert!(used.len() <= 3, "{used:?}");
+}
+
+#[tokio::test]
+async fn after_a_failure_the_next_attempt_has_a_connection_of_its_own() {
+    let body = noise(300_000);
+    let faults = [
+        status(503, "SlowDown"),
+        status(500, "InternalError"),
+        status(429, "TooManyRequests"),
+        status(408, "RequestTimeout"),
+        status(400, "IncompleteBody"),
+        Fault::Reset { after_bytes: None },
+        Fault::DropResponse,
+    ];
+    for fault in faults {
+        let fixture = Fixture::plain().await;
+        fixture.upload("before.bin", b"x").await.expect("stored");
+        fixture.lab.set_faults(vec![Rule::times(fault.clone(), 2)]);
+        let receipt = fixture.upload("a.bin", &body).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        assert_eq!(receipt.attempts, 3, "{fault:?}");
+        let [before, first, second, third] = connections(&fixture)[..] else { panic!("{fault:?}: four requests") };
+        assert_eq!(before, first, "{fault:?}: nothing had failed yet");
+        assert!(first != second && second != third && first != third, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_its_connection_whole() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::times(status(403, "AccessDenied"), 1)]);
+    fixture.upload("a.bin", b"x").await.expect_err("refused");
+    fixture.upload("a.bin", b"x").await.expect("stored");
+    let used = connections(&fixture);
+    assert_eq!(used[0], used[1]);
+}
+
+/// The server hangs up on connections that are kept; nobody hears of it.
+#[tokio::test]
+async fn a_connection_that_died_while_it_was_kept_is_no_failed_attempt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let (hang_up, mut hung_up) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\nx") {
+                socket.read_buf(&mut request).await.expect("a request");
+            }
+            socket.write_all(b"HTTP/1.1 200 OK\r\netag: \"-\"\r\ncontent-length: 0\r\n\r\n").await.expect("sent");
+            drop(socket);
+            hang_up.send(()).expect("somebody listens");
+        }
+    });
+    let fixture = Fixture::with(|_, config| config.endpoint = Some(endpoint)).await;
+    for key in ["a.bin", "b.bin", "c.bin"] {
+        let receipt = fixture.upload(key, b"x").await.expect("stored");
+        assert_eq!(receipt.attempts, 1, "{key}");
+        hung_up.recv().await.expect("closed");
+        // On this machine a close is heard at once, by whoever asks the system.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(fixture.heard.codes().is_empty());
+}
+
+#[tokio::test]
+async fn what_fails_before_anything_was_sent_is_tried_again_within_the_attempt() {
+    let fixture = Fixture::tls().await;
+    fixture.lab.set_faults(vec![Rule::times(Fault::TlsCut, 2)]);
+    let receipt = fixture.upload("a.bin", b"x").await.expect("the third handshake is whole");
+    assert_eq!((receipt.attempts, reconnects(&fixture)), (1, 2));
+    assert!(fixture.heard.codes().is_empty());
+    assert_eq!(fixture.actions(), ["tlsCut", "tlsCut", "forward"]);
+}
+
+#[tokio::test]
+async fn a_port_that_nobody_listens_on_is_knocked_at_three_times_an_attempt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let fixture = Fixture::with(|_, config| config.endpoint = Some(endpoint)).await;
+    let error = fixture.upload("a.bin", b"x").await.expect_err("nobody there");
+    assert_eq!((error.code.as_ref(), error.attempts), ("ECONNREFUSED", 4));
+    assert_eq!(reconnects(&fixture), 2 * 4);
+}
+
+#[tokio::test]
+async fn what_is_final_is_not_tried_again() {
+    let untrusted = Fixture::with(|lab, config| config.endpoint = Some(lab.tls_proxy_url())).await;
+    untrusted.upload("a.bin", b"x").await.expect_err("an unknown authority");
+    assert_eq!(reconnects(&untrusted), 0);
+    let unknown = Fixture::with(|_, config| config.endpoint = Some("https://nobody.invalid".into())).await;
+    unknown.upload("a.bin", b"x").await.expect_err("a name that does not exist");
+    assert_eq!(reconnects(&unknown), 0);
+}
+
+/// `localhost` has an IPv6 address on most systems, and nobody listens there.
+#[tokio::test]
+async fn every_address_of_a_name_is_tried() {
+    let fixture = Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url().replace("127.0.0.1", "localhost"));
+    })
+    .await;
+    fixture.upload("a.bin", b"x").await.expect("stored");
+    assert_eq!(reconnects(&fixture), 0);
+}
+
+#[tokio::test]
+async fn a_hundred_at_once_leave_connections_for_the_next() {
+    let fixture = Arc::new(Fixture::plain().await);
+    let mut uploads = JoinSet::new();
+    for n in 0..100_usize {
+        let fixture = Arc::clone(&fixture);
+        uploads.spawn(async move { fixture.upload(&format!("many/{n}.bin"), &noise(1000)).await.map(drop) });
+    }
+    assert!(uploads.join_all().await.iter().all(Result::is_ok));
+    let made = connections(&fixture).into_iter().max().expect("some");
+    fixture.upload("one-more.bin", b"x").await.expect("stored");
+    let last = *connections(&fixture).last().expect("some");
+    assert!(last <= made, "no new one");
+}
