@@ -23,7 +23,7 @@ pub struct EndpointStatus {
 
 impl EndpointStatus {
     fn for_text(self) -> EndpointStats {
-        let Self { endpoint, bucket, is_primary, gate, hedged } = self;
+        let Self { endpoint, bucket, is_primary, gate, hedged, .. } = self;
         EndpointStats {
             endpoint,
             bucket,

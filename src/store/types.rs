@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use percent_encoding::utf8_percent_encode;
+
 use super::digest::Payload;
+use super::s3_sign::PATH;
 use crate::error::{Error, Result, code};
 
 /// A key that every HTTP stack on the way takes as it is.
@@ -51,6 +54,11 @@ impl ObjectKey {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Its path in a request, as it is signed: with the bucket in front, escaped.
+    pub fn path_in(&self, bucket: &BucketName) -> String {
+        format!("/{}/{}", bucket.as_str(), utf8_percent_encode(&self.0, PATH))
     }
 
     /// The last segment.
