@@ -9,6 +9,7 @@ import { cpus, tmpdir, totalmem } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { buildRig, startSink } from './support/null-sink.mjs'
 
 const here = fileURLToPath(import.meta.url)
 const root = path.resolve(path.dirname(here), '..')
@@ -46,30 +47,30 @@ async function measure(name, url, file) {
   console.log(JSON.stringify({ size, seconds, beforeMib: before / 1024, peakMib: peak / 1024 }))
 }
 
-async function start(script, args, stdin) {
-  const child = spawn(process.execPath, [script, ...args], { stdio: [stdin, 'pipe', 'inherit'] })
-  const line = await new Promise((resolve, reject) => {
+/** Runs this script for one scenario; gives the line that it prints. */
+async function inProcess(...args) {
+  const child = spawn(process.execPath, [here, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve)
-    child.once('exit', (code) => code && reject(new Error(`${script} ended with ${code}`)))
+    child.once('exit', (code) => code && reject(new Error(`${args[0]}: ended with ${code}`)))
   })
-  return { child, line }
 }
 
 async function main() {
-  const sink = await start(path.join(root, 'benches', 'support', 'sink.mjs'), [], 'pipe')
+  await buildRig()
+  const sink = await startSink('md5')
   const rows = []
   const file = path.join(tmpdir(), `reliable-r2-memory-${process.pid}.bin`)
   try {
     await writeFile(file, stream(GIB))
     for (const name of Object.keys(scenarios)) {
-      const { line } = await start(here, [name, sink.line, file], 'ignore')
-      const { size, seconds, beforeMib, peakMib } = JSON.parse(line)
+      const { size, seconds, beforeMib, peakMib } = JSON.parse(await inProcess(name, sink.plain, file))
       const over = peakMib - beforeMib
       rows.push({ name, size, seconds, beforeMib, peakMib, over })
       console.log(`${name}: ${Math.round(over)} MiB over ${Math.round(beforeMib)} MiB, ${Math.round(size / MIB / seconds)} MiB/s`)
     }
   } finally {
-    sink.child.stdin.end()
+    sink.stop()
     rmSync(file, { force: true })
   }
   writeFileSync(path.join(root, 'docs', 'memory.md'), page(rows))

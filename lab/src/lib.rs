@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`server`] | the S3 server: `s3s-fs`, with real signature checks, on a folder |
 //! | [`files`] | `s3s-fs`, and where it is not like R2 |
-//! | [`fault`] | which request meets which fault, exactly as often as asked |
+//! | [`fault`] | which request meets which fault: exactly as often as asked, or by chance that a seed repeats |
+//! | [`mix`] | the standard mixed faults and their weights |
 //! | [`proxy`] | the plain and the TLS port in front of the server, where faults happen |
 //! | [`wire`] | HTTP/1.1 by hand: a proxy that breaks rules cannot use a library that keeps them |
 //! | [`events`] | what happened, in order |
@@ -15,6 +16,7 @@ pub mod control;
 pub mod events;
 pub mod fault;
 pub mod files;
+pub mod mix;
 pub mod proxy;
 pub mod server;
 pub mod wire;

@@ -44,7 +44,7 @@ async fn serve(
 ) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let port = if tls.is_some() { "tls" } else { "plain" };
-    if let Some(fault) = state.plan.for_connection() {
+    if let Some(fault) = state.plan.for_connection(tls.is_some()) {
         state.events.add(event(id, port, fault.name()));
         if fault == Fault::TlsCut {
             if tls.is_some() {
@@ -110,6 +110,9 @@ fn event(connection: u64, port: &'static str, action: &str) -> Event {
 /// Longer than any client waits.
 const FOREVER: Duration = Duration::from_secs(3600);
 const STOPPED: Duration = Duration::from_secs(30);
+
+/// As from a port where something else than HTTP is spoken, or a connection whose bytes were mixed up.
+const GARBAGE: &[u8] = b"\x16\x03\x01\x00\xff<html>\x00\x80no HTTP\r\n\r\n\x7f\x00\xfe";
 
 /// How a request left its connection.
 enum End {
@@ -229,6 +232,11 @@ impl Connection<'_> {
                 stream.get_mut().write_all(&answer).await?;
                 Ok(End::KeepAlive)
             }
+            Some(Fault::Garbage) => {
+                swallow(stream, head, u64::MAX, read).await?;
+                stream.get_mut().write_all(GARBAGE).await?;
+                Ok(End::Close)
+            }
             other => self.forward(stream, head, other, event).await,
         }
     }
@@ -264,6 +272,10 @@ impl Connection<'_> {
         match fault {
             Some(Fault::DropResponse) => return Ok(End::Reset),
             Some(Fault::Delay { ms }) => sleep(Duration::from_millis(ms)).await,
+            Some(Fault::PartialHead) => {
+                stream.get_mut().write_all(&answer.head[..answer.head.len() / 2]).await?;
+                return Ok(End::Close);
+            }
             Some(Fault::BadEtag) => answer.set_etag("00000000000000000000000000000000"),
             Some(fault @ (Fault::Truncate | Fault::StallAnswer)) => {
                 event.status = Some(answer.status);

@@ -104,3 +104,47 @@ async fn the_control_port_takes_rules_and_shows_events() {
     assert!(ask(&mut control, wrong.as_bytes()).await.expect("an answer").starts_with("HTTP/1.1 400"));
     assert_eq!(lab.events().len(), 1);
 }
+
+#[tokio::test]
+async fn garbage_is_no_http_and_a_partial_head_has_no_end() {
+    let folder = Folder::new("garbage");
+    let lab = start(&folder).await;
+    lab.set_faults(vec![Rule::times(Fault::Garbage, 1), Rule::times(Fault::PartialHead, 1)]);
+    let garbage = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("bytes");
+    assert!(!garbage.is_empty() && !garbage.starts_with("HTTP/"), "{garbage}");
+    let head = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("bytes");
+    assert!(head.starts_with("HTTP/1.1 ") && !head.contains("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn faults_within_a_body_meet_the_smallest_bodies_too() {
+    let folder = Folder::new("tiny");
+    let lab = start(&folder).await;
+    for body in ["", "x"] {
+        for fault in [Fault::Reset { after_bytes: None }, Fault::Reset { after_bytes: Some(0) }] {
+            lab.set_faults(vec![Rule::always(fault)]);
+            let length = body.len();
+            let put =
+                format!("PUT /pictures/tiny HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}");
+            let reset = ask(&mut connect(&lab.proxy_url()).await, put.as_bytes()).await.expect_err("a reset");
+            assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+        }
+    }
+    assert!(!folder.0.join("pictures/tiny").exists());
+}
+
+#[tokio::test]
+async fn mixed_faults_act_and_are_told_by_name() {
+    let folder = Folder::new("mix");
+    let lab = start(&folder).await;
+    std::fs::write(folder.0.join("pictures/cat"), b"meow").expect("an object");
+    lab.set_faults(vec![Rule::by_chance(Fault::Mix, 1.0, 3)]);
+    for _ in 0..20 {
+        let mut stream = connect(&lab.proxy_url()).await;
+        let asked = tokio::time::timeout(std::time::Duration::from_millis(300), ask(&mut stream, GET)).await;
+        let Ok(Ok(answer)) = asked else { continue };
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let actions: Vec<String> = lab.events().into_iter().map(|event| event.action).collect();
+    assert!(actions.len() >= 10 && actions.iter().all(|action| action != "forward" && action != "mix"), "{actions:?}");
+}

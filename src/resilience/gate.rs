@@ -242,9 +242,13 @@ impl Gate {
                 Sign::None => it.breaker.abandoned(ticket, now),
             }
             match sign {
-                Sign::Success => it.budget.succeeded(),
+                Sign::Success => {
+                    it.budget.succeeded();
+                    it.pacer.not_throttled();
+                }
+                Sign::Answer | Sign::NoAnswer => it.pacer.not_throttled(),
                 Sign::Throttled | Sign::Overloaded => it.pacer.throttled(now, self.meter.rate(now), in_flight),
-                _ => {}
+                Sign::None => {}
             }
         });
         self.changed.notify_waiters();
@@ -256,7 +260,7 @@ impl Gate {
         let mut state = self.lock();
         let from = state.breaker.state();
         let value = change(now, &mut state);
-        let calm = state.breaker.is_quiet() && !state.pacer.is_limiting() && state.budget.is_full();
+        let calm = state.breaker.is_quiet() && state.pacer.is_quiet() && state.budget.is_full();
         self.calm.store(calm, Ordering::Release);
         let (to, retry_at) = (state.breaker.state(), state.breaker.retry_at());
         drop(state);
