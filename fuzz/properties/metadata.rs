@@ -44,7 +44,7 @@ fn metadata(name: &str, value: &str) {
     let Ok(checked) = options.check() else {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         let sound = !name.is_empty() && name.bytes().all(plain) && !value.chars().any(char::is_control);
-        let prefixed = name.len() >= 11 && name[..11].eq_ignore_ascii_case("x-amz-meta-");
+        let prefixed = name.to_ascii_lowercase().starts_with("x-amz-meta-");
         // Two thirds of the limit are encoded to what is below it.
         assert!(!sound || prefixed || name.len() + value.len() > 4500, "refused without a reason: {name:?} {value:?}");
         return;
