@@ -43,6 +43,7 @@ pub struct EndpointStats {
     pub queued: u32,
     /// Requests a second and in flight that are allowed; none while nothing limits.
     pub pace: Option<(f64, f64)>,
+    pub reconnects: u64,
     pub hedged: u64,
 }
 
@@ -103,6 +104,8 @@ fn gates(text: &mut String, endpoints: &[EndpointStats]) {
     counter("reliable_r2_breaker_opened", "How often the circuit breaker opened.").tell(text, each(|it| it.opened));
     gauge("reliable_r2_in_flight", "Requests that are under way.").tell(text, each(|it| it.in_flight.into()));
     gauge("reliable_r2_queued", "Requests that wait for leave to begin.").tell(text, each(|it| it.queued.into()));
+    counter("reliable_r2_reconnects", "Connections that could not be made and were tried again within an attempt.")
+        .tell(text, each(|it| it.reconnects));
     counter("reliable_r2_hedged", "Requests that were sent a second time.").tell(text, each(|it| it.hedged));
     let paced =
         |value: fn((f64, f64)) -> f64| endpoints.iter().filter_map(move |it| Some((labels(it), value(it.pace?))));
@@ -228,6 +231,7 @@ mod tests {
             in_flight: 3,
             queued: 4,
             pace: Some((12.5, 3.7)),
+            reconnects: 6,
             hedged: 5,
         };
         let copies = EndpointStats {
@@ -260,6 +264,7 @@ mod tests {
             &format!("reliable_r2_breaker_opened_total{{{labels}}} 2"),
             &format!("reliable_r2_in_flight{{{labels}}} 3"),
             &format!("reliable_r2_queued{{{labels}}} 4"),
+            &format!("reliable_r2_reconnects_total{{{labels}}} 6"),
             &format!("reliable_r2_hedged_total{{{labels}}} 5"),
             &format!("reliable_r2_pacing_requests_per_second{{{labels}}} 12.5"),
             &format!("reliable_r2_pacing_concurrency{{{labels}}} 3"),

@@ -23,7 +23,7 @@ pub struct EndpointStatus {
 
 impl EndpointStatus {
     fn for_text(self) -> EndpointStats {
-        let Self { endpoint, bucket, is_primary, gate, hedged, .. } = self;
+        let Self { endpoint, bucket, is_primary, gate, reconnects, hedged } = self;
         EndpointStats {
             endpoint,
             bucket,
@@ -37,6 +37,7 @@ impl EndpointStatus {
             in_flight: gate.in_flight,
             queued: gate.queued,
             pace: gate.pace,
+            reconnects,
             hedged,
         }
     }
