@@ -117,7 +117,8 @@ where
 /// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
 /// from the edge, or nothing.
 pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
-    let &Answer { status, code: s3_code, message, request_id, header } = answer;
+    let &Answer { status, code, message, request_id, header } = answer;
+    let s3_code = code.map(str::trim).filter(|code| is_name(code));
     let verdict = if (200..300).contains(&status) && s3_code.is_none() {
         // A 200 that is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         Verdict { category: Category::Service, retryability: Retryability::Once }
@@ -125,7 +126,7 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
         s3_code.and_then(classify::by_s3_code).unwrap_or_else(|| classify::by_status(status))
     };
     let name = match s3_code {
-        Some(code) => printable(code, 60),
+        Some(code) => code.to_owned(),
         None if (200..300).contains(&status) => code::PROTOCOL.to_owned(),
         None => format!("HTTP_{status}"),
     };
@@ -193,6 +194,12 @@ pub(super) fn incomplete(what: &str, origin: &Origin) -> Error {
         .with(|failure| origin.mark(failure, true))
 }
 
+/// Whether it can be a code. People compare codes and count by them: there is no empty one, nor one of free text.
+fn is_name(code: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=64).contains(&code.len()) && code.bytes().all(sound)
+}
+
 /// Some servers echo the string to sign or the access key into their message; nothing after such a word is
 /// shown.
 fn redact(message: &str) -> String {
@@ -236,6 +243,19 @@ mod tests {
         assert_eq!(code_and_message(b"<html><body>502</body></html>").unwrap_or_default(), (None, None));
         for nothing in [&b""[..], b"Bad Gateway", b"<Error>"] {
             assert_eq!(code_and_message(nothing).unwrap_or_default(), (None, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_no_code() {
+        let origin = Origin::of(&Url::parse("http://127.0.0.1:9000").expect("a URL"));
+        let code = |code: &str| {
+            let xml = format!("<Error><Code>{code}</Code><Message>x</Message></Error>");
+            read_answer(StatusCode::BAD_GATEWAY, &HeaderMap::new(), xml.as_bytes(), &origin).code.to_string()
+        };
+        assert_eq!(code(" BadDigest\n"), "BadDigest");
+        for nothing in ["", " ", "Bad Gateway", "a&#10;b", "é", &"x".repeat(65)] {
+            assert_eq!(code(nothing), "HTTP_502", "{nothing:?}");
         }
     }
 
