@@ -1,6 +1,6 @@
 //! The rows of `tests/vectors/retry.json`: twice, by the schedule alone and by the whole loop on a paused clock.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -126,7 +126,8 @@ impl Vector {
             return if self.at.is_some() { reset.with(|it| it.min_wait = Duration::from_secs(1)) } else { reset };
         }
         let code = answer.code.as_deref().expect("a code");
-        let xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>x</Message></Error>");
+        let xml =
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>x</Message></Error>");
         let mut headers = HeaderMap::new();
         if let Some(value) = &answer.retry_after {
             headers.insert("retry-after", HeaderValue::from_str(value).expect("a header"));
@@ -240,7 +241,10 @@ async fn the_loop_sleeps_as_the_vectors_say() {
         let slept = Duration::from_millis(waits.iter().sum());
         let hung = policy.attempt_timeout * u32::from(vector.answers.iter().any(|answer| answer.timeout));
         // Where nothing failed before, nothing else is waited for.
-        assert!(took >= slept + hung && (vector.failing_calls_before > 0 || took < slept + hung + POLL), "{id}: {took:?}");
+        assert!(
+            took >= slept + hung && (vector.failing_calls_before > 0 || took < slept + hung + POLL),
+            "{id}: {took:?}"
+        );
     }
 }
 

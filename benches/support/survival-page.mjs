@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from '../../scripts/lib/prepare.mjs'
 
-const percent = (share) => `${trimmed(share * 100)} %`
-const trimmed = (number) => String(Number(number.toFixed(3)))
+const percent = (share, digits = 3) => `${Number((share * 100).toFixed(digits))} %`
 const versionOf = (folder) => JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8')).version
 
 /** What `k` attempts give that fail by chance alone, each with probability `p`. */
@@ -18,7 +17,7 @@ function row(outcome) {
     name,
     count,
     percent(succeeded / count),
-    percent(theory(outcome)),
+    percent(theory(outcome), 5),
     lost === 0 ? '**0**' : lost,
     falseSuccesses,
     falseFailures,

@@ -10,8 +10,10 @@ pub mod retry_after;
 pub mod s3_error;
 pub mod url_guard;
 
-/// The name of a corpus and the property that it is for.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+/// The name of a corpus and what must hold for each input of it.
+pub type Property = (&'static str, fn(&[u8]));
+
+pub const ALL: &[Property] = &[
     ("checkpoint", checkpoint::check),
     ("content_range", content_range::check),
     ("etag", etag::check),

@@ -31,7 +31,9 @@ pub fn check(data: &[u8]) {
             assert!(!message.contains(secret), "{message}");
         }
         assert_eq!(error.status, Some(status.as_u16()));
-        assert!(error.request_id.as_deref().is_none_or(|id| !id.contains(char::is_control) && id.chars().count() <= 101));
+        assert!(
+            error.request_id.as_deref().is_none_or(|id| !id.contains(char::is_control) && id.chars().count() <= 101)
+        );
         assert!(error.retry_after.is_none_or(|wait| !wait.is_zero() && wait <= Duration::from_secs(86_400)));
         if status == StatusCode::TOO_MANY_REQUESTS || endpoint == r2 {
             assert!(error.min_wait >= Duration::from_secs(1), "R2 takes one write a second to a key");

@@ -104,8 +104,8 @@ fn gates(text: &mut String, endpoints: &[EndpointStats]) {
     counter("reliable_r2_breaker_opened", "How often the circuit breaker opened.").tell(text, each(|it| it.opened));
     gauge("reliable_r2_in_flight", "Requests that are under way.").tell(text, each(|it| it.in_flight.into()));
     gauge("reliable_r2_queued", "Requests that wait for leave to begin.").tell(text, each(|it| it.queued.into()));
-    counter("reliable_r2_reconnects", "Connections that could not be made and were tried again within an attempt.")
-        .tell(text, each(|it| it.reconnects));
+    let help = "Connections that could not be made and were tried again within an attempt.";
+    counter("reliable_r2_reconnects", help).tell(text, each(|it| it.reconnects));
     counter("reliable_r2_hedged", "Requests that were sent a second time.").tell(text, each(|it| it.hedged));
     let paced =
         |value: fn((f64, f64)) -> f64| endpoints.iter().filter_map(move |it| Some((labels(it), value(it.pace?))));
@@ -243,7 +243,7 @@ mod tests {
         };
         let text = render(&metrics.snapshot(), &[primary, copies]);
         let parsed = parse(&text);
-        assert_eq!(parsed.families.len(), 14, "{text}");
+        assert_eq!(parsed.families.len(), 15, "{text}");
         let labels = "endpoint=\"https://r2.example\",bucket=\"pictures\",role=\"primary\"";
         for line in [
             "reliable_r2_calls_total{operation=\"uploadFile\",outcome=\"succeeded\"} 6",

@@ -4,6 +4,7 @@
 //! a second to a key and answers more with 429.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,51 +17,76 @@ type Slot = Arc<AsyncMutex<Option<Instant>>>;
 #[derive(Debug)]
 pub struct Writers {
     spacing: Duration,
+    hasher: RandomState,
     keys: Mutex<Keys>,
 }
 
 #[derive(Debug)]
 struct Keys {
-    slots: HashMap<String, Slot>,
+    /// By the keys' hashes: two keys of one hash in 2^64 would take turns for nothing, and no name is copied.
+    slots: HashMap<u64, Slot, AsItIs>,
     /// At this many, those that nobody needs are let go.
     sweep_at: usize,
 }
 
 const FIRST_SWEEP: usize = 1024;
 
+/// Hashes once are enough.
+type AsItIs = BuildHasherDefault<Identity>;
+
+#[derive(Debug, Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn write(&mut self, _: &[u8]) {
+        // Only numbers are hashed here, by `write_u64`.
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The right to write to a key, until it is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
     writers: &'a Writers,
-    key: String,
+    hash: u64,
     free_at: Option<OwnedMutexGuard<Option<Instant>>>,
 }
 
 impl Writers {
     /// With at least `spacing` between the end of a write and the next one to the same key.
     pub fn new(spacing: Duration) -> Self {
-        Self { spacing, keys: Mutex::new(Keys { slots: HashMap::new(), sweep_at: FIRST_SWEEP }) }
+        let keys = Mutex::new(Keys { slots: HashMap::default(), sweep_at: FIRST_SWEEP });
+        Self { spacing, hasher: RandomState::new(), keys }
     }
 
     /// A turn that can be had at once.
-    pub fn try_turn(&self, key: &str) -> Option<Turn<'_>> {
-        let free_at = self.slot(key).try_lock_owned().ok()?;
+    pub fn try_turn(&self, key: impl Hash) -> Option<Turn<'_>> {
+        let hash = self.hasher.hash_one(key);
+        let free_at = self.slot(hash).try_lock_owned().ok()?;
         let rested = free_at.is_none_or(|at| at <= Instant::now());
-        rested.then(|| Turn { writers: self, key: key.to_owned(), free_at: Some(free_at) })
+        rested.then_some(Turn { writers: self, hash, free_at: Some(free_at) })
     }
 
     /// Waits until everybody who came earlier has written. First come, first served.
-    pub async fn turn(&self, key: &str) -> Turn<'_> {
-        let free_at = self.slot(key).lock_owned().await;
+    pub async fn turn(&self, key: impl Hash) -> Turn<'_> {
+        let hash = self.hasher.hash_one(key);
+        let free_at = self.slot(hash).lock_owned().await;
         if let Some(at) = *free_at {
             sleep_until(at).await;
         }
-        Turn { writers: self, key: key.to_owned(), free_at: Some(free_at) }
+        Turn { writers: self, hash, free_at: Some(free_at) }
     }
 
-    fn slot(&self, key: &str) -> Slot {
+    fn slot(&self, hash: u64) -> Slot {
         let mut keys = self.lock();
-        if let Some(slot) = keys.slots.get(key) {
+        if let Some(slot) = keys.slots.get(&hash) {
             return Arc::clone(slot);
         }
         if keys.slots.len() >= keys.sweep_at {
@@ -70,7 +96,7 @@ impl Writers {
             keys.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || rests(slot));
             keys.sweep_at = FIRST_SWEEP.max(keys.slots.len() * 2);
         }
-        Arc::clone(keys.slots.entry(key.to_owned()).or_default())
+        Arc::clone(keys.slots.entry(hash).or_default())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Keys> {
@@ -87,8 +113,8 @@ impl Drop for Turn<'_> {
         }
         // Two have it when nobody waits: the map, and this guard. Nobody can join while the map is locked.
         let mut keys = self.writers.lock();
-        if keys.slots.get(&self.key).is_some_and(|slot| Arc::strong_count(slot) == 2) {
-            keys.slots.remove(&self.key);
+        if keys.slots.get(&self.hash).is_some_and(|slot| Arc::strong_count(slot) == 2) {
+            keys.slots.remove(&self.hash);
         }
         drop(free_at);
     }
@@ -127,7 +153,7 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), 2);
         assert!(writers.try_turn("a").is_none());
         for number in 0..5000 {
-            drop(writers.turn(&format!("{number}")).await);
+            drop(writers.turn(number).await);
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(writers.lock().slots.len() < 3000, "{}", writers.lock().slots.len());

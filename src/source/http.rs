@@ -127,7 +127,8 @@ impl Reopen for HttpDownload<'_> {
         if length.is_some_and(|length| length > max_bytes) {
             return Err(too_large(max_bytes));
         }
-        let (version, content_type) = (version::of(headers).map(str::to_owned), text(headers, CONTENT_TYPE).map(str::to_owned));
+        let (version, content_type) =
+            (version::of(headers).map(str::to_owned), text(headers, CONTENT_TYPE).map(str::to_owned));
         let body = HttpBody { response, host, at, max_bytes };
         Ok(Opened { body, at, length, version, facts: content_type })
     }

@@ -17,7 +17,7 @@ mod s3_pool;
 mod s3_sign;
 pub mod types;
 
-pub use resilient::ResilientStore;
+pub use resilient::{EndpointOptions, ResilientStore};
 pub use s3::{S3Settings, S3Store};
 pub use types::{BucketName, ObjectHeaders, ObjectKey, Progress, ProgressSink, PutObject, PutOutcome, WriteCondition};
 

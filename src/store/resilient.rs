@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, StoredObject};
-use super::types::{PutObject, PutOutcome};
+use super::types::{BucketName, ObjectKey, PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
 use crate::error::{Error, Result};
 use crate::phase::Phase;
@@ -91,12 +91,11 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// # Errors
     /// As of [`Self::run`].
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
-        let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
-        let _turn = self.turn(&object, context).await?;
+        let _turn = self.turn(&request.bucket, &request.key, context).await?;
         self.run(context, async |attempt| match self.inner.put_object(request).await {
             // Boxed: it is rare and large, and every upload's future would contain it.
             Err(error) if attempt.number > 1 && error.status == Some(412) => {
-                Box::pin(self.settle(request, &object, error)).await
+                Box::pin(self.settle(request, error)).await
             }
             other => other,
         })
@@ -105,8 +104,9 @@ impl<S: ObjectStore> ResilientStore<S> {
 
     /// A condition that failed after an answer was lost may have failed because of ourselves: the object that
     /// is there now is the one that we sent.
-    async fn settle(&self, request: &PutObject, object: &ObjectRef, error: Error) -> Result<PutOutcome> {
-        let there = self.inner.head_object(object).await?;
+    async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
+        let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
+        let there = self.inner.head_object(&object).await?;
         if there.etag.as_deref() == Some(request.body.md5().hex().await) {
             Ok(PutOutcome { etag: there.etag, request_id: None })
         } else {
@@ -118,13 +118,13 @@ impl<S: ObjectStore> ResilientStore<S> {
     ///
     /// # Errors
     /// A timeout, where the deadline comes before the turn.
-    pub async fn turn(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<Turn<'_>> {
-        let name = format!("{}/{}", object.bucket.as_str(), object.key.as_str());
-        if let Some(turn) = self.writers.try_turn(&name) {
+    pub async fn turn(&self, bucket: &BucketName, key: &ObjectKey, context: RetryContext<'_>) -> Result<Turn<'_>> {
+        let name = (bucket.as_str(), key.as_str());
+        if let Some(turn) = self.writers.try_turn(name) {
             return Ok(turn);
         }
         let asked = Instant::now();
-        let turn = self.writers.turn(&name);
+        let turn = self.writers.turn(name);
         let turn = match context.deadline() {
             None => turn.await,
             Some(deadline) => timeout_at(deadline, turn).await.map_err(|_| {
@@ -159,7 +159,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// # Errors
     /// As of [`Self::run`].
     pub async fn delete_object(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<((), u32)> {
-        let _turn = self.turn(object, context).await?;
+        let _turn = self.turn(&object.bucket, &object.key, context).await?;
         self.run(context, |_| self.inner.delete_object(object)).await
     }
 

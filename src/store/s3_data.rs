@@ -74,7 +74,9 @@ impl DataVerbs {
             verify_etag: request.verify_etag,
             progress: request.progress.clone(),
         };
-        self.send(draft).await
+        let outcome = self.send(draft).await?;
+        // A 200 without an ETag is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
+        if outcome.etag.is_none() { Err(incomplete("an ETag", &self.origin)) } else { Ok(outcome) }
     }
 
     pub(super) async fn upload_part(&self, request: &UploadPart) -> Result<StoredPart> {

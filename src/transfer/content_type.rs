@@ -30,12 +30,10 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     }
     let guess = mime_guess::from_path(key).first_raw().unwrap_or(FALLBACK);
     // Text without a charset is read by browsers as windows-1252.
-    match guess.parse::<mime::Mime>() {
-        Ok(parsed) if parsed.type_() == mime::TEXT && begins_as_utf8(body) => {
-            format!("{guess}; charset=utf-8")
-        }
-        _ => guess.to_owned(),
+    if guess.starts_with("text/") && begins_as_utf8(body) {
+        return format!("{guess}; charset=utf-8");
     }
+    guess.to_owned()
 }
 
 /// A head may end in the middle of a character.

@@ -216,7 +216,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             Err(error) if error.status == Some(404) => Ok(None),
             Err(error) => Err(error),
         };
-        let _turn = self.store.turn(&upload.object, self.context).await?;
+        let _turn = self.store.turn(&upload.object.bucket, &upload.object.key, self.context).await?;
         let completed = self.store.run(self.context, async |attempt| {
             let error = match store.complete_multipart(upload, parts, self.condition.as_ref()).await {
                 Err(error) if attempt.number > 1 && error.retryability == Retryability::Permanent => error,

@@ -17,7 +17,9 @@ use tokio::time::{Instant, sleep};
 const MIB: usize = 1024 * 1024;
 
 fn within(deadline_ms: f64) -> Option<RetryOptions> {
-    Some(RetryOptions { max_attempts: Some(100.0), deadline_ms: Some(deadline_ms), ..quick() })
+    let (initial_delay_ms, max_delay_ms) = (Some(100.0), Some(300.0));
+    let deadline_ms = Some(deadline_ms);
+    Some(RetryOptions { max_attempts: Some(100.0), initial_delay_ms, max_delay_ms, deadline_ms, ..quick() })
 }
 
 fn breaker(fixture: &Fixture) -> BreakerState {
@@ -103,7 +105,7 @@ async fn an_outage_opens_the_breaker_and_its_end_closes_it() {
 #[tokio::test]
 async fn throttling_slows_everybody_down() {
     let fixture = Arc::new(Fixture::plain().await);
-    fixture.lab.set_faults(vec![Rule::times(status(503, "SlowDown"), 6)]);
+    fixture.lab.set_faults(vec![Rule::times(status(503, "SlowDown"), 12)]);
     let uploads = (0..12).map(|number| {
         let fixture = Arc::clone(&fixture);
         tokio::spawn(async move { fixture.upload(&format!("{number}.bin"), b"hello").await })

@@ -23,6 +23,16 @@ async fn nothing_fails() {
     assert!(fixture.heard.codes().is_empty());
 }
 
+/// A captive portal, or a proxy's page: it says 200, and has stored nothing.
+#[tokio::test]
+async fn a_200_that_is_not_the_storages_is_no_success() {
+    let fixture = Fixture::plain().await;
+    fixture.lab.set_faults(vec![Rule::times(status(200, "Welcome"), 1)]);
+    let receipt = fixture.upload("a.bin", b"hello").await.expect("stored by the second");
+    assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["ERR_PROTOCOL".to_owned()]));
+    assert_eq!(fixture.stored("a.bin").as_deref(), Some(b"hello".as_slice()));
+}
+
 /// Each fault that another attempt mends, twice in a row: stored on the third, whole.
 #[tokio::test]
 async fn passing_faults_are_survived() {

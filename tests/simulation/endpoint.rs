@@ -199,7 +199,7 @@ impl<'a> UnderWay<'a> {
         let beside = *writing;
         *writing += 1;
         let index = world.seen.len();
-        let (began, body) = (Instant::now(), request.body.clone());
+        let (began, body) = (Instant::now(), request.body.bytes().clone());
         world.seen.push(Seen { began, key: key.clone(), body, ended: None, stored: false, beside });
         drop(world);
         Self { endpoint, index, key }
@@ -220,7 +220,7 @@ impl ObjectStore for SimulatedEndpoint {
     async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
         let under_way = UnderWay::write(self, request);
         let is_answered = self.meet().await?;
-        let etag = hex_md5(&request.body);
+        let etag = hex_md5(request.body.bytes());
         {
             let mut world = self.lock();
             if request.condition == Some(WriteCondition::Absent) && world.objects.contains_key(&under_way.key) {
@@ -230,7 +230,7 @@ impl ObjectStore for SimulatedEndpoint {
             }
             world.writes += 1;
             let number = world.writes;
-            world.objects.insert(under_way.key.clone(), (request.body.clone(), number));
+            world.objects.insert(under_way.key.clone(), (request.body.bytes().clone(), number));
             world.seen[under_way.index].stored = true;
         }
         if is_answered { Ok(PutOutcome { etag: Some(etag), request_id: None }) } else { Err(broken()) }

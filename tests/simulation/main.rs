@@ -109,7 +109,7 @@ impl Plan {
         PutObject {
             bucket: BucketName::parse("pictures").expect("a name"),
             key: ObjectKey::parse(&self.key).expect("a key"),
-            body: self.body.clone(),
+            body: self.body.clone().into(),
             headers: ObjectHeaders::default(),
             condition: self.only_if_absent.then_some(WriteCondition::Absent),
             verify_etag: false,

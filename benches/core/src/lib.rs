@@ -1,14 +1,18 @@
-//! What is measured here, in time and in instructions: a storage in front of a null store in the same process and thread: what one upload costs, from the caller's options
-//! to the receipt, without a network or a scheduler that would make it another number each time.
+//! What one upload costs, in time and in instructions, from the caller's options to the receipt: against a null store in
+//! the same process and thread, without a network or a scheduler that would make it another number each time.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reliable_r2::resilience::{RetryEvent, RetryObserver};
+use reliable_r2::error::Operation;
+use reliable_r2::net::trust;
+use reliable_r2::resilience::{Preset, RetryContext, RetryEvent, RetryObserver};
 use reliable_r2::secret::Secret;
-use reliable_r2::storage::{Call, Environment, ObjectOptions, Storage, StorageConfig};
+use reliable_r2::storage::{Call, Environment, ObjectOptions, ResolvedConfig, Storage, StorageConfig};
+use reliable_r2::store::{BucketName, ObjectHeaders, ObjectKey, PutObject, S3Store};
 use reliable_r2_rig::sink::{Etags, Sink};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 struct Deaf;
@@ -27,7 +31,7 @@ pub async fn sink() -> String {
     format!("http://{address}")
 }
 
-pub fn storage(url: String) -> Storage {
+fn config(url: String) -> ResolvedConfig {
     let config = StorageConfig {
         endpoint: Some(url),
         access_key: Some(Secret::new("AKIDEXAMPLE".into())),
@@ -35,7 +39,42 @@ pub fn storage(url: String) -> Storage {
         bucket: Some("pictures".into()),
         ..StorageConfig::default()
     };
-    Storage::new(config.resolve(&Environment::default()).expect("a sound configuration")).expect("a storage")
+    config.resolve(&Environment::default()).expect("a sound configuration")
+}
+
+pub fn storage(url: String) -> Storage {
+    Storage::new(config(url)).expect("a storage")
+}
+
+/// What is under a storage: one request at a time, as it is asked for.
+pub fn store(url: String) -> S3Store {
+    let tls = trust::client_config(&[]).expect("trust");
+    S3Store::new(&config(url).targets[0].s3, tls).expect("a store")
+}
+
+pub fn put_request(body: &Bytes) -> PutObject {
+    let headers = ObjectHeaders {
+        content_type: "application/octet-stream".to_owned(),
+        content_disposition: Some("inline".to_owned()),
+        ..ObjectHeaders::default()
+    };
+    PutObject {
+        bucket: BucketName::parse("pictures").expect("a name"),
+        key: ObjectKey::parse("inputs/picture.png").expect("a key"),
+        body: body.clone().into(),
+        headers,
+        condition: None,
+        verify_etag: true,
+        progress: None,
+    }
+}
+
+/// Runs `work` as a call has it.
+pub async fn with_context<T>(work: impl AsyncFnOnce(RetryContext<'_>) -> T) -> T {
+    let policy = Preset::FileUpload.policy();
+    let started = Instant::now();
+    let (operation, key) = (Operation::UploadFile, "inputs/picture.png");
+    work(RetryContext { policy: &policy, started, operation, key, has_alternative: false, observer: &Deaf }).await
 }
 
 pub async fn upload(storage: &Storage, body: &Bytes) {
