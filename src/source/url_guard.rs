@@ -46,9 +46,10 @@ pub fn parse(text: &str) -> Result<Url> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err(invalid("holds a space, a control character or a backslash"));
     }
-    let authority = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '?', '#']));
     let mut url = Url::parse(text).map_err(|_| invalid("is not an absolute URL"))?;
-    if matches!(url.scheme(), "http" | "https") && !authority {
+    // The standard takes any number of slashes before the host, none among them; others do not.
+    let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+    if matches!(url.scheme(), "http" | "https") && after_scheme.is_none_or(|rest| rest.starts_with(['/', '?', '#'])) {
         return Err(invalid("has no host"));
     }
     url.set_fragment(None);
@@ -68,8 +69,10 @@ pub fn check(url: &Url, policy: &GuardPolicy) -> Result<String> {
         None => return Err(blocked()),
     };
     let web = matches!(url.scheme(), "http" | "https") && url.port() != Some(0);
+    // `https://./`: the root of all names is nobody's host.
+    let named = !host.is_empty();
     let anonymous = url.username().is_empty() && url.password().is_none();
-    if !web || !anonymous {
+    if !web || !named || !anonymous {
         return Err(blocked());
     }
     if policy.opens(&host) {
