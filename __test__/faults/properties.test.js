@@ -347,6 +347,17 @@ describe('sources', () => {
     assert.match(result.contentType, /^[ -~]+\/[ -~]+$/)
   })
 
+  test('a host in other letters is the one that Node takes it for', async () => {
+    r2.reset()
+    answer = { status: 200, headers: { 'content-type': 'image/png' }, body: Buffer.from('x') }
+    const there = url.replace('127.0.0.1', 'ⓛⓞⓒⓐⓛⓗⓞⓢⓣ')
+    assert.equal(new URL(there).hostname, 'localhost')
+    await fetching.downloadAndUpload({ key: 'a', url: `${there}/ä.png` })
+    assert.ok(r2.objects().get('a').body.equals(answer.body))
+    const { error } = await outcomeOf(() => storage.downloadAndUpload({ key: 'a', url: there }))
+    assert.equal(error.code, 'ERR_BLOCKED_URL')
+  })
+
   property('a URL is fetched or refused', 500, fc.oneof(someText, fc.tuple(fc.constantFrom('http:', 'https:', 'HTTP:', 'file:', ''), fc.constantFrom('//', '/', '', '///', '\\\\'), fc.constantFrom('127.1', '[::1]', '0x7f.1', 'localhost', '127.0.0.1', '.', 'a..b'), someText).map((parts) => parts.join('')), whatever), async (given) => {
     // Nothing here may ask for a host that is not this one.
     fc.pre(typeof given !== 'string' || !isPublic(given))

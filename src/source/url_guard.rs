@@ -47,10 +47,17 @@ pub fn parse(text: &str) -> Result<Url> {
         return Err(invalid("holds a space, a control character or a backslash"));
     }
     let mut url = Url::parse(text).map_err(|_| invalid("is not an absolute URL"))?;
-    // The standard takes any number of slashes before the host, none among them; others do not.
-    let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
-    if matches!(url.scheme(), "http" | "https") && after_scheme.is_none_or(|rest| rest.starts_with(['/', '?', '#'])) {
-        return Err(invalid("has no host"));
+    if matches!(url.scheme(), "http" | "https") {
+        // The standard takes any number of slashes before the host, none among them; others do not.
+        let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+        let authority = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        if authority.is_empty() {
+            return Err(invalid("has no host"));
+        }
+        // What other scripts are mapped to differs from one version of Unicode to the next.
+        if !authority.is_ascii() || authority.contains('%') {
+            return Err(invalid("has a host that is not in ASCII; pass new URL(url)"));
+        }
     }
     url.set_fragment(None);
     Ok(url)
