@@ -368,7 +368,7 @@ export interface FailoverEvent {
 
 /** What every call that stores an object takes. */
 export interface ObjectOptions {
-  /** The object's name: 1 to 1024 bytes of UTF-8, without control characters. */
+  /** The object's name: 1 to 1024 bytes of UTF-8, without control characters, and not of blanks alone. */
   key: string
   /** Default: the storage's. */
   bucket?: string | undefined

@@ -286,7 +286,8 @@ export interface NativeObjectInfo {
   storageClass?: string
   expires?: string
   lastModifiedMs?: number
-  metadata: Record<string, string>
+  /** Names and values. An object made here would lose the name `__proto__`. */
+  metadata: Array<Array<string>>
   attempts: number
   elapsedMs: number
 }

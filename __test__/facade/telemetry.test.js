@@ -127,7 +127,8 @@ describe('OpenTelemetry', () => {
     const tracer = trace.getTracer('app')
     const inside = []
     await Promise.all(['one', 'two'].map((key) => tracer.startActiveSpan(key, async (parent) => {
-      server.answer('reset')
+      // Not a reset: on a connection that was kept, that is no failed attempt.
+      server.answer(503)
       await storage.uploadFile({ key, body: 'x', onRetry: () => inside.push([key, trace.getActiveSpan().spanContext().spanId]) })
       assert.equal(trace.getActiveSpan(), parent)
       parent.end()

@@ -101,6 +101,7 @@ test('calls that are aborted or closed in any phase leave nothing behind', { ski
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
   const file = path.join(folder, 'file.bin')
   writeFileSync(file, Buffer.alloc(11 * 1024 * 1024, 7))
+  // Of its own: other tests make files in the common one meanwhile.
   const temporary = path.join(folder, 'temporary')
   mkdirSync(temporary)
   const program = JSON.stringify(path.join(root, '__test__', 'support', 'leaking-program.js'))
@@ -112,6 +113,6 @@ test('calls that are aborted or closed in any phase leave nothing behind', { ski
   const { before, after, uploads, unhandled } = JSON.parse(output.trim().split('\n').at(-1))
   assert.ok(after <= before, `${after} descriptors are open, ${before} were before`)
   assert.deepEqual([uploads, unhandled], [0, []])
-  assert.deepEqual(readdirSync(temporary), [])
+  assert.deepEqual(readdirSync(temporary), [], 'no temporary file')
   rmSync(folder, { recursive: true, force: true })
 })

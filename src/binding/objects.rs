@@ -90,7 +90,8 @@ pub struct NativeObjectInfo {
     pub storage_class: Option<String>,
     pub expires: Option<String>,
     pub last_modified_ms: Option<f64>,
-    pub metadata: HashMap<String, String>,
+    /// Names and values. An object made here would lose the name `__proto__`.
+    pub metadata: Vec<Vec<String>>,
     pub attempts: u32,
     pub elapsed_ms: f64,
 }
@@ -110,7 +111,7 @@ impl From<Found<ObjectInfo>> for NativeObjectInfo {
             storage_class: info.storage_class,
             expires: info.expires,
             last_modified_ms: info.last_modified.map(since_epoch_ms),
-            metadata: info.metadata.into_iter().collect(),
+            metadata: info.metadata.into_iter().map(|(name, value)| vec![name, value]).collect(),
             attempts: found.attempts,
             elapsed_ms: milliseconds(found.elapsed),
         }

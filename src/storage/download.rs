@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::failover::{is_the_endpoints, may_be_elsewhere};
 use super::objects::Found;
-use super::{Call, ObjectOptions, Prepared, Storage, config, limits};
+use super::{Call, ObjectOptions, Prepared, Storage, config, headers, limits};
 use crate::error::{Error, Operation, Result, code};
 use crate::resilience::Attempts;
 use crate::source::channel::{Channel, Pusher, channel};
@@ -136,7 +136,7 @@ impl Storage {
         let whole = first == 0 && last.is_none() && prepared.verify_etag;
         let mut source = Verified::by_etag(source, info.etag.as_deref().filter(|_| whole));
         if let Some(tell) = tell.take() {
-            let _ = tell.send(Ok((info, attempts)));
+            let _ = tell.send(Ok((headers::readable(info), attempts)));
         }
         while let Some(piece) = source.next().await? {
             if !pusher.push(piece).await {

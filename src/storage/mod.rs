@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod config;
 pub mod download;
+pub mod encoded_words;
 pub mod endpoint;
 mod failover;
 pub mod headers;
@@ -32,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::net::trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
-use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition};
+use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition, etag};
 use crate::transfer::checkpoint::{Checkpoint, CheckpointSink};
 use crate::transfer::compress::Compression;
 use target::Target;
@@ -221,8 +222,11 @@ impl ObjectOptions {
             (None, None) => Ok(None),
             (Some("*"), None) => Ok(Some(WriteCondition::Absent)),
             (None, Some(etag)) => {
-                let etag = headers::header_value("ifMatch", etag)?;
-                Ok(Some(WriteCondition::Etag(etag.trim_matches('"').to_owned())))
+                let opaque = etag::opaque(etag);
+                if !etag::is_opaque(opaque) || opaque.len() > 1024 {
+                    return Err(Error::invalid_option("ifMatch", "the ETag of one object, with or without its quotes"));
+                }
+                Ok(Some(WriteCondition::Etag(opaque.to_owned())))
             }
             (Some(_), None) => Err(Error::invalid_option("ifNoneMatch", "'*': only where there is no object yet")),
             (Some(_), Some(_)) => Err(Error::invalid_option("ifMatch", "absent where ifNoneMatch is given")),

@@ -32,7 +32,7 @@ async function startServer() {
     config: { endpoint, accessKey: 'AK', secretKey: 'CANARYSECRET', bucket: 'pictures', logger: false },
     connections: () => connections,
     object: (key) => objects.get(`/pictures/${key}`),
-    /** Statuses, 'reset' or 'hang' for the next requests; then all is well. */
+    /** Statuses (200 is one that is well), 'reset' or 'hang' for the next requests; then all is well. */
     answer: (...next) => answers.push(...next),
     async close() {
       server.closeAllConnections()
