@@ -72,7 +72,8 @@ impl Storage {
     }
 
     async fn copy(&self, prepared: &Prepared, request: &SourceRequest, call: &Call) -> Result<Receipt> {
-        let origin = HttpDownload { client: &self.source, request: request.clone() };
+        let client = self.source()?;
+        let origin = HttpDownload { client: &client, request: request.clone() };
         let attempts = Attempts::new(None, prepared.context(call.observer.as_ref()));
         let (source, declared) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
         let author = Author::Stranger { declared: declared.as_deref() };

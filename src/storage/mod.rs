@@ -17,7 +17,7 @@ pub mod target;
 mod upload;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,8 @@ pub struct Storage {
     config: ResolvedConfig,
     /// At least one; the first is the primary.
     targets: Vec<Target>,
-    source: HttpSource,
+    /// Gone once the storage is closed, and its connections with it.
+    source: Mutex<Option<HttpSource>>,
     closed: CancellationToken,
     metrics: Arc<Metrics>,
 }
@@ -114,7 +115,7 @@ impl Storage {
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
         let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), config.hedging);
         Ok(Self {
-            source: HttpSource::new(&tls, config.connect_timeout)?,
+            source: Mutex::new(Some(HttpSource::new(&tls, config.connect_timeout)?)),
             targets: config.targets.iter().map(target).collect::<Result<_>>()?,
             closed: CancellationToken::new(),
             metrics: Arc::default(),
@@ -126,9 +127,18 @@ impl Storage {
         &self.config
     }
 
-    /// Ends what is in flight and refuses what comes later. Can be called twice.
+    /// Ends what is in flight, refuses what comes later, and closes the connections that were kept for it. Can be
+    /// called twice.
     pub fn close(&self) {
         self.closed.cancel();
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for target in &self.targets {
+            target.store.inner().close();
+        }
+    }
+
+    fn source(&self) -> Result<HttpSource> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
 
     fn prepare(&self, options: ObjectOptions, operation: Operation) -> Result<Prepared> {

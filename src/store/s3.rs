@@ -107,6 +107,11 @@ impl S3Store {
     pub fn reconnects(&self) -> u64 {
         self.transport.reconnects()
     }
+
+    /// Keeps no connection from here on, and closes those that are kept.
+    pub fn close(&self) {
+        self.transport.close();
+    }
 }
 
 impl ObjectStore for S3Store {

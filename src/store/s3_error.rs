@@ -130,9 +130,11 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
         None if (200..300).contains(&status) => code::PROTOCOL.to_owned(),
         None => format!("HTTP_{status}"),
     };
+    // Programs look for this word in messages of timeouts, whoever's they are.
+    let prefix = if verdict.category == Category::Timeout { "timeout: " } else { "" };
     let detail = match message {
-        Some(message) => format!("the storage answered {status}: {}", printable(&redact(message), 300)),
-        None => format!("the storage answered with status {status}"),
+        Some(message) => format!("{prefix}the storage answered {status}: {}", printable(&redact(message), 300)),
+        None => format!("{prefix}the storage answered with status {status}"),
     };
     let retry_after =
         header("retry-after").and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));

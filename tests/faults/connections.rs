@@ -162,3 +162,26 @@ async fn a_hundred_at_once_leave_connections_for_the_next() {
     let last = *connections(&fixture).last().expect("some");
     assert!(last <= made, "no new one");
 }
+
+/// Nobody waits for a garbage collector, or until they grow old.
+#[tokio::test]
+async fn closing_closes_the_connections_that_are_kept() {
+    let server = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let endpoint = format!("http://{}", server.local_addr().expect("an address"));
+    let fixture = Fixture::with(|_, config| config.endpoint = Some(endpoint)).await;
+    let serve = async {
+        let (mut socket, _) = server.accept().await.expect("a connection");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\nx") {
+            socket.read_buf(&mut request).await.expect("a request");
+        }
+        let answer = b"HTTP/1.1 200 OK\r\netag: \"9dd4e461268c8034f5c8564e155c67a6\"\r\ncontent-length: 0\r\n\r\n";
+        socket.write_all(answer).await.expect("answered");
+        socket
+    };
+    let (stored, mut socket) = tokio::join!(fixture.upload("a.bin", b"x"), serve);
+    stored.expect("stored");
+    fixture.storage.close();
+    let end = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut [0; 16])).await;
+    assert_eq!(end.expect("closed by now").expect("an orderly end"), 0);
+}
