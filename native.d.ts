@@ -350,6 +350,7 @@ export interface NativeReceipt {
   contentEncoding?: string
   elapsedMs: number
   requestId?: string
+  settledByHead?: boolean
 }
 
 export interface NativeReconciled {

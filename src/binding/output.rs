@@ -24,6 +24,7 @@ pub struct NativeReceipt {
     pub content_encoding: Option<String>,
     pub elapsed_ms: f64,
     pub request_id: Option<String>,
+    pub settled_by_head: Option<bool>,
 }
 
 impl From<Receipt> for NativeReceipt {
@@ -47,6 +48,7 @@ impl From<Receipt> for NativeReceipt {
             content_encoding: receipt.content_encoding,
             elapsed_ms: milliseconds(receipt.elapsed),
             request_id: receipt.request_id,
+            settled_by_head: receipt.settled_by_head.then_some(true),
         }
     }
 }
