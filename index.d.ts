@@ -483,6 +483,8 @@ export interface UploadResult {
   elapsedMs: number
   /** The service's name for the request. */
   requestId?: string
+  /** True where every answer was lost, and a HEAD afterwards found these bytes and headers stored; else absent. */
+  settledByHead?: true
 }
 
 /** An item of `uploadFiles`: with `url` it is fetched first, with `body` it is stored. */

@@ -40,6 +40,8 @@ export type Fault =
   | { fault: 'slow'; bytesPerSecond: number }
   /** The request is served; its answer comes late. */
   | { fault: 'delay'; ms: number }
+  /** One byte of the body is another when it comes. The request is served with it, or refused where it has a checksum. */
+  | { fault: 'corrupt' }
   /** The request is served, and the connection is reset instead of the answer. */
   | { fault: 'dropResponse' }
   /** The request is read and answered with what is no HTTP. */

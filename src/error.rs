@@ -203,6 +203,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The least wait before the next attempt, whatever the policy says.
     pub min_wait: Duration,
+    /// Whether what was asked for may have happened all the same: the request left, and nobody who knows answered.
+    pub unsettled: bool,
     pub operation: Option<Operation>,
     pub key: Option<String>,
     pub attempts: u32,
@@ -247,6 +249,7 @@ impl Error {
             option: None,
             retry_after: None,
             min_wait: Duration::ZERO,
+            unsettled: false,
             operation: None,
             key: None,
             attempts: 0,

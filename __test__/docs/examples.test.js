@@ -59,3 +59,11 @@ describe('the examples of the documents run', { timeout: 120_000 }, () => {
     })
   }
 })
+
+test('the examples of testing.md are the files of examples/testing', () => {
+  const page = readFileSync(path.join(docs, 'testing.md'), 'utf8')
+  for (const name of ['upload.test.js', 'upload.vitest.ts', 'upload.spec.ts']) {
+    const file = readFileSync(path.join(root, 'examples', 'testing', name), 'utf8')
+    assert.ok(page.includes(`\`\`\`${name.split('.').at(-1)}\n${file}\`\`\``), name)
+  }
+})

@@ -57,8 +57,8 @@ ${rows.map(row).join('\n')}
 
 - **stored**: uploads of which the caller was told that they succeeded. **theory**: 1 − p^k for k attempts that fail by
   chance with probability p; \`persistent\` may take 50 attempts within its deadline.
-- **lost**: the caller was told that it failed. **false failure**: one of those that is stored all the same, because the
-  last attempt's answer was what got lost. **false success**: the caller was told that it is stored, and other bytes or
+- **lost**: the caller was told that it failed. **false failure**: one of those that is stored all the same, because an
+  answer was what got lost; reliable-r2 asks with a HEAD before it says so. **false success**: the caller was told that it is stored, and other bytes or
   none are. After each run every object on the server's disk is compared with what was sent.
 - **p50, p99**: from the call to its success, in milliseconds.
 

@@ -2,7 +2,6 @@
 
 // One request and its answer on the wire, and the faults that can happen to them.
 
-const { setTimeout: sleep } = require('node:timers/promises')
 const { refusalAnswer } = require('./answers.js')
 
 /** As from a port where something else than HTTP is spoken. */
@@ -24,7 +23,7 @@ class Exchange {
       for await (const piece of this.request.iterator({ destroyOnReturn: false })) {
         pieces.push(piece)
         this.event.bodyBytes += piece.length
-        if (bytesPerSecond < Infinity) await sleep((piece.length * 1000) / bytesPerSecond)
+        if (bytesPerSecond < Infinity) await this.wait((piece.length * 1000) / bytesPerSecond)
         if (this.event.bodyBytes >= limit) break
       }
     } catch {
@@ -48,11 +47,13 @@ class Exchange {
   async wait(ms) {
     if (this.socket.destroyed) return
     await new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms)
-      this.socket.once('close', () => {
+      const end = () => {
         clearTimeout(timer)
+        this.socket.off('close', end)
         resolve()
-      })
+      }
+      const timer = ms === undefined ? undefined : setTimeout(end, ms)
+      this.socket.on('close', end)
     })
   }
 
@@ -71,7 +72,7 @@ class Exchange {
       for (const byte of bytes) {
         if (this.socket.destroyed) return
         this.socket.write(Buffer.of(byte))
-        await sleep(1000 / bytesPerSecond)
+        await this.wait(1000 / bytesPerSecond)
       }
     }
     if (then === 'reset') this.reset()
@@ -88,7 +89,8 @@ class Exchange {
         const answer = statusAnswer(fault)
         this.event.status = answer.status
         this.socket.write(headOf({ ...answer, headers: { ...answer.headers, connection: 'close' } }))
-        this.socket.end(answer.body)
+        this.socket.write(answer.body)
+        this.close()
         return true
       }
       case 'reset':
@@ -126,7 +128,7 @@ class Exchange {
       case 'dropResponse':
         return this.reset()
       case 'delay':
-        await sleep(fault.ms)
+        await this.wait(fault.ms)
         return this.answer(answer)
       case 'badEtag':
         return this.answer({ ...answer, headers: { ...answer.headers, etag: OTHER_ETAG } })

@@ -139,6 +139,7 @@ class LocalR2 {
     if (expectsContinue && fault?.fault !== 'earlyStatus') response.writeContinue()
     if (fault && (await exchange.meet(fault))) return
     const body = await exchange.read(Infinity, fault?.fault === 'slow' ? fault.bytesPerSecond : Infinity)
+    if (fault?.fault === 'corrupt' && body?.length > 0) body[body.length >> 1] ^= 1
     // Else the client left in the middle of its request, and nothing is stored.
     if (body) await exchange.answerUnder(fault, this.#answer(asked, body))
   }

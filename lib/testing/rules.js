@@ -24,6 +24,7 @@ const FAULTS = {
   earlyStatus: { status: required(isStatus), code: required(isText), message: isText },
   slow: { bytesPerSecond: required(isPositive) },
   delay: { ms: required(isCount) },
+  corrupt: {},
   dropResponse: {},
   garbage: {},
   partialHead: {},

@@ -93,7 +93,7 @@ export async function buildExample() {
 }
 
 /** What a user gets from the package and from the package of its platform, in one folder. */
-function placePackage(folder) {
+export function placePackage(folder) {
   const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], { cwd: root, encoding: 'utf8', shell: onWindows })
   if (packed.status !== 0) giveUp(`npm pack failed:\n${packed.stderr}`)
   const [{ files }] = JSON.parse(packed.stdout)

@@ -30,6 +30,8 @@ pub struct NativeReceipt {
     pub elapsed_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_by_head: Option<bool>,
 }
 
 impl From<Receipt> for NativeReceipt {
@@ -53,6 +55,7 @@ impl From<Receipt> for NativeReceipt {
             content_encoding: receipt.content_encoding,
             elapsed_ms: milliseconds(receipt.elapsed),
             request_id: receipt.request_id,
+            settled_by_head: receipt.settled_by_head.then_some(true),
         }
     }
 }

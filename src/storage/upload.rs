@@ -220,6 +220,7 @@ impl Storage {
             resumed_parts: stored.resumed_parts,
             elapsed: prepared.started.elapsed(),
             request_id: stored.outcome.request_id,
+            settled_by_head: stored.outcome.settled_by_head,
         }
     }
 }

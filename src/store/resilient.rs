@@ -1,20 +1,27 @@
 //! A store that tries again, in front of one endpoint. The order of the policies is that of [`retry::run`]; around it
 //! stands the turn of writers to a key, inside it the hedge.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, StoredObject};
-use super::types::{BucketName, ObjectKey, PutObject, PutOutcome};
+use super::types::{BucketName, ObjectHeaders, ObjectKey, PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Retryability, code};
 use crate::phase::Phase;
 use crate::resilience::hedge::Hedge;
 use crate::resilience::retry::{self, Attempt, RetryContext};
 use crate::resilience::writers::{Turn, Writers};
 use crate::resilience::{Attempts, Gate};
+
+/// How long and how often a failed write is looked for, and the wait between two looks. Little: in an outage every call
+/// that has failed takes so much longer.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+const LOOKS: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What is particular to an endpoint.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +49,28 @@ struct Hedges {
     head: Hedge,
     list: Hedge,
     part: Hedge,
+}
+
+/// An endpoint that is known not to answer is not asked.
+fn is_worth_a_look(error: &Error) -> bool {
+    error.code != code::CIRCUIT_OPEN
+}
+
+fn object_of(request: &PutObject) -> ObjectRef {
+    ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() }
+}
+
+fn has(there: &ObjectInfo, headers: &ObjectHeaders) -> bool {
+    there.content_type.as_ref() == Some(&headers.content_type)
+        && there.content_disposition == headers.content_disposition
+        && there.content_encoding == headers.content_encoding
+        && there.content_language == headers.content_language
+        && there.cache_control == headers.cache_control
+        && there.metadata == headers.metadata
+}
+
+const fn found(etag: Option<String>) -> PutOutcome {
+    PutOutcome { etag, request_id: None, settled_by_head: true }
 }
 
 impl<S: ObjectStore> ResilientStore<S> {
@@ -92,26 +121,71 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// As of [`Self::run`].
     pub async fn put_object(&self, request: &PutObject, context: RetryContext<'_>) -> Result<(PutOutcome, u32)> {
         let _turn = self.turn(&request.bucket, &request.key, context).await?;
-        self.run(context, async |attempt| match self.inner.put_object(request).await {
-            // Boxed: it is rare and large, and every upload's future would contain it.
-            Err(error) if attempt.number > 1 && error.status == Some(412) => {
-                Box::pin(self.settle(request, error)).await
+        // Whether an attempt may have stored it, though it failed.
+        let unsettled = AtomicBool::new(false);
+        let outcome = self
+            .run(context, async |attempt| {
+                // An attempt that is dropped, at its timeout, does not come back to say what it was.
+                let before = unsettled.swap(true, Ordering::Relaxed);
+                match self.inner.put_object(request).await {
+                    // Boxed: it is rare and large, and every upload's future would contain it.
+                    Err(error) if attempt.number > 1 && error.status == Some(412) => {
+                        Box::pin(self.settle(request, error)).await
+                    }
+                    other => {
+                        let may_be_there = before || other.as_ref().is_err_and(|error| error.unsettled);
+                        unsettled.store(may_be_there, Ordering::Relaxed);
+                        other
+                    }
+                }
+            })
+            .await;
+        match outcome {
+            Err(error) if unsettled.into_inner() && is_worth_a_look(&error) => {
+                let found = Box::pin(self.look_for(request, context)).await;
+                found.map(|outcome| (outcome, error.attempts)).ok_or(error)
             }
             other => other,
-        })
-        .await
+        }
     }
 
     /// A condition that failed after an answer was lost may have failed because of ourselves: the object that
     /// is there now is the one that we sent.
     async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
-        let object = ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() };
-        let there = self.inner.head_object(&object).await?;
-        if there.etag.as_deref() == Some(request.body.md5().hex().await) {
-            Ok(PutOutcome { etag: there.etag, request_id: None })
-        } else {
-            Err(error)
-        }
+        let there = self.inner.head_object(&object_of(request)).await?;
+        if there.etag.as_deref() == Some(request.body.md5().hex().await) { Ok(found(there.etag)) } else { Err(error) }
+    }
+
+    /// The answer that was lost may have been of a success. It was, where what is there has the bytes and the headers
+    /// that we sent.
+    async fn look_for(&self, request: &PutObject, context: RetryContext<'_>) -> Option<PutOutcome> {
+        let object = object_of(request);
+        let there = self.look(context, || self.inner.head_object(&object)).await?;
+        let is_ours = there.etag.as_deref() == Some(request.body.md5().hex().await) && has(&there, &request.headers);
+        is_ours.then(|| found(there.etag))
+    }
+
+    /// Asks what is stored, after a call has failed and within the time that is left to it. None where that cannot be
+    /// told: the call's own error is what its caller needs to know.
+    pub async fn look<T, F: Future<Output = Result<T>>>(
+        &self,
+        context: RetryContext<'_>,
+        request: impl Fn() -> F,
+    ) -> Option<T> {
+        let left =
+            context.deadline().map_or(LOOK_WITHIN, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let look = async {
+            for looks in 1..=LOOKS {
+                match request().await {
+                    Ok(found) => return Some(found),
+                    Err(error) if error.retryability == Retryability::Permanent => break,
+                    Err(_) if looks < LOOKS => sleep(LOOK_AGAIN).await,
+                    Err(_) => {}
+                }
+            }
+            None
+        };
+        timeout(LOOK_WITHIN.min(left).min(context.policy.attempt_timeout), look).await.ok().flatten()
     }
 
     /// The right to write to a key.

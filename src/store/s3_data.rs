@@ -130,7 +130,11 @@ impl DataVerbs {
         if head.status.is_success() {
             body.map_err(|error| describe_broken_answer(error, &self.origin))?;
             let request_id = text_of(&head.headers, "x-amz-request-id").map(str::to_owned);
-            return Ok(PutOutcome { etag: text_of(&head.headers, ETAG).map(unquoted), request_id });
+            return Ok(PutOutcome {
+                etag: text_of(&head.headers, ETAG).map(unquoted),
+                request_id,
+                settled_by_head: false,
+            });
         }
         // An error that broke off is still that error.
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();

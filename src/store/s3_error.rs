@@ -37,6 +37,7 @@ impl Origin {
     /// Fills in what every error of this server has.
     pub(super) fn mark(&self, failure: &mut Failure, maybe_sent: bool) {
         failure.host = Some(self.host.clone());
+        failure.unsettled = maybe_sent && failure.status.is_none_or(is_not_the_stores);
         if maybe_sent && self.is_r2 {
             failure.min_wait = failure.min_wait.max(SAME_KEY_INTERVAL);
         }
@@ -44,6 +45,12 @@ impl Origin {
             failure.min_wait = failure.min_wait.max(SAME_KEY_INTERVAL);
         }
     }
+}
+
+/// Answers of what stands before the store, which may have done its work: of a gateway that waited in vain, of Cloudflare's
+/// edge, and a success without what the store says with it.
+const fn is_not_the_stores(status: u16) -> bool {
+    matches!(status, 200..=299 | 502 | 504 | 520..=529)
 }
 
 pub(super) fn describe<E>(error: SdkError<E, HttpResponse>, origin: &Origin) -> Error

@@ -50,7 +50,7 @@ impl S3Store {
         let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         // A 200 can begin before the outcome is known; one that does not name the object says nothing.
         let etag = answer.e_tag().map(unquoted).ok_or_else(|| incomplete("an ETag", &self.origin))?;
-        Ok(PutOutcome { etag: Some(etag), request_id: answer.request_id().map(str::to_owned) })
+        Ok(PutOutcome { etag: Some(etag), request_id: answer.request_id().map(str::to_owned), settled_by_head: false })
     }
 
     pub(super) async fn abort(&self, upload: &MultipartUpload) -> Result<()> {

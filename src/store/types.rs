@@ -158,6 +158,8 @@ pub struct PutOutcome {
     /// Without its quotes.
     pub etag: Option<String>,
     pub request_id: Option<String>,
+    /// Whether no answer said so, but a look at what is stored.
+    pub settled_by_head: bool,
 }
 
 #[cfg(test)]

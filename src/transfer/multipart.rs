@@ -211,7 +211,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         let already_there = async || match store.head_object(&upload.object).await {
             Ok(object) => {
                 let ours = expected.as_ref().map_or(object.size == size, |etag| object.etag.as_ref() == Some(etag));
-                Ok(ours.then_some(PutOutcome { etag: object.etag, request_id: None }))
+                Ok(ours.then_some(PutOutcome { etag: object.etag, request_id: None, settled_by_head: true }))
             }
             Err(error) if error.status == Some(404) => Ok(None),
             Err(error) => Err(error),
@@ -227,9 +227,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         let (outcome, attempts) = match completed.await {
             // The last answer may have been lost, too.
             Err(error) if error.retryability != Retryability::Permanent => {
-                match timeout(self.context.policy.attempt_timeout, already_there()).await {
-                    Ok(Ok(Some(outcome))) => (outcome, error.attempts),
-                    _ => return Err(error),
+                match self.store.look(self.context, already_there).await.flatten() {
+                    Some(outcome) => (outcome, error.attempts),
+                    None => return Err(error),
                 }
             }
             other => other?,

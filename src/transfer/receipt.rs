@@ -31,4 +31,6 @@ pub struct Receipt {
     pub content_encoding: Option<String>,
     pub elapsed: Duration,
     pub request_id: Option<String>,
+    /// Whether no answer said that it is stored, but a look at what is.
+    pub settled_by_head: bool,
 }

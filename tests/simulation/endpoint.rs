@@ -233,7 +233,11 @@ impl ObjectStore for SimulatedEndpoint {
             world.objects.insert(under_way.key.clone(), (request.body.bytes().clone(), number));
             world.seen[under_way.index].stored = true;
         }
-        if is_answered { Ok(PutOutcome { etag: Some(etag), request_id: None }) } else { Err(broken()) }
+        if is_answered {
+            Ok(PutOutcome { etag: Some(etag), request_id: None, settled_by_head: false })
+        } else {
+            Err(broken())
+        }
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectInfo> {
