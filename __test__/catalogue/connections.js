@@ -263,9 +263,10 @@ const calls = Array.from({ length: 200 }, (_, n) => storage.uploadFile({ body: '
 Promise.all(calls).then((codes) => { storage.close(); console.log(JSON.stringify(codes)) })`
 
 /** Runs a script under a command, with the laboratory's environment. */
-function inProcess(context, before, script) {
+function inProcess(context, before, script, meddle = () => {}) {
   const [program, ...args] = [...before, process.execPath, '-e', script]
   const child = spawn(program, args, { cwd: root, env: { ...process.env, ...context.lab.environment } })
+  meddle(child)
   let output = ''
   child.stdout.on('data', (text) => (output += text))
   child.stderr.on('data', (text) => (output += text))

@@ -202,18 +202,16 @@ fn redirect_error(detail: &str) -> Error {
 }
 
 fn status_error(status: u16, headers: &HeaderMap, host: &str) -> Error {
-    let Verdict { category, retryability } = classify::by_status(status);
-    // A source that refuses is a matter between it and its URL (an expired one, mostly).
-    let category = if retryability == Retryability::Permanent { Category::Source } else { category };
+    // Whatever the source's trouble is, it is not the storage's: nobody is to be told so, and no other endpoint helps.
+    let retryability = classify::by_status(status).retryability;
     let retry_after =
         text(headers, RETRY_AFTER).and_then(|value| retry_after::parse(value, text(headers, DATE), SystemTime::now()));
-    Error::new(code::SOURCE_STATUS, category, retryability, format!("the source answered with status {status}")).with(
-        |failure| {
-            failure.status = Some(status);
-            failure.host = Some(host.to_owned());
-            failure.retry_after = retry_after;
-        },
-    )
+    let detail = format!("the source answered with status {status}");
+    Error::new(code::SOURCE_STATUS, Category::Source, retryability, detail).with(|failure| {
+        failure.status = Some(status);
+        failure.host = Some(host.to_owned());
+        failure.retry_after = retry_after;
+    })
 }
 
 fn network_error(error: reqwest::Error, host: &str) -> Error {
