@@ -8,9 +8,20 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
 
-use crate::fault::CertificateKind;
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CertificateKind {
+    Expired,
+    NotYetValid,
+    OtherName,
+    SelfSigned,
+    /// Nothing; but its stapled revocation answer is noise.
+    JunkStaple,
+}
 
 /// The authority, and what it signed.
 #[derive(Debug)]

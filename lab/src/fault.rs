@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::certificate::CertificateKind;
 use crate::mix;
 
 /// A fault and its parameters. Names are those of the control port's JSON.
@@ -114,18 +115,6 @@ pub enum RawEnd {
     Reset,
     /// Nothing more, until the client gives up.
     Hold,
-}
-
-/// What is wrong with a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CertificateKind {
-    Expired,
-    NotYetValid,
-    OtherName,
-    SelfSigned,
-    /// Nothing; but its stapled revocation answer is noise.
-    JunkStaple,
 }
 
 impl Fault {
