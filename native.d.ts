@@ -432,6 +432,7 @@ export interface NativeStorageOptions {
   allowedHosts?: Array<string>
   maxBytes?: number
   concurrency?: number
+  maxConnections?: number
   multipartThresholdBytes?: number
   partSizeBytes?: number
   partConcurrency?: number

@@ -56,6 +56,7 @@ const STORAGE = {
   allowedHosts: textList,
   maxBytes: number,
   concurrency: number,
+  maxConnections: number,
   multipartThresholdBytes: number,
   partSizeBytes: number,
   partConcurrency: number,

@@ -255,7 +255,7 @@ describe('options', () => {
     }
   })
 
-  const names = ['endpoint', 'region', 'accessKey', 'secretKey', 'sessionToken', 'bucket', 'domain', 'endpoints', 'profile', 'maxDurationMs', 'hedging', 'allowHttp', 'caCertificates', 'retry', 'retryOptions', 'verifyEtag', 'connectTimeoutMs', 'stallTimeoutMs', 'allowPrivateNetworks', 'allowedHosts', 'maxBytes', 'concurrency', 'multipartThresholdBytes', 'partSizeBytes', 'partConcurrency', 'logger', 'logLevel', 'logFormat', 'openTelemetry', '__proto__', 'other']
+  const names = ['endpoint', 'region', 'accessKey', 'secretKey', 'sessionToken', 'bucket', 'domain', 'endpoints', 'profile', 'maxDurationMs', 'hedging', 'allowHttp', 'caCertificates', 'retry', 'retryOptions', 'verifyEtag', 'connectTimeoutMs', 'stallTimeoutMs', 'allowPrivateNetworks', 'allowedHosts', 'maxBytes', 'concurrency', 'maxConnections', 'multipartThresholdBytes', 'partSizeBytes', 'partConcurrency', 'logger', 'logLevel', 'logFormat', 'openTelemetry', '__proto__', 'other']
   const configs = fc.oneof(whatever, fc.array(fc.tuple(fc.constantFrom(...names), fc.oneof(odd, someText, fc.boolean())), { maxLength: 3 }).map((entries) => Object.fromEntries(entries)))
 
   property('a configuration is taken or refused', 500, configs, async (config) => {

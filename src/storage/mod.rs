@@ -113,7 +113,7 @@ impl Storage {
     pub fn new(config: ResolvedConfig) -> Result<Self> {
         let tls = trust::client_config(&config.ca_certificates)
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
-        let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), config.hedging);
+        let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), &config);
         Ok(Self {
             source: Mutex::new(Some(HttpSource::new(&tls, config.connect_timeout)?)),
             targets: config.targets.iter().map(target).collect::<Result<_>>()?,
