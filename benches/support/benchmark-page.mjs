@@ -30,7 +30,7 @@ function details({ scenario, rows, failed }) {
     `${(row.spread * 100).toFixed(0)} %`,
     Math.round(row.mbPerSecond),
     format(row.cpuMs),
-    format(row.loopMs),
+    format(row.jsThreadMs),
     format(row.p50Ms),
     format(row.p99Ms),
     row.peakMib === null ? '–' : Math.round(row.peakMib),
@@ -62,7 +62,7 @@ ${ratios(results, (row) => row.cpuTimes)}
 ## All numbers
 
 CPU is of the client's whole process, its JavaScript thread, garbage collector and native threads together; "JS thread" is
-how long the event loop was busy (\`performance.eventLoopUtilization\`, which Bun lacks). Both are for one upload.
+what of it the thread took that runs JavaScript (\`schedstat\` of Linux). Both are for one upload.
 "±" is half the distance between the slowest round and the fastest. "Peak" is the largest RSS of the process.
 
 ${results.map(details).join('\n\n')}

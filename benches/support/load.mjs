@@ -2,6 +2,7 @@
 // in milliseconds, and what they cost this process.
 
 import { clients } from './clients.mjs'
+import { jsThreadCpuMs } from './thread-cpu.mjs'
 
 const { name, url, bytes, file, concurrency, seconds, addon } = JSON.parse(process.argv[2])
 const client = await clients[name]({ url, addon })
@@ -26,17 +27,17 @@ async function load(forMs) {
 }
 
 await load(seconds * 250)
-const [cpu, loop, started] = [process.cpuUsage(), performance.eventLoopUtilization?.(), performance.now()]
+const [cpu, thread, started] = [process.cpuUsage(), jsThreadCpuMs(), performance.now()]
 const times = await load(seconds * 1000)
 const took = performance.now() - started
 const { user, system } = process.cpuUsage(cpu)
+const threadMs = thread === null ? null : jsThreadCpuMs() - thread
 const report = {
   uploads: times.length,
   seconds: took / 1000,
   times: times.map((ms) => Number(ms.toFixed(4))),
   cpuMs: (user + system) / 1000,
-  // Bun has no such thing.
-  loopMs: loop ? performance.eventLoopUtilization(loop).active : null,
+  jsThreadMs: threadMs,
   peakRss: process.resourceUsage().maxRSS * 1024,
 }
 process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0))

@@ -18,7 +18,7 @@ const medianOf = (rounds, value) => (rounds.some((round) => value(round) === nul
 
 const perSecond = ({ uploads, seconds }) => uploads / seconds
 const cpuEach = ({ cpuMs, uploads }) => (cpuMs === null ? null : cpuMs / uploads)
-const loopEach = ({ loopMs, uploads }) => (loopMs === null ? null : loopMs / uploads)
+const jsThreadEach = ({ jsThreadMs, uploads }) => (jsThreadMs === null ? null : jsThreadMs / uploads)
 
 /** The first of `measured` is the one that the ratios are to. */
 export function summarize(measured, bytes) {
@@ -38,7 +38,7 @@ export function summarize(measured, bytes) {
       spread: (Math.max(...rates) - Math.min(...rates)) / 2 / median(rates),
       mbPerSecond: (median(rates) * bytes) / 1e6,
       cpuMs: medianOf(rounds, cpuEach),
-      loopMs: medianOf(rounds, loopEach),
+      jsThreadMs: medianOf(rounds, jsThreadEach),
       p50Ms: median(rounds.map(({ times }) => percentile(times, 0.5))),
       p99Ms: median(rounds.map(({ times }) => percentile(times, 0.99))),
       peakMib: medianOf(rounds, ({ peakRss }) => (peakRss === null ? null : peakRss / 1024 / 1024)),
@@ -49,7 +49,7 @@ export function summarize(measured, bytes) {
     }
     const line =
       `${row.perSecond.toFixed(row.perSecond < 10 ? 2 : 0).padStart(8)}/s ±${(row.spread * 100).toFixed(0)} %  ${row.mbPerSecond.toFixed(0).padStart(6)} MB/s  ` +
-      `cpu ${format(row.cpuMs)} ms  loop ${format(row.loopMs)} ms  p99 ${row.p99Ms.toFixed(2)} ms  ${row.peakMib?.toFixed(0) ?? '-'} MiB  ` +
+      `cpu ${format(row.cpuMs)} ms  JS thread ${format(row.jsThreadMs)} ms  p99 ${row.p99Ms.toFixed(2)} ms  ${row.peakMib?.toFixed(0) ?? '-'} MiB  ` +
       `ours × ${row.fasterBy.toFixed(2)}  cpu × ${row.cpuTimes?.toFixed(2) ?? '-'}`
     return { ...row, line }
   })

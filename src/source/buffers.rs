@@ -1,12 +1,15 @@
 //! Memory that bodies are copied into. New memory costs more than the copy: the system hands it out page by page,
-//! each with a fault. So what has been used is kept for the next body.
+//! each with a fault. So what has been used is kept for the next body, and large memory is asked for in large pages.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use memmap2::MmapMut;
 
 /// Smaller bodies live in memory that the allocator keeps warm by itself.
 const SMALLEST: usize = 64 * 1024;
+/// From here on memory is the system's own, in pages of this size where it has them.
+const LARGE_PAGE: usize = 2 * 1024 * 1024;
 /// What is kept at most while nobody uses it.
 const MOST_KEPT: usize = 32 * 1024 * 1024;
 
@@ -15,9 +18,59 @@ pub struct Buffers(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<Memory>,
     /// Of all of them together.
     bytes: usize,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Heap(Vec<u8>),
+    /// As many bytes of it as were asked for are the body.
+    Mapped(MmapMut, usize),
+}
+
+impl Memory {
+    fn new(size: usize) -> Self {
+        let mapped = if size < LARGE_PAGE { None } else { map(size.next_multiple_of(LARGE_PAGE)) };
+        mapped.map_or_else(|| Self::Heap(Vec::with_capacity(size)), |memory| Self::Mapped(memory, 0))
+    }
+
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Heap(memory) => memory.capacity(),
+            Self::Mapped(memory, _) => memory.len(),
+        }
+    }
+
+    fn fill(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Heap(memory) => {
+                memory.clear();
+                memory.extend_from_slice(bytes);
+            }
+            Self::Mapped(memory, length) => {
+                memory[..bytes.len()].copy_from_slice(bytes);
+                *length = bytes.len();
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Heap(memory) => memory,
+            Self::Mapped(memory, length) => &memory[..*length],
+        }
+    }
+}
+
+/// None where the system has no more to map; then the heap may still have some.
+fn map(size: usize) -> Option<MmapMut> {
+    let memory = MmapMut::map_anon(size).ok()?;
+    #[cfg(target_os = "linux")]
+    // Where there are none it stays as it is: slower, and right.
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    Some(memory)
 }
 
 impl Buffers {
@@ -27,23 +80,25 @@ impl Buffers {
             return Bytes::copy_from_slice(bytes);
         }
         let mut memory = self.take(bytes.len());
-        memory.extend_from_slice(bytes);
-        Bytes::from_owner(Lent { memory, home: self.clone() })
+        memory.fill(bytes);
+        Bytes::from_owner(Lent { memory: Some(memory), home: self.clone() })
     }
 
     /// The smallest that is large enough and not a waste.
-    fn take(&self, size: usize) -> Vec<u8> {
+    fn take(&self, size: usize) -> Memory {
         let mut kept = self.lock();
-        let fits = |buffer: &Vec<u8>| (size..=size.saturating_mul(2)).contains(&buffer.capacity());
+        let fits = |buffer: &Memory| (size..=size.saturating_mul(2)).contains(&buffer.capacity());
         let best = kept.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
-        let Some((at, _)) = best.min_by_key(|(_, buffer)| buffer.capacity()) else { return Vec::with_capacity(size) };
+        let Some((at, _)) = best.min_by_key(|(_, buffer)| buffer.capacity()) else {
+            drop(kept);
+            return Memory::new(size);
+        };
         let buffer = kept.buffers.swap_remove(at);
         kept.bytes -= buffer.capacity();
         buffer
     }
 
-    fn give_back(&self, mut memory: Vec<u8>) {
-        memory.clear();
+    fn give_back(&self, memory: Memory) {
         if memory.capacity() > MOST_KEPT {
             return;
         }
@@ -62,19 +117,22 @@ impl Buffers {
 }
 
 struct Lent {
-    memory: Vec<u8>,
+    /// There until it is dropped.
+    memory: Option<Memory>,
     home: Buffers,
 }
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        &self.memory
+        self.memory.as_ref().map_or(&[], Memory::bytes)
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.home.give_back(std::mem::take(&mut self.memory));
+        if let Some(memory) = self.memory.take() {
+            self.home.give_back(memory);
+        }
     }
 }
 

@@ -79,7 +79,7 @@ async fn main() -> Result<(), Failure> {
         "seconds": took.as_secs_f64(),
         "times": times,
         "cpuMs": after.zip(before).map(|((after, _), (before, _))| after - before),
-        "loopMs": null,
+        "jsThreadMs": null,
         "peakRss": after.map(|(_, peak)| peak),
     });
     println!("{report}");
