@@ -199,6 +199,11 @@ export interface StorageConfig {
   maxBytes?: number | undefined
   /** Uploads that `uploadFiles` keeps in flight: 1 to 256. Default 4. */
   concurrency?: number | undefined
+  /**
+   * Requests to an endpoint that are in flight at once, and so its connections: 1 to 10000. More wait for their turn,
+   * which counts for `deadlineMs` and not for an attempt's `timeout`. Default 256.
+   */
+  maxConnections?: number | undefined
   /** Larger objects are sent in parts: 5242880 (5 MiB) to 5363466240. Default 16777216 (16 MiB). */
   multipartThresholdBytes?: number | undefined
   /** Bytes in a part: 5242880 to 5363466240; more where 10,000 parts would not do. Default 8388608 (8 MiB). */
@@ -368,7 +373,7 @@ export interface FailoverEvent {
 
 /** What every call that stores an object takes. */
 export interface ObjectOptions {
-  /** The object's name: 1 to 1024 bytes of UTF-8, without control characters. */
+  /** The object's name: 1 to 1024 bytes of UTF-8, without control characters, and not of blanks alone. */
   key: string
   /** Default: the storage's. */
   bucket?: string | undefined

@@ -64,13 +64,15 @@ export declare class NativeStorage {
   setBreaker(state: string, endpoint?: string | undefined | null): NativeFailure | null
   /** How many uploads `uploadFiles` keeps in flight. */
   get concurrency(): number
+  /** No upload is awaited: the process may end. */
+  rest(): void
   /** Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing. */
-  upload(operation: NativeOperation, options: NativeUploadOptions, body: Uint8Array): Promise<NativeFailure | NativeReceipt>
+  upload(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, body: Uint8Array): void
   /** Stores what is pushed into `source`. A source is read once. */
-  uploadSource(operation: NativeOperation, options: NativeUploadOptions, source: NativeSource): Promise<NativeFailure | NativeReceipt>
-  /** Stores the file of that path. */
-  uploadPath(operation: NativeOperation, options: NativeUploadOptions, path: string, length?: number | undefined | null): Promise<NativeFailure | NativeReceipt>
-  downloadAndUpload(operation: NativeOperation, source: NativeSourceOptions, options: NativeUploadOptions): Promise<NativeFailure | NativeReceipt>
+  uploadSource(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, source: NativeSource): void
+  /** Stores a file. */
+  uploadPath(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, file: NativeFile): void
+  downloadAndUpload(call: number | NativeOperation, key: string, contentType: string | undefined | null, options: NativeUploadOptions | undefined | null, source: NativeSourceOptions): void
   /** Ends what is in flight and refuses what comes later. Can be called twice. */
   close(): void
 }
@@ -86,8 +88,11 @@ export declare function createRetrySchedule(options: NativeRetryOptions): Native
 /** `length` where it is known: other bytes than so many are an error. */
 export declare function createSource(length?: number | undefined | null): NativeFailure | NativeSource
 
-/** `on_event` is called on the JavaScript thread. */
-export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void): NativeFailure | NativeStorage
+/**
+ * Both functions are called on the JavaScript thread: with an event, and with the answers
+ * of uploads that came since the last time: a JSON array of the id of a call, its answer, the next id.
+ */
+export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void, onAnswers: (arg: string) => void): NativeFailure | NativeStorage
 
 /** The codes that are ours, for the types and the documents to be checked against. */
 export declare function errorCodes(): Array<string>
@@ -235,6 +240,12 @@ export interface NativeFailure {
   causes: Array<string>
 }
 
+export interface NativeFile {
+  path: string
+  /** Its length, as the caller says; another is an error. */
+  length?: number
+}
+
 export interface NativeLatency {
   p50: number
   p95: number
@@ -275,7 +286,8 @@ export interface NativeObjectInfo {
   storageClass?: string
   expires?: string
   lastModifiedMs?: number
-  metadata: Record<string, string>
+  /** Names and values. An object made here would lose the name `__proto__`. */
+  metadata: Array<Array<string>>
   attempts: number
   elapsedMs: number
 }
@@ -330,27 +342,6 @@ export interface NativePresignOptions {
 export interface NativeRange {
   start?: number
   end?: number
-}
-
-export interface NativeReceipt {
-  endpoint: string
-  failedOver: boolean
-  location: string
-  bucket: string
-  key: string
-  filename: string
-  url: string
-  etag?: string
-  size: number
-  contentType: string
-  attempts: number
-  parts: number
-  resumedParts?: number
-  sha256?: string
-  contentEncoding?: string
-  elapsedMs: number
-  requestId?: string
-  settledByHead?: boolean
 }
 
 export interface NativeReconciled {
@@ -441,15 +432,18 @@ export interface NativeStorageOptions {
   allowedHosts?: Array<string>
   maxBytes?: number
   concurrency?: number
+  maxConnections?: number
   multipartThresholdBytes?: number
   partSizeBytes?: number
   partConcurrency?: number
 }
 
+/**
+ * Of an upload, but for `key` and `contentType`. Each property that is asked for costs the JavaScript thread time, so
+ * what most uploads have comes by itself, and these only where there are any.
+ */
 export interface NativeUploadOptions {
-  key: string
   bucket?: string
-  contentType?: string
   disposition?: string
   cacheControl?: string
   storageClass?: string

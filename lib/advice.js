@@ -30,7 +30,7 @@ const network = {
   },
   files: {
     means: 'The operating system has no file descriptors left.',
-    steps: ['Raise the limit (ulimit -n, LimitNOFILE).', 'Look for what leaks files or sockets in this process, and lower concurrency.'],
+    steps: ['Raise the limit (ulimit -n, LimitNOFILE).', 'Look for what leaks files or sockets in this process, and lower maxConnections.'],
   },
 }
 
@@ -60,7 +60,7 @@ const busy = {
   means: 'The storage turned requests away because too many came.',
   steps: [
     'R2 allows one write a second to a key: look for several writers of the same key, and give each write a key of its own.',
-    'Otherwise lower concurrency and partConcurrency, or spread the load over more time.',
+    'Otherwise lower maxConnections, or spread the load over more time.',
   ],
 }
 
@@ -130,7 +130,7 @@ const BY_CODE = {
   ...sharing(network.unreachable, 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EACCES', 'EPERM'),
   EADDRNOTAVAIL: {
     means: 'This machine has no free local port left for another connection.',
-    steps: ['Something here opens and drops connections quickly: look at `ss -s`.', 'Keep one storage for the whole process; lower concurrency.'],
+    steps: ['Something here opens and drops connections quickly: look at `ss -s`.', 'Keep one storage for the whole process; lower maxConnections.'],
   },
   ...sharing(network.files, 'EMFILE', 'ENFILE'),
   EPROTO: {

@@ -2,8 +2,8 @@
 
 // What the native part says of stored objects, as callers get it: times are Dates, what is unknown is absent.
 
-function fromInfo(key, { bucket, lastModifiedMs, attempts, elapsedMs, ...info }) {
-  return { bucket, key, ...info, ...dated(lastModifiedMs), attempts, elapsedMs }
+function fromInfo(key, { bucket, lastModifiedMs, metadata, attempts, elapsedMs, ...info }) {
+  return { bucket, key, ...info, ...dated(lastModifiedMs), metadata: Object.fromEntries(metadata), attempts, elapsedMs }
 }
 
 function fromListed({ lastModifiedMs, ...object }) {

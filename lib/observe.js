@@ -11,108 +11,156 @@ const CALLED_OFF = Object.freeze({ code: 'ERR_ABORTED', category: 'aborted', att
  * Follows one call: turns native events and the outcome into the caller's callbacks, into events, log lines, a span and
  * measurements. Callbacks run in the async context of the call (AsyncLocalStorage holds the request) and cannot harm it.
  */
-function observe({ onProgress, onRetry, onCheckpoint }, call, { events, log, telemetry }) {
-  const { operation, key } = call
-  const started = performance.now()
-  const elapsed = () => Math.round(performance.now() - started)
-  const span = telemetry.begin(call)
-  const tellProgress = guarded(onProgress, 'onProgress')
-  const tellRetry = guarded(onRetry, 'onRetry')
-  let attempt = 1
+class Observer {
+  #call
+  #callbacks
+  #signals
+  #span
+  #context
+  #started = performance.now()
+  #attempt = 1
   /** When the attempt began that is under way: after the wait that the one before it was followed by. */
-  let attemptBegan = started
-  let percent = 0
-  let loaded = -1
+  #attemptBegan = this.#started
+  #percent = 0
+  #loaded = -1
 
-  const progress = (next, { loadedBytes, ...detail }) => {
+  constructor({ onProgress, onRetry, onCheckpoint }, call, signals) {
+    this.#call = call
+    this.#signals = signals
+    this.#callbacks = {
+      onProgress: onProgress && guarded(onProgress, 'onProgress'),
+      onRetry: onRetry && guarded(onRetry, 'onRetry'),
+      onCheckpoint,
+    }
+    this.#span = signals.telemetry.begin(call)
+    // Not AsyncResource.bind, which takes more time than all else that a small upload does here.
+    this.#context = this.#span.within(newContext)
+  }
+
+  /** Retries that were told so far. */
+  get retries() {
+    return this.#attempt - 1
+  }
+
+  handle(event) {
+    this.#context.runInAsyncScope(this.#handle, this, event)
+  }
+
+  #handle(event) {
+    switch (event.kind) {
+      case 'retry':
+        return this.#retry(event)
+      case 'progress':
+        return this.#progress(event)
+      case 'failover':
+        return this.#failover(event)
+      case 'checkpoint':
+        return this.#callbacks.onCheckpoint?.(event.checkpoint)
+      default:
+        return undefined
+    }
+  }
+
+  #progress({ loadedBytes, totalBytes, part, bytesPerSecond }) {
+    // All bytes sent is not yet stored: 100 is for the answer. Of an unknown length nobody knows the half.
+    const percent = totalBytes ? Math.min(99, Math.floor((loadedBytes / totalBytes) * 100)) : 0
+    this.#tellProgress(percent, { loadedBytes, totalBytes, part, bytesPerSecond })
+  }
+
+  #tellProgress(percent, { loadedBytes, ...detail }) {
     // A repeated attempt starts over; a bar that runs backwards only puzzles.
-    if (loadedBytes <= loaded) return
-    loaded = loadedBytes
-    percent = Math.max(percent, next)
-    tellProgress(percent, { loadedBytes, ...detail, attempt })
+    if (loadedBytes <= this.#loaded) return
+    this.#loaded = loadedBytes
+    this.#percent = Math.max(this.#percent, percent)
+    this.#callbacks.onProgress?.(this.#percent, { loadedBytes, ...detail, attempt: this.#attempt })
+  }
+
+  #retry({ attempt, maxAttempts, delayMs, code, category, message, status, host, attemptMs }) {
+    const { log, events } = this.#signals
+    const { operation, key } = this.#call
+    const failure = { code, category, message, status, host }
+    if (events.wants('attempt')) this.#tellAttempt({ attempt, outcome: 'failed', ...failure, attemptMs })
+    this.#attempt = attempt + 1
+    this.#attemptBegan = performance.now() + delayMs
+    const event = { operation, key, attempt, maxAttempts, attemptMs, delayMs, ...failure, elapsedMs: this.#elapsedMs() }
+    log.retry(event)
+    this.#span.retry(event)
+    if (events.wants('retry')) events.tell('retry', event)
+    this.#callbacks.onRetry?.(event)
+  }
+
+  #failover({ endpoint, code, category, message, status, host }) {
+    const { log, events } = this.#signals
+    // Where the breaker let nothing through, there was no attempt.
+    if (events.wants('attempt') && code !== 'ERR_CIRCUIT_OPEN') {
+      this.#tellAttempt({ attempt: this.#attempt, outcome: 'failed', code, category, message, status, host, attemptMs: this.#attemptMs() })
+    }
+    // The attempts there are counted anew.
+    this.#attempt = 1
+    this.#attemptBegan = performance.now()
+    const { operation, key } = this.#call
+    const event = { operation, key, endpoint, code, elapsedMs: this.#elapsedMs() }
+    log.failover(event)
+    this.#span.failover(event)
+    if (events.wants('failover')) events.tell('failover', event)
+  }
+
+  succeeded(receipt) {
+    const { log, events } = this.#signals
+    // The answer of a download does not know how often its bytes had to be asked for again.
+    const attempts = Math.max(receipt.attempts, this.#attempt)
+    if (this.#callbacks.onProgress) this.#tellStored(receipt)
+    this.#span.succeeded(receipt)
+    if (events.wants('attempt')) this.#tellAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: this.#attemptMs() })
+    if (events.wants('success') || log.wants('debug')) {
+      const { operation, key } = this.#call
+      const { bucket, endpoint, size } = receipt
+      const event = { operation, key, endpoint, bucket, attempts, size, elapsedMs: this.#elapsedMs() }
+      log.succeeded(event)
+      if (events.wants('success')) events.tell('success', event)
+    }
+  }
+
+  failed(error) {
+    const { log, events } = this.#signals
+    const { operation, key } = this.#call
+    // What is not ours is the reason of the caller's signal.
+    const { code, category, attempts, message, status, host } = StorageError.isInstance(error) ? error : CALLED_OFF
+    this.#span.failed(error)
+    // An attempt that was called off has not failed, and where nothing was sent there was none.
+    if (category !== 'aborted' && attempts > 0 && events.wants('attempt')) {
+      const failure = { code, category, message, status, host }
+      this.#tellAttempt({ attempt: attempts, outcome: 'failed', ...failure, attemptMs: this.#attemptMs() })
+    }
+    if (events.wants('failure')) {
+      events.tell('failure', { operation, key, code, category, attempts, error, elapsedMs: this.#elapsedMs() })
+    }
+    if (isUpload(operation) && isLoss(error)) log.failed(error)
+  }
+
+  #tellStored({ size, parts }) {
+    const bytesPerSecond = Math.round(size / Math.max((performance.now() - this.#started) / 1000, 0.001))
+    this.#loaded = -1
+    this.#tellProgress(100, { loadedBytes: size, totalBytes: size, part: parts, bytesPerSecond })
+  }
+
+  #tellAttempt(facts) {
+    const { operation, key } = this.#call
+    this.#signals.events.tell('attempt', { operation, key, ...facts, elapsedMs: this.#elapsedMs() })
+  }
+
+  #elapsedMs() {
+    return Math.round(performance.now() - this.#started)
   }
 
   /** Of the attempt that has ended. */
-  const attemptMs = () => Math.max(0, Math.round(performance.now() - attemptBegan))
-  const tellAttempt = (facts) => events.tell('attempt', { operation, key, ...facts, elapsedMs: elapsed() })
-
-  const on = {
-    checkpoint: ({ checkpoint }) => onCheckpoint?.(checkpoint),
-
-    progress({ loadedBytes, totalBytes, part, bytesPerSecond }) {
-      // All bytes sent is not yet stored: 100 is for the answer. Of an unknown length nobody knows the half.
-      const next = totalBytes ? Math.min(99, Math.floor((loadedBytes / totalBytes) * 100)) : 0
-      progress(next, { loadedBytes, totalBytes, part, bytesPerSecond })
-    },
-
-    retry({ attempt: failed, maxAttempts, delayMs, code, category, message, status, host, attemptMs: took }) {
-      const failure = { code, category, message, status, host }
-      if (events.wants('attempt')) tellAttempt({ attempt: failed, outcome: 'failed', ...failure, attemptMs: took })
-      attempt = failed + 1
-      attemptBegan = performance.now() + delayMs
-      const event = { operation, key, attempt: failed, maxAttempts, attemptMs: took, delayMs, ...failure, elapsedMs: elapsed() }
-      log.retry(event)
-      span.retry(event)
-      if (events.wants('retry')) events.tell('retry', event)
-      tellRetry(event)
-    },
-
-    failover({ endpoint, code, category, message, status, host }) {
-      // Where the breaker let nothing through, there was no attempt.
-      if (events.wants('attempt') && code !== 'ERR_CIRCUIT_OPEN') {
-        tellAttempt({ attempt, outcome: 'failed', code, category, message, status, host, attemptMs: attemptMs() })
-      }
-      // The attempts there are counted anew.
-      attempt = 1
-      attemptBegan = performance.now()
-      const event = { operation, key, endpoint, code, elapsedMs: elapsed() }
-      log.failover(event)
-      span.failover(event)
-      if (events.wants('failover')) events.tell('failover', event)
-    },
+  #attemptMs() {
+    return Math.max(0, Math.round(performance.now() - this.#attemptBegan))
   }
+}
 
-  // Not AsyncResource.bind, which takes more time than all else that a small upload does here.
-  const context = span.within(() => new AsyncResource('reliable-r2'))
-  return {
-    wantsProgress: onProgress !== undefined,
-    handle: (event) => context.runInAsyncScope(() => on[event.kind]?.(event)),
-    /** Retries that were told so far. */
-    retries: () => attempt - 1,
-    /** Runs the work as a part of this call. */
-    within: span.within,
-
-    succeeded(receipt) {
-      const { bucket, endpoint, size, parts } = receipt
-      // The answer of a download does not know how often its bytes had to be asked for again.
-      const attempts = Math.max(receipt.attempts, attempt)
-      if (onProgress) {
-        const bytesPerSecond = Math.round(size / Math.max((performance.now() - started) / 1000, 0.001))
-        loaded = -1
-        progress(100, { loadedBytes: size, totalBytes: size, part: parts, bytesPerSecond })
-      }
-      span.succeeded(receipt)
-      if (events.wants('attempt')) tellAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: attemptMs() })
-      if (events.wants('success') || log.wants('debug')) {
-        const event = { operation, key, endpoint, bucket, attempts, size, elapsedMs: elapsed() }
-        log.succeeded(event)
-        if (events.wants('success')) events.tell('success', event)
-      }
-    },
-
-    failed(error) {
-      // What is not ours is the reason of the caller's signal.
-      const { code, category, attempts, message, status, host } = StorageError.isInstance(error) ? error : CALLED_OFF
-      span.failed(error)
-      // An attempt that was called off has not failed, and where nothing was sent there was none.
-      if (category !== 'aborted' && attempts > 0 && events.wants('attempt')) {
-        const failure = { code, category, message, status, host }
-        tellAttempt({ attempt: attempts, outcome: 'failed', ...failure, attemptMs: attemptMs() })
-      }
-      if (events.wants('failure')) events.tell('failure', { operation, key, code, category, attempts, error, elapsedMs: elapsed() })
-      if (isUpload(operation) && isLoss(error)) log.failed(error)
-    },
-  }
+function newContext() {
+  return new AsyncResource('reliable-r2')
 }
 
 /** Neither input that was refused here nor an abort is a failed upload. */
@@ -121,4 +169,4 @@ function isLoss(error) {
   return error.category !== 'input' || error.attempts > 0
 }
 
-module.exports = { observe }
+module.exports = { Observer }

@@ -18,7 +18,7 @@ const signal = reader('an AbortSignal', isAbortSignal)
 const optionalText = (value, path, call) => (value === '' ? undefined : text(value, path, call))
 const key = coded('ERR_INVALID_KEY', text)
 const url = coded('ERR_INVALID_URL', (value, path, call) =>
-  text(Object.prototype.toString.call(value) === '[object URL]' ? value.href : value, path, call),
+  asNodeReads(text(Object.prototype.toString.call(value) === '[object URL]' ? value.href : value, path, call)),
 )
 
 const RETRY = {
@@ -56,6 +56,7 @@ const STORAGE = {
   allowedHosts: textList,
   maxBytes: number,
   concurrency: number,
+  maxConnections: number,
   multipartThresholdBytes: number,
   partSizeBytes: number,
   partConcurrency: number,
@@ -219,6 +220,15 @@ function retry(value, path, call) {
 function endpoints(value, path, call) {
   if (!Array.isArray(value)) throw invalid(path, `${path} must be an array of endpoints, the primary first`, call)
   return Array.from(value, (item, index) => readObject(ENDPOINT, item, `${path}[${index}]`, call, `${path}[${index}].`))
+}
+
+/**
+ * A host in another script is the one that Node, and so the caller's own checks, takes it for: the native part's Unicode
+ * may be of another version. What parsers forgive stays as it is, to be refused.
+ */
+function asNodeReads(url) {
+  const foreign = /[^\0-\x7f]/.test(url) && !/[\s\\\p{Cc}]/u.test(url) && URL.canParse(url)
+  return foreign ? new URL(url).href : url
 }
 
 function range(value, path, call) {

@@ -3,7 +3,8 @@
 const { AsyncResource } = require('node:async_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
-const { throwIfAborted, withSignal } = require('./abort.js')
+const { reasonOf, throwIfAborted } = require('./abort.js')
+const { Answers } = require('./answers.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
@@ -11,7 +12,8 @@ const { readEnvironment } = require('./environment.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { FailureLog } = require('./failures.js')
 const { pathOf, pump, sourceOf } = require('./source.js')
-const { observe } = require('./observe.js')
+const { isUpload } = require('./log.js')
+const { Observer } = require('./observe.js')
 const {
   readBatch,
   readBreaker,
@@ -37,6 +39,7 @@ class Storage {
   /** Calls in flight, by the id that comes back in their events. */
   #calls = new Map()
   #lastId = 0
+  #answers = new Answers()
 
   constructor(config) {
     const { options, signals } = readStorageConfig(config)
@@ -51,8 +54,7 @@ class Storage {
     throwIfAborted(observers.signal)
     const path = pathOf(body, call)
     if (path !== undefined) {
-      const start = (storage, operation, wants) => storage.uploadPath(operation, { ...object, ...wants }, path, contentLength)
-      return await this.#store(call, observers, object, start)
+      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength }))
     }
     const source = sourceOf(body, call)
     if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length })
@@ -67,20 +69,31 @@ class Storage {
     requireLength(bytes, contentLength, call)
     // A checkpoint is read first, and meanwhile the caller may do what they like with their buffer.
     if (observers.checkpoint) bytes = Uint8Array.from(bytes)
-    const start = (storage, operation, wants) => storage.upload(operation, { ...object, ...wants }, bytes)
-    return await this.#store(call, observers, object, start)
+    return await this.#store(call, observers, object, (storage, ...given) => storage.upload(...given, bytes))
   }
 
-  /** Runs an upload that may go on where an earlier process left off. */
-  async #store(call, { checkpoint: place, ...observers }, object, start) {
-    if (!place) return await this.#run(call, observers, start)
+  /** Runs an upload, which may go on where an earlier process left off. */
+  #store(call, { checkpoint, ...observers }, object, begin) {
+    if (checkpoint) return this.#storeResumably(call, checkpoint, observers, object, begin)
+    return this.#upload(call, observers, object, begin)
+  }
+
+  async #storeResumably(call, place, observers, object, begin) {
     const checkpoint = await openCheckpoint(place, { ...call, bucket: object.bucket })
     const { resume } = checkpoint
-    const startHere = (storage, operation, wants) =>
-      start(storage, operation, { ...wants, checkpoint: true, ...(resume && { resume }) })
-    const result = await this.#run(call, { ...observers, onCheckpoint: checkpoint.save }, startHere)
+    const resumable = { ...object, checkpoint: true, ...(resume && { resume }) }
+    const result = await this.#upload(call, { ...observers, onCheckpoint: checkpoint.save }, resumable, begin)
     await checkpoint.done()
     return result
+  }
+
+  #upload(call, observers, object, begin) {
+    const { key, contentType, ...others } = object
+    if (observers.onProgress) others.progress = true
+    const options = isEmpty(others) ? undefined : others
+    return this.#run(call, observers, (storage, operation, id) =>
+      this.#answers.of(id, () => begin(storage, operation ?? id, key, contentType, options)),
+    )
   }
 
   async #uploadSource(call, observers, object, source) {
@@ -93,8 +106,7 @@ class Storage {
       sink.fail()
     })
     try {
-      const start = (storage, operation, wants) => storage.uploadSource(operation, { ...object, ...wants }, sink)
-      return await this.#store(call, observers, object, start)
+      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
     } catch (error) {
       if (!failed || error.code !== 'ERR_SOURCE_FAILED') throw error
       // Wrong chunks are the caller's mistake; all else is the source's own error.
@@ -111,8 +123,7 @@ class Storage {
     Storage.#require(this, 'downloadAndUpload')
     const call = describe('downloadAndUpload', options)
     const { source, object, observers } = readDownload(options, call)
-    const start = (storage, operation, wants) => storage.downloadAndUpload(operation, source, { ...object, ...wants })
-    return await this.#store(call, observers, object, start)
+    return await this.#store(call, observers, object, (storage, ...given) => storage.downloadAndUpload(...given, source))
   }
 
   async uploadFiles(items, options) {
@@ -153,12 +164,13 @@ class Storage {
     const call = describe('download', options)
     const { object, observers } = readObjectCall(options, call)
     // Its bytes are read after this call; their retries and their end belong to it all the same.
-    const start = (storage, operation) => storage.download(operation, object)
-    const { answer: download, operation, ended } = await this.#start(call, observers, start)
+    const running = this.#begin(call, observers)
+    const download = await this.#answer(running, (storage, operation) => storage.download(operation, object))
     const info = fromInfo(object.key, download.takeInfo())
-    const succeeded = () => ended.succeeded({ bucket: info.bucket, size: info.size, attempts: download.attempts })
-    const onEnd = { succeeded: AsyncResource.bind(succeeded), failed: AsyncResource.bind(ended.failed) }
-    return { ...info, body: bodyOf(download, operation, observers.signal, onEnd) }
+    const succeeded = () => this.#succeeded(running, { bucket: info.bucket, size: info.size, attempts: download.attempts })
+    const failed = (error) => this.#failed(running, error)
+    const onEnd = { succeeded: AsyncResource.bind(succeeded), failed: AsyncResource.bind(failed) }
+    return { ...info, body: bodyOf(download, running.operation, observers.signal, onEnd) }
   }
 
   async delete(options) {
@@ -260,43 +272,56 @@ class Storage {
   }
 
   /** Runs one native call under the caller's signal and observers. No await before `start`. */
-  async #run(call, observers, start) {
-    const { answer, ended } = await this.#start(call, observers, start)
-    ended.succeeded(answer)
-    return answer
+  #run(call, observers, start) {
+    return this.#answer(this.#begin(call, observers), start, (running, answer) => this.#succeeded(running, answer))
   }
 
-  /** The same for a call that goes on after its answer, until `ended` is told what it came to. */
-  async #start(call, observers, start) {
+  #begin(call, observers) {
     const { signal } = observers
     throwIfAborted(signal)
     const storage = this.#openFor(call)
     const id = this.#nextId()
-    const operation = new native.NativeOperation(id)
-    const observer = observe(observers, call, this.#signals)
+    // It costs as much as all else here, and an upload that nobody can call off does without.
+    const operation = signal || !isUpload(call.operation) ? new native.NativeOperation(id) : undefined
+    const observer = new Observer(observers, call, this.#signals)
     this.#calls.set(id, observer)
-    const ended = {
-      succeeded: (receipt) => this.#calls.delete(id) && observer.succeeded(receipt),
-      failed: (error) => {
-        if (!this.#calls.delete(id)) return
-        this.#failures.record(error, call)
-        observer.failed(error)
-      },
-    }
-    const work = async () => {
-      const outcome = await answerOf(() => start(storage, operation, { progress: observer.wantsProgress }), call)
-      // Events come by another queue than answers; those that were sent before it arrive in this turn.
-      if (observer.retries() < outcome.attempts - 1) await nextTurn()
-      if (outcome.isFailure) throw fromFailure(outcome)
-      return outcome
-    }
+    return { call, signal, storage, id, operation, observer }
+  }
+
+  async #answer(running, start, answered) {
+    const { signal, storage, id, operation, observer } = running
+    const abort = signal && (() => operation.abort())
+    signal?.addEventListener('abort', abort, { once: true })
     try {
-      const answer = await observer.within(() => withSignal(signal, () => operation.abort(), work))
-      return { answer, operation, ended }
+      const answer = await start(storage, operation, id)
+      // Events come by another queue than answers; those that were sent before it arrive in this turn.
+      if (observer.retries < answer.attempts - 1) await nextTurn()
+      if (answer.isFailure) throw fromFailure(answer)
+      answered?.(running, answer)
+      return answer
     } catch (error) {
-      ended.failed(error)
-      throw error
+      const told = this.#reasonOf(error, running)
+      this.#failed(running, told)
+      throw told
+    } finally {
+      signal?.removeEventListener('abort', abort)
     }
+  }
+
+  /** Once the signal has fired, whatever is thrown is a consequence. */
+  #reasonOf(error, { call, signal }) {
+    if (signal?.aborted) return reasonOf(signal)
+    return StorageError.isInstance(error) ? error : internalError(call.operation, call.key, error)
+  }
+
+  #succeeded({ id, observer }, receipt) {
+    if (this.#calls.delete(id)) observer.succeeded(receipt)
+  }
+
+  #failed({ id, call, observer }, error) {
+    if (!this.#calls.delete(id)) return
+    this.#failures.record(error, call)
+    observer.failed(error)
   }
 
   /** That there is no storage to call, for lack of a variable, is a failure as well. */
@@ -324,9 +349,15 @@ class Storage {
   #open({ operation, key }) {
     if (this.#closed) throw closedError(operation, key)
     if (!this.#native) {
-      const made = native.createStorage(this.#options, readEnvironment(), (event) => this.#hear(event))
+      // The native part keeps these functions for as long as it lives, and they must not keep what it belongs to for that:
+      // a storage that is left alone would never be collected. One that works is held by the answers it waits for.
+      const self = new WeakRef(this)
+      const hear = (event) => self.deref()?.#hear(event)
+      const answers = this.#answers
+      const made = native.createStorage(this.#options, readEnvironment(), hear, (text) => answers.settle(text))
       if (made.isFailure) throw fromFailure(made)
       this.#native = made
+      answers.comeFrom(made)
       this.#signals.telemetry.at(made.endpoints()[0])
     }
     return this.#native
@@ -378,6 +409,11 @@ async function answerOf(start, { operation, key }) {
   } catch (cause) {
     throw internalError(operation, key, cause)
   }
+}
+
+function isEmpty(object) {
+  for (const _ in object) return false
+  return true
 }
 
 function requireLength({ byteLength }, contentLength, call) {

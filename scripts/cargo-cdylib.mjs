@@ -4,6 +4,18 @@
 
 import { spawn } from 'node:child_process'
 
+const ADDON_ALONE = ['rustc', '--lib', '--crate-type', 'cdylib']
+
 const [command, ...rest] = process.argv.slice(2)
-const args = command === 'build' ? ['rustc', '--lib', '--crate-type', 'cdylib', ...rest] : [command, ...rest]
-spawn('cargo', args, { stdio: 'inherit' }).once('exit', (code) => process.exit(code ?? 1))
+const [program, args] =
+  command === 'build'
+    ? ['cargo', [...ADDON_ALONE, ...rest]]
+    : command === 'zigbuild' // what `--cross-compile` asks for
+      ? ['cargo-zigbuild', [...ADDON_ALONE, ...rest]]
+      : ['cargo', [command, ...rest]]
+spawn(program, args, { stdio: 'inherit' })
+  .once('error', (error) => {
+    console.error(`${program} could not be started: ${error.message}`)
+    process.exit(1)
+  })
+  .once('exit', (code) => process.exit(code ?? 1))

@@ -25,10 +25,12 @@ async function install(name, ...packages) {
   return path.join(folder, 'node_modules')
 }
 
-// The crash loop is about the core and not about the runtime, and takes longer than all else.
+// About the core and not about the runtime, and longer than all else.
+const LONG = ['crash.test.js', 'leaks.test.js']
+
 const suite = ['facade', 'faults', 'cli'].flatMap((folder) => {
   const place = path.join('__test__', folder)
-  const names = readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js') && name !== 'crash.test.js')
+  const names = readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js') && !LONG.includes(name))
   return names.map((name) => path.join(place, name))
 })
 

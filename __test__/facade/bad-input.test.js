@@ -49,6 +49,7 @@ describe('a configuration is refused at once', () => {
     ['allowedHosts', ['example.com', {}]],
     ['maxBytes', [...odd, 2 ** 53]],
     ['concurrency', [...odd, 1e6]],
+    ['maxConnections', [...odd, 10_001]],
     ['endpoints', [42, {}, 'https://a.example', [], Array(9).fill({ endpoint: 'https://a.example' })]],
     ['profile', [42, '', 'edge', 'SERVERLESS']],
     ['maxDurationMs', [...odd, 1999, 60_000]],

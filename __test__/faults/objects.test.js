@@ -37,6 +37,14 @@ describe('stored objects', () => {
     assert.ok(elapsedMs >= 0)
   })
 
+  test('metadata in any language, and of any name, reads back as it was given', async () => {
+    const metadata = { prompt: 'Überraschung 😀 '.repeat(20).trim(), ['__proto__']: 'x' }
+    await put('words.png', { metadata })
+    for (const { metadata: found } of [await storage.head({ key: 'words.png' }), await storage.download({ key: 'words.png' })]) {
+      assert.deepEqual(Object.entries(found).sort(), Object.entries(metadata).sort())
+    }
+  })
+
   test('head of nothing is an error, exists says no', async () => {
     await assert.rejects(storage.head({ key: 'no/such' }), { code: 'NotFound', status: 404, attempts: 1, retryable: false, operation: 'head' })
     assert.equal(await storage.exists({ key: 'no/such' }), false)

@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
-const { mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
+const { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { after, before, test } = require('node:test')
 const path = require('node:path')
@@ -17,8 +17,8 @@ before(async () => {
 after(() => lab.stop())
 
 /** Runs a script in a process of its own; gives how it ended and what it printed. */
-function run(script, environment) {
-  const child = spawn(process.execPath, ['-e', script], {
+function run(script, environment, options = []) {
+  const child = spawn(process.execPath, [...options, '-e', script], {
     cwd: root,
     env: { ...process.env, ...lab.environment, ...environment },
   })
@@ -42,6 +42,24 @@ test('a process that has uploaded ends by itself', async () => {
   const { code, signal, output } = await run(script)
   assert.deepEqual({ code, signal }, { code: 0, signal: null }, output)
   assert.match(output, /5d41402abc4b2a76b9719d911017c592/)
+})
+
+test('a storage that nobody holds answers its upload first and is collected then', async () => {
+  await lab.faults({ fault: 'slow', bytesPerSecond: 200_000, keyContains: 'unheld' })
+  const script = `
+    const { newStorage } = require('./index.js')
+    const collecting = setInterval(gc, 20)
+    const collected = new FinalizationRegistry(() => clearInterval(collecting))
+    function upload() {
+      const storage = newStorage()
+      collected.register(storage)
+      return storage.uploadFile({ body: Buffer.alloc(100_000), key: 'unheld.bin' })
+    }
+    upload().then(({ size }) => console.log('stored', size))
+    process.on('exit', () => console.log('ended'))`
+  const { code, output } = await run(script, {}, ['--expose-gc'])
+  assert.equal(code, 0, output)
+  assert.equal(output, 'stored 100000\nended\n')
 })
 
 test('process.exit in the middle of an upload ends the process, with its code', async () => {
@@ -83,16 +101,18 @@ test('calls that are aborted or closed in any phase leave nothing behind', { ski
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
   const file = path.join(folder, 'file.bin')
   writeFileSync(file, Buffer.alloc(11 * 1024 * 1024, 7))
-  const temporary = readdirSync(tmpdir()).length
+  // Of its own: other tests make files in the common one meanwhile.
+  const temporary = path.join(folder, 'temporary')
+  mkdirSync(temporary)
   const program = JSON.stringify(path.join(root, '__test__', 'support', 'leaking-program.js'))
   const script = `
     process.argv.splice(1, 0, ${program}, ${JSON.stringify(lab.control)}, ${JSON.stringify(file)}, ${JSON.stringify(`${file}.json`)})
     require(${program})`
-  const { code, output } = await run(script, { PUBLIC_URL: lab.public })
+  const { code, output } = await run(script, { PUBLIC_URL: lab.public, TMPDIR: temporary })
   assert.equal(code, 0, output)
   const { before, after, uploads, unhandled } = JSON.parse(output.trim().split('\n').at(-1))
   assert.ok(after <= before, `${after} descriptors are open, ${before} were before`)
   assert.deepEqual([uploads, unhandled], [0, []])
-  assert.ok(readdirSync(tmpdir()).length <= temporary, 'no temporary file')
+  assert.deepEqual(readdirSync(temporary), [], 'no temporary file')
   rmSync(folder, { recursive: true, force: true })
 })

@@ -17,11 +17,11 @@ const keys = { accessKey: 'local', secretKey: 'CANARYSECRET' }
 
 /** A local R2 behind the fault proxy, in a process and a folder of its own. */
 class Lab {
-  static async start() {
+  static async start(...more) {
     if (!program) throw new Error('local-r2 is not built: run `cargo build -p reliable-r2-lab`')
     const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-'))
     const options = ['--data', folder, '--access-key', keys.accessKey, '--secret-key', keys.secretKey]
-    const child = spawn(program, [...options, '--bucket', 'pictures', '--exit-with-stdin'], {
+    const child = spawn(program, [...options, '--bucket', 'pictures', '--exit-with-stdin', ...more], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     const [line] = await Promise.race([

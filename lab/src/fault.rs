@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::certificate::CertificateKind;
 use crate::mix;
 
 /// A fault and its parameters. Names are those of the control port's JSON.
@@ -44,8 +45,8 @@ pub enum Fault {
     DropResponse,
     /// The request is read and answered with what is no HTTP.
     Garbage,
-    /// The request goes on; half of its answer's head, then the end.
-    PartialHead,
+    /// The request goes on; this much of its answer's head (half of it, if absent), then the end.
+    PartialHead { after_bytes: Option<u64> },
     /// The answer's ETag is another.
     BadEtag,
     /// Half of the answer's body, then the end.
@@ -54,8 +55,66 @@ pub enum Fault {
     StallAnswer,
     /// This much of the body is read (half of it, if absent), then nothing, until the client gives up.
     StopReading { after_bytes: Option<u64> },
+    /// The request is read and answered with these bytes, whatever they are.
+    Raw { answer: Vec<Piece>, bytes_per_second: Option<u64>, end: Option<RawEnd> },
+    /// So many interim answers (103), then the request goes on.
+    Interim { count: u64 },
+    /// The request goes on; its answer comes at this rate, byte by byte.
+    Drip { bytes_per_second: u64 },
+    /// The request goes on; its answer comes in segments of one byte.
+    Slice,
+    /// The request goes on with one bit of its body turned.
+    Flip,
+    /// The body is read and thrown away; the answer is that of a success, with the right ETag.
+    Pretend,
+    /// The request is read and reaches the server only this much later, whether or not the client still waits; it is
+    /// never answered.
+    Late { ms: u64 },
+    /// The request goes on; this much later its connection is closed.
+    CloseIdle { ms: u64 },
+    /// The request goes on; then bytes come that nobody asked for.
+    Stray,
+    /// 429, unless this much has passed since the last request for the key that this rule let through.
+    KeyLimit { interval_ms: u64 },
+    /// 429, if more requests than these are under way.
+    Crowd { most: u64 },
+    /// The TLS port answers the client's hello with a part of its own, then this.
+    TlsStop { end: RawEnd },
+    /// The TLS port answers the client's hello with a fatal alert of this number.
+    TlsAlert { description: u8 },
+    /// The TLS port has another certificate.
+    TlsCertificate { kind: CertificateKind },
+    /// One bit of what the TLS port gets is turned, this far in.
+    TlsFlip { after_bytes: u64 },
     /// One of the faults of [`mix`], by their weights.
     Mix,
+}
+
+/// Bytes, so many times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Piece {
+    #[serde(default)]
+    pub text: Option<String>,
+    #[serde(default)]
+    pub base64: Option<String>,
+    #[serde(default)]
+    pub times: Option<u64>,
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RawEnd {
+    /// It does not: the next request may come.
+    Keep,
+    /// An orderly end.
+    Close,
+    /// The socket's end, without TLS's.
+    Fin,
+    Reset,
+    /// Nothing more, until the client gives up.
+    Hold,
 }
 
 impl Fault {
@@ -74,17 +133,40 @@ impl Fault {
             Self::Delay { .. } => "delay",
             Self::DropResponse => "dropResponse",
             Self::Garbage => "garbage",
-            Self::PartialHead => "partialHead",
+            Self::PartialHead { .. } => "partialHead",
             Self::BadEtag => "badEtag",
             Self::Truncate => "truncate",
             Self::StallAnswer => "stallAnswer",
             Self::StopReading { .. } => "stopReading",
+            Self::Raw { .. } => "raw",
+            Self::Interim { .. } => "interim",
+            Self::Drip { .. } => "drip",
+            Self::Slice => "slice",
+            Self::Flip => "flip",
+            Self::Pretend => "pretend",
+            Self::Late { .. } => "late",
+            Self::CloseIdle { .. } => "closeIdle",
+            Self::Stray => "stray",
+            Self::KeyLimit { .. } => "keyLimit",
+            Self::Crowd { .. } => "crowd",
+            Self::TlsStop { .. } => "tlsStop",
+            Self::TlsAlert { .. } => "tlsAlert",
+            Self::TlsCertificate { .. } => "tlsCertificate",
+            Self::TlsFlip { .. } => "tlsFlip",
             Self::Mix => "mix",
         }
     }
 
     pub(crate) const fn at_connection(&self) -> bool {
-        matches!(self, Self::Refuse | Self::Down | Self::TlsCut)
+        matches!(self, Self::Refuse | Self::Down | Self::TlsCut) || self.of_tls()
+    }
+
+    /// Whether only connections of the TLS port meet it.
+    const fn of_tls(&self) -> bool {
+        matches!(
+            self,
+            Self::TlsStop { .. } | Self::TlsAlert { .. } | Self::TlsCertificate { .. } | Self::TlsFlip { .. }
+        )
     }
 }
 
@@ -179,6 +261,7 @@ impl Armed {
         };
         let possible = match (&self.rule.fault, target) {
             (Fault::Mix, Target::Connection { tls }) => tls,
+            (fault, Target::Connection { tls }) if fault.of_tls() => tls,
             (fault, Target::Connection { .. }) => fault.at_connection(),
             (fault, Target::Request { .. }) => !fault.at_connection(),
         };

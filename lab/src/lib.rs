@@ -5,6 +5,7 @@
 //! | [`server`] | the S3 server: `s3s-fs`, with real signature checks, on a folder |
 //! | [`files`] | `s3s-fs`, and where it is not like R2 |
 //! | [`fault`] | which request meets which fault: exactly as often as asked, or by chance that a seed repeats |
+//! | [`flip`] | a stream that turns one bit |
 //! | [`mix`] | the standard mixed faults and their weights |
 //! | [`proxy`] | the plain and the TLS port in front of the server, where faults happen |
 //! | [`wire`] | HTTP/1.1 by hand: a proxy that breaks rules cannot use a library that keeps them |
@@ -16,6 +17,7 @@ pub mod control;
 pub mod events;
 pub mod fault;
 pub mod files;
+pub mod flip;
 pub mod mix;
 pub mod proxy;
 pub mod server;
@@ -49,6 +51,8 @@ pub struct Options {
     pub tls_port: u16,
     pub control_port: u16,
     pub public_port: u16,
+    /// Names in the certificate besides this machine's.
+    pub names: Vec<String>,
 }
 
 impl Options {
@@ -64,7 +68,35 @@ impl Options {
             tls_port: 0,
             control_port: 0,
             public_port: 0,
+            names: Vec::new(),
         }
+    }
+}
+
+/// A listener that accepts nobody, and those who fill its queue.
+#[derive(Debug)]
+struct FullPort {
+    address: SocketAddr,
+    _sockets: Vec<socket2::Socket>,
+}
+
+impl FullPort {
+    fn open() -> io::Result<Self> {
+        use socket2::{Domain, Socket, Type};
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        listener.listen(0)?;
+        let local = listener.local_addr()?;
+        let address = local.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let mut sockets = vec![listener];
+        for _ in 0..4 {
+            let filler = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            filler.set_nonblocking(true)?;
+            // Under way, which is as good as made.
+            let _ = filler.connect(&local);
+            sockets.push(filler);
+        }
+        Ok(Self { address, _sockets: sockets })
     }
 }
 
@@ -76,15 +108,18 @@ pub struct LocalR2 {
     tls: SocketAddr,
     control: SocketAddr,
     public: SocketAddr,
-    certificate: Certificate,
+    full: FullPort,
     state: Arc<State>,
     _tasks: JoinSet<()>,
 }
 
 /// What proxy and control port share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct State {
     pub plan: FaultPlan,
+    pub certificate: Certificate,
+    /// When a request for each key was last let through by a limit.
+    pub limited: std::sync::Mutex<std::collections::HashMap<String, tokio::time::Instant>>,
     pub events: EventLog,
     /// Requests whose event is still to come.
     pub under_way: std::sync::atomic::AtomicU64,
@@ -107,16 +142,24 @@ impl LocalR2 {
         let (s3, proxy) = (s3_listener.local_addr()?, proxy_listener.local_addr()?);
         let (tls, control) = (tls_listener.local_addr()?, control_listener.local_addr()?);
         let public = public_listener.local_addr()?;
-        let certificate = Certificate::for_localhost()?;
-        let state = Arc::new(State::default());
+        let certificate = Certificate::for_localhost(&options.names)?;
+        let acceptor = certificate.acceptor()?;
+        let state = Arc::new(State {
+            plan: FaultPlan::default(),
+            certificate,
+            limited: Default::default(),
+            events: EventLog::default(),
+            under_way: Default::default(),
+        });
+        let full = FullPort::open()?;
 
         let mut tasks = JoinSet::new();
         tasks.spawn(server::run(s3_listener, server::service(&options, Access::Signed)?));
         tasks.spawn(server::run(public_listener, server::service(&options, Access::PublicReadOnly)?));
         tasks.spawn(proxy::run(proxy_listener, None, s3, Arc::clone(&state)));
-        tasks.spawn(proxy::run(tls_listener, Some(certificate.acceptor()?), s3, Arc::clone(&state)));
+        tasks.spawn(proxy::run(tls_listener, Some(acceptor), s3, Arc::clone(&state)));
         tasks.spawn(control::run(control_listener, Arc::clone(&state)));
-        Ok(Self { s3, proxy, tls, control, public, certificate, state, _tasks: tasks })
+        Ok(Self { s3, proxy, tls, control, public, full, state, _tasks: tasks })
     }
 
     /// The server itself, without faults.
@@ -143,7 +186,17 @@ impl LocalR2 {
 
     /// The authority that signed the TLS port's certificate, as PEM.
     pub fn ca_pem(&self) -> &str {
-        &self.certificate.authority_pem
+        &self.state.certificate.authority_pem
+    }
+
+    /// The TLS port's certificate and its key, as PEM.
+    pub fn server_pem(&self) -> (&str, String) {
+        self.state.certificate.pem()
+    }
+
+    /// A port whose queue is full: what connects to it is not answered.
+    pub fn full_url(&self) -> String {
+        format!("http://{}", self.full.address)
     }
 
     /// Replaces all rules.

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
 const USAGE: &str = "usage: local-r2 --data DIR [--access-key K] [--secret-key S] [--bucket B]... \
-[--s3-port N] [--proxy-port N] [--tls-port N] [--control-port N] [--public-port N] [--exit-with-stdin]";
+[--s3-port N] [--proxy-port N] [--tls-port N] [--control-port N] [--public-port N] [--name N]... [--exit-with-stdin]";
 
 fn parse() -> Result<(Options, bool), lexopt::Error> {
     use lexopt::prelude::*;
@@ -26,6 +26,7 @@ fn parse() -> Result<(Options, bool), lexopt::Error> {
             Long("tls-port") => options.tls_port = arguments.value()?.parse()?,
             Long("control-port") => options.control_port = arguments.value()?.parse()?,
             Long("public-port") => options.public_port = arguments.value()?.parse()?,
+            Long("name") => options.names.push(arguments.value()?.string()?),
             Long("exit-with-stdin") => exit_with_stdin = true,
             other => return Err(other.unexpected()),
         }
@@ -55,6 +56,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let (certificate, key) = lab.server_pem();
     let ready = json!({
         "ready": true,
         "s3": lab.s3_url(),
@@ -62,7 +64,10 @@ async fn main() -> ExitCode {
         "tlsProxy": lab.tls_proxy_url(),
         "control": lab.control_url(),
         "public": lab.public_url(),
+        "full": lab.full_url(),
         "caCertificate": lab.ca_pem(),
+        "serverCertificate": certificate,
+        "serverKey": key,
     });
     println!("{ready}");
     wait_for_the_end(exit_with_stdin).await;

@@ -35,7 +35,7 @@ static SHARES: LazyLock<Vec<Share>> = LazyLock::new(|| {
         share(5.0, [Fault::Hang { for_ms: None }]),
         share(5.0, [Fault::StopReading { after_bytes: None }]),
         share(5.0, [Fault::EarlyStatus { status: 503, code: "ServiceUnavailable".to_owned(), message: None }]),
-        share(5.0, [Fault::Garbage, Fault::PartialHead]),
+        share(5.0, [Fault::Garbage, Fault::PartialHead { after_bytes: None }]),
         share(5.0, [status(400, "IncompleteBody"), status(400, "ClientDisconnect")]),
     ]
 });

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use md5::{Digest as _, Md5};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, sink};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +18,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::State;
 use crate::events::Event;
-use crate::fault::Fault;
+use crate::fault::{Fault, Piece, RawEnd};
+use crate::flip::Flipping;
 use crate::wire::{Answer, BodyLength, Head, Pace, copy_body, read_head};
 
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
@@ -37,33 +41,70 @@ pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, server: Socket
 
 async fn serve(
     mut socket: TcpStream,
-    tls: Option<TlsAcceptor>,
+    mut tls: Option<TlsAcceptor>,
     id: u64,
     server: SocketAddr,
     state: &State,
 ) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let port = if tls.is_some() { "tls" } else { "plain" };
+    let mut flip_at = None;
     if let Some(fault) = state.plan.for_connection(tls.is_some()) {
         state.events.add(event(id, port, fault.name()));
-        if fault == Fault::TlsCut {
-            if tls.is_some() {
-                // Part of the client's hello, then the end: the rest is never read, nothing is answered.
-                let mut hello = [0; 64];
-                let _ = socket.read(&mut hello).await?;
-                drain_then_close(socket).await;
+        match fault {
+            Fault::TlsCut => {
+                if tls.is_some() {
+                    // Part of the client's hello, then the end: the rest is never read, nothing is answered.
+                    let mut hello = [0; 64];
+                    let _ = socket.read(&mut hello).await?;
+                    drain_then_close(socket).await;
+                }
+                return Ok(());
             }
-        } else {
-            reset(&socket);
+            Fault::TlsStop { end } => {
+                let mut hello = [0; 16 * 1024];
+                let read = socket.read(&mut hello).await?;
+                let answer = state.certificate.answer_to_hello(&hello[..read])?;
+                socket.write_all(&answer[..answer.len().min(64)]).await?;
+                end_socket(socket, end).await;
+                return Ok(());
+            }
+            Fault::TlsAlert { description } => {
+                let mut hello = [0; 16 * 1024];
+                let _ = socket.read(&mut hello).await?;
+                // Record type alert, TLS 1.2, two bytes: fatal, and which.
+                socket.write_all(&[21, 3, 3, 0, 2, 2, description]).await?;
+                drain_then_close(socket).await;
+                return Ok(());
+            }
+            Fault::TlsCertificate { kind } => tls = Some(state.certificate.wrong_acceptor(kind)?),
+            Fault::TlsFlip { after_bytes } => flip_at = Some(after_bytes),
+            _ => {
+                reset(&socket);
+                return Ok(());
+            }
         }
-        return Ok(());
     }
     // The socket's own handle, to reset it under the TLS layer: a reset has no close_notify.
     let (socket, breaker) = split_breaker(socket)?;
     let mut connection = Connection { id, port, requests: 0, server, state, breaker };
     match tls {
         None => connection.requests(socket).await,
-        Some(acceptor) => connection.requests(acceptor.accept(socket).await?).await,
+        Some(acceptor) => {
+            let socket = Flipping::at(socket, flip_at.unwrap_or(u64::MAX));
+            connection.requests(acceptor.accept(socket).await?).await
+        }
+    }
+}
+
+async fn end_socket(mut socket: TcpStream, end: RawEnd) {
+    match end {
+        RawEnd::Reset => reset(&socket),
+        RawEnd::Hold => {
+            let mut rest = [0; 1024];
+            while socket.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+        }
+        RawEnd::Keep | RawEnd::Close | RawEnd::Fin => drain_then_close(socket).await,
     }
 }
 
@@ -120,6 +161,8 @@ enum End {
     /// Closed once the client has had time to read its answer: a close with unread bytes is a reset.
     Drain,
     Close,
+    /// The socket's end, under the TLS layer, which says nothing.
+    Fin,
     Reset,
 }
 
@@ -144,6 +187,7 @@ impl Connection<'_> {
             let head = Head::parse(raw)?;
             self.requests += 1;
             let fault = self.state.plan.for_request(&head.method, &head.key());
+            let fault = fault.filter(|fault| self.applies(fault, &head));
             let mut event = Event {
                 request: Some(self.requests),
                 method: Some(head.method.clone()),
@@ -169,11 +213,34 @@ impl Connection<'_> {
                     stream.get_mut().shutdown().await?;
                     return Ok(());
                 }
+                End::Fin => {
+                    self.breaker.shutdown(std::net::Shutdown::Write)?;
+                    given_up(&mut stream).await;
+                    return Ok(());
+                }
                 End::Reset => {
                     reset(&self.breaker);
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Limits strike only where there are too many.
+    fn applies(&self, fault: &Fault, head: &Head) -> bool {
+        match fault {
+            Fault::KeyLimit { interval_ms } => {
+                let now = tokio::time::Instant::now();
+                let mut limited = self.state.limited.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let last = limited.get(&head.key());
+                let strikes = last.is_some_and(|last| now - *last < Duration::from_millis(*interval_ms));
+                if !strikes {
+                    limited.insert(head.key(), now);
+                }
+                strikes
+            }
+            Fault::Crowd { most } => self.state.under_way.load(Ordering::SeqCst) >= *most,
+            _ => true,
         }
     }
 
@@ -232,6 +299,61 @@ impl Connection<'_> {
                 stream.get_mut().write_all(&answer).await?;
                 Ok(End::KeepAlive)
             }
+            Some(Fault::KeyLimit { .. } | Fault::Crowd { .. }) => {
+                swallow(stream, head, u64::MAX, read).await?;
+                event.status = Some(429);
+                stream.get_mut().write_all(&error_answer(429, "TooManyRequests", None, &[])).await?;
+                Ok(End::KeepAlive)
+            }
+            Some(Fault::Raw { answer, bytes_per_second, end }) => {
+                swallow(stream, head, u64::MAX, read).await?;
+                let pace = bytes_per_second.map_or(Pace::AsItComes, Pace::BytesPerSecond);
+                for piece in &answer {
+                    let bytes = piece_bytes(piece)?;
+                    for _ in 0..piece.times.unwrap_or(1) {
+                        write_at(stream.get_mut(), &bytes, pace).await?;
+                    }
+                }
+                stream.get_mut().flush().await?;
+                Ok(match end.unwrap_or(RawEnd::Keep) {
+                    RawEnd::Keep => End::KeepAlive,
+                    RawEnd::Close => End::Close,
+                    RawEnd::Fin => End::Fin,
+                    RawEnd::Reset => End::Reset,
+                    RawEnd::Hold => {
+                        given_up(stream).await;
+                        End::Close
+                    }
+                })
+            }
+            Some(Fault::Pretend) => {
+                let mut body = Vec::new();
+                copy_body(stream, &mut body, head.body, u64::MAX, Pace::AsItComes, read).await?;
+                let etag: String = Md5::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+                event.status = Some(200);
+                let answer = format!("HTTP/1.1 200 OK\r\netag: \"{etag}\"\r\ncontent-length: 0\r\n\r\n");
+                stream.get_mut().write_all(answer.as_bytes()).await?;
+                Ok(End::KeepAlive)
+            }
+            Some(Fault::Late { ms }) => {
+                let mut request = head.for_upstream();
+                copy_body(stream, &mut request, head.body, u64::MAX, Pace::AsItComes, read).await?;
+                let server = self.server;
+                tokio::spawn(async move {
+                    sleep(Duration::from_millis(ms)).await;
+                    let Ok(mut upstream) = TcpStream::connect(server).await else { return };
+                    let _ = upstream.write_all(&request).await;
+                    let _ = tokio::io::copy(&mut upstream, &mut sink()).await;
+                });
+                given_up(stream).await;
+                Ok(End::Close)
+            }
+            Some(Fault::Interim { count }) => {
+                for _ in 0..count {
+                    stream.get_mut().write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n").await?;
+                }
+                self.forward(stream, head, None, event).await
+            }
             Some(Fault::Garbage) => {
                 swallow(stream, head, u64::MAX, read).await?;
                 stream.get_mut().write_all(GARBAGE).await?;
@@ -254,11 +376,17 @@ impl Connection<'_> {
             Some(Fault::Slow { bytes_per_second }) => Pace::BytesPerSecond(bytes_per_second),
             _ => Pace::AsItComes,
         };
+        let flip_at = match (&fault, head.body) {
+            (Some(Fault::Flip), BodyLength::Known(length)) => length / 2,
+            (Some(Fault::Flip), BodyLength::Chunked) => 1024,
+            _ => u64::MAX,
+        };
+        let mut body = Flipping::at(upstream, flip_at);
         let mut reading = BufReader::new(reading);
         let mut answer = std::pin::pin!(Answer::read(&mut reading));
         // A server that refuses may answer, and close, before it has read the body.
         let early = tokio::select! {
-            copied = copy_body(stream, &mut upstream, head.body, u64::MAX, pace, &mut event.body_bytes) => match copied {
+            copied = copy_body(stream, &mut body, head.body, u64::MAX, pace, &mut event.body_bytes) => match copied {
                 Ok(()) => None,
                 Err(_) => Some(answer.as_mut().await?),
             },
@@ -272,8 +400,10 @@ impl Connection<'_> {
         match fault {
             Some(Fault::DropResponse) => return Ok(End::Reset),
             Some(Fault::Delay { ms }) => sleep(Duration::from_millis(ms)).await,
-            Some(Fault::PartialHead) => {
-                stream.get_mut().write_all(&answer.head[..answer.head.len() / 2]).await?;
+            Some(Fault::PartialHead { after_bytes }) => {
+                let half = answer.head.len() / 2;
+                let most = after_bytes.map_or(half, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+                stream.get_mut().write_all(&answer.head[..most.min(answer.head.len())]).await?;
                 return Ok(End::Close);
             }
             Some(Fault::BadEtag) => answer.set_etag("00000000000000000000000000000000"),
@@ -290,11 +420,48 @@ impl Connection<'_> {
             _ => {}
         }
         event.status = Some(answer.status);
-        stream.get_mut().write_all(&answer.head).await?;
-        stream.get_mut().write_all(&answer.body).await?;
+        let pace = match fault {
+            Some(Fault::Drip { bytes_per_second }) => Pace::BytesPerSecond(bytes_per_second),
+            // One write each, which the socket does not gather.
+            Some(Fault::Slice) => Pace::BytesPerSecond(2000),
+            _ => Pace::AsItComes,
+        };
+        write_at(stream.get_mut(), &answer.head, pace).await?;
+        write_at(stream.get_mut(), &answer.body, pace).await?;
         stream.get_mut().flush().await?;
-        Ok(end)
+        match fault {
+            Some(Fault::CloseIdle { ms }) => {
+                sleep(Duration::from_millis(ms)).await;
+                Ok(End::Close)
+            }
+            Some(Fault::Stray) => {
+                sleep(Duration::from_millis(20)).await;
+                stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\netag: \"stray\"\r\ncontent-length: 0\r\n\r\n").await?;
+                stream.get_mut().flush().await?;
+                Ok(End::KeepAlive)
+            }
+            _ => Ok(end),
+        }
     }
+}
+
+fn piece_bytes(piece: &Piece) -> io::Result<Vec<u8>> {
+    let mut bytes = piece.text.clone().unwrap_or_default().into_bytes();
+    if let Some(text) = &piece.base64 {
+        bytes.extend(BASE64_STANDARD.decode(text).map_err(io::Error::other)?);
+    }
+    Ok(bytes)
+}
+
+/// Writes at once, or byte by byte at a rate.
+async fn write_at<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8], pace: Pace) -> io::Result<()> {
+    let Pace::BytesPerSecond(rate) = pace else { return stream.write_all(bytes).await };
+    for byte in bytes {
+        stream.write_all(&[*byte]).await?;
+        stream.flush().await?;
+        sleep(Duration::from_micros(1_000_000 / rate.max(1))).await;
+    }
+    Ok(())
 }
 
 /// Resolves when the client closes: its end is seen as the end of the stream.

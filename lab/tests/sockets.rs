@@ -109,7 +109,7 @@ async fn the_control_port_takes_rules_and_shows_events() {
 async fn garbage_is_no_http_and_a_partial_head_has_no_end() {
     let folder = Folder::new("garbage");
     let lab = start(&folder).await;
-    lab.set_faults(vec![Rule::times(Fault::Garbage, 1), Rule::times(Fault::PartialHead, 1)]);
+    lab.set_faults(vec![Rule::times(Fault::Garbage, 1), Rule::times(Fault::PartialHead { after_bytes: None }, 1)]);
     let garbage = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("bytes");
     assert!(!garbage.is_empty() && !garbage.starts_with("HTTP/"), "{garbage}");
     let head = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("bytes");

@@ -1,4 +1,4 @@
-// The built example app, as a child that is stopped by hand.
+// Next.js apps, as children that are stopped by hand.
 
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
@@ -29,12 +29,17 @@ export function freePort() {
   })
 }
 
-/** `next start` on a port; resolves when it answers. */
-export async function startNextApp(port, env, onExit, stdio = ['ignore', 'ignore', 'inherit']) {
+/** `next start` of the example app on a port; resolves when it answers. */
+export function startNextApp(port, env, onExit, stdio) {
   const folder = path.join(root, example)
   const next = path.join(folder, 'node_modules', 'next', 'dist', 'bin', 'next')
-  const child = spawn(process.execPath, [next, 'start', '--port', String(port)], {
-    cwd: folder,
+  return startServer([next, 'start', '--port', String(port)], { cwd: folder, port, env, onExit, stdio })
+}
+
+/** A Node program that serves HTTP on `port`; resolves when it answers. */
+export async function startServer(args, { cwd, port, env, onExit, stdio = ['ignore', 'ignore', 'inherit'] }) {
+  const child = spawn(process.execPath, args, {
+    cwd,
     env: { ...process.env, ...env, PORT: String(port), NEXT_TELEMETRY_DISABLED: '1' },
     stdio,
     // Ctrl-C in a terminal goes to the whole group; who stops whom, and in which order, is decided by us.

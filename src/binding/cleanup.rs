@@ -70,7 +70,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeCleanupOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeCleaned>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.cleanup(options.into(), call).await)) }).build(env)
     }
 }

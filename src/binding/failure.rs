@@ -2,10 +2,13 @@
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
+use serde::Serialize;
 
 use crate::error::{self, Category, Error, Retryability};
 
 #[napi(object)]
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NativeFailure {
     #[napi(ts_type = "true")]
     pub is_failure: bool,
@@ -17,11 +20,17 @@ pub struct NativeFailure {
     pub attempts: u32,
     pub elapsed_ms: f64,
     pub operation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub option: Option<String>,
     pub causes: Vec<String>,
 }

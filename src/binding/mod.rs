@@ -6,6 +6,7 @@
 
 #![expect(missing_debug_implementations, reason = "what crosses the seam may hold secrets; it is never printed")]
 
+mod answers;
 pub mod cleanup;
 pub mod download;
 pub mod events;

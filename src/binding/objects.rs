@@ -90,7 +90,8 @@ pub struct NativeObjectInfo {
     pub storage_class: Option<String>,
     pub expires: Option<String>,
     pub last_modified_ms: Option<f64>,
-    pub metadata: HashMap<String, String>,
+    /// Names and values. An object made here would lose the name `__proto__`.
+    pub metadata: Vec<Vec<String>>,
     pub attempts: u32,
     pub elapsed_ms: f64,
 }
@@ -110,7 +111,7 @@ impl From<Found<ObjectInfo>> for NativeObjectInfo {
             storage_class: info.storage_class,
             expires: info.expires,
             last_modified_ms: info.last_modified.map(since_epoch_ms),
-            metadata: info.metadata.into_iter().collect(),
+            metadata: info.metadata.into_iter().map(|(name, value)| vec![name, value]).collect(),
             attempts: found.attempts,
             elapsed_ms: milliseconds(found.elapsed),
         }
@@ -203,7 +204,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeObjectOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeObjectInfo>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.head(options.into(), call).await)) }).build(env)
     }
 
@@ -214,7 +215,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeDownloadOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeDownload>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         let range = options
             .range
             .map_or_else(RangeOptions::default, |range| RangeOptions { start: range.start, end: range.end });
@@ -235,7 +236,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeObjectOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeDeletion>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.delete(options.into(), call).await)) }).build(env)
     }
 
@@ -246,7 +247,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeListOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeListPage>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.list(options.into(), call).await)) }).build(env)
     }
 

@@ -86,6 +86,7 @@ pub struct NativeStorageOptions {
     pub allowed_hosts: Option<Vec<String>>,
     pub max_bytes: Option<f64>,
     pub concurrency: Option<f64>,
+    pub max_connections: Option<f64>,
     pub multipart_threshold_bytes: Option<f64>,
     pub part_size_bytes: Option<f64>,
     pub part_concurrency: Option<f64>,
@@ -115,6 +116,7 @@ impl From<NativeStorageOptions> for StorageConfig {
             allowed_hosts: options.allowed_hosts.unwrap_or_default(),
             max_bytes: options.max_bytes,
             concurrency: options.concurrency,
+            max_connections: options.max_connections,
             multipart_threshold_bytes: options.multipart_threshold_bytes,
             part_size_bytes: options.part_size_bytes,
             part_concurrency: options.part_concurrency,
@@ -150,11 +152,12 @@ impl From<NativeEnvironment> for Environment {
     }
 }
 
+/// Of an upload, but for `key` and `contentType`. Each property that is asked for costs the JavaScript thread time, so
+/// what most uploads have comes by itself, and these only where there are any.
 #[napi(object, object_to_js = false)]
+#[derive(Default)]
 pub struct NativeUploadOptions {
-    pub key: String,
     pub bucket: Option<String>,
-    pub content_type: Option<String>,
     pub disposition: Option<String>,
     pub cache_control: Option<String>,
     pub storage_class: Option<String>,
@@ -176,13 +179,14 @@ pub struct NativeUploadOptions {
     pub progress: Option<bool>,
 }
 
-impl From<NativeUploadOptions> for ObjectOptions {
-    fn from(options: NativeUploadOptions) -> Self {
-        Self {
-            key: options.key,
+impl NativeUploadOptions {
+    pub(super) fn of(self, key: String, content_type: Option<String>) -> ObjectOptions {
+        let options = self;
+        ObjectOptions {
+            key,
             bucket: options.bucket,
             headers: HeaderOptions {
-                content_type: options.content_type,
+                content_type,
                 disposition: options.disposition,
                 cache_control: options.cache_control,
                 storage_class: options.storage_class,
@@ -236,6 +240,13 @@ impl From<&Checkpoint> for NativeCheckpoint {
             fingerprint: checkpoint.fingerprint.clone(),
         }
     }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeFile {
+    pub path: String,
+    /// Its length, as the caller says; another is an error.
+    pub length: Option<f64>,
 }
 
 #[napi(object, object_to_js = false)]

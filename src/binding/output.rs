@@ -1,11 +1,12 @@
-//! What a call resolves to.
+//! What an upload resolves to.
 
-use napi_derive::napi;
+use serde::Serialize;
 
 use super::failure::milliseconds;
 use crate::transfer::Receipt;
 
-#[napi(object)]
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NativeReceipt {
     pub endpoint: String,
     pub failed_over: bool,
@@ -14,16 +15,22 @@ pub struct NativeReceipt {
     pub key: String,
     pub filename: String,
     pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     pub size: f64,
     pub content_type: String,
     pub attempts: u32,
     pub parts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resumed_parts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
     pub elapsed_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_by_head: Option<bool>,
 }
 

@@ -54,7 +54,7 @@ impl NativeStorage {
         operation: &NativeOperation,
         options: NativeReconcileOptions,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeReconciled>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation, false));
+        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.reconcile(options.into(), call).await)) }).build(env)
     }
 }

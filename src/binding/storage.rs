@@ -3,22 +3,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either, Function};
+use napi::bindgen_prelude::{ClassInstance, Either, Function, ObjectFinalize};
 use napi::{Env, Result};
 use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::events::{BreakerEvents, CallEvents, EventFunction, NativeEvent};
-use super::failure::{NativeFailure, outcome};
+use super::failure::NativeFailure;
 use super::operation::NativeOperation;
-use super::options::{NativeEnvironment, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
-use super::output::NativeReceipt;
+use super::options::{NativeEnvironment, NativeFile, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
 use super::source::NativeSource;
 use crate::error::Error;
 use crate::resilience::gate::BreakerWatcher;
 use crate::source::buffers::Buffers;
 use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
 
-type Outcome = Either<NativeFailure, NativeReceipt>;
+/// The id of a call, or what can also end it.
+type Operation<'a> = Either<u32, ClassInstance<'a, NativeOperation>>;
+
+/// What a storage holds outside of JavaScript's heap: certificates, connections, metrics. A route that makes a storage
+/// for each request would have hundreds of them before the collector saw a reason to look.
+const HELD_BYTES: i64 = 450 * 1024;
 
 /// Checks what is given; what is missing is no error yet.
 #[napi(catch_unwind)]
@@ -26,12 +32,15 @@ pub fn check_storage_options(options: NativeStorageOptions) -> Option<NativeFail
     StorageConfig::from(options).check().err().map(Into::into)
 }
 
-/// `on_event` is called on the JavaScript thread.
+/// Both functions are called on the JavaScript thread: with an event, and with the answers
+/// of uploads that came since the last time: a JSON array of the id of a call, its answer, the next id.
 #[napi(catch_unwind)]
 pub fn create_storage(
+    env: Env,
     options: NativeStorageOptions,
     environment: NativeEnvironment,
     on_event: Function<'_, NativeEvent, ()>,
+    on_answers: Function<'_, String, ()>,
 ) -> Result<Either<NativeFailure, NativeStorage>> {
     let made = StorageConfig::from(options).resolve(&environment.into()).and_then(Storage::new);
     let inner = match made {
@@ -47,14 +56,23 @@ pub fn create_storage(
     let events = Arc::new(events);
     let watcher: Arc<dyn BreakerWatcher> = Arc::new(BreakerEvents(Arc::clone(&events)));
     inner.watch_breakers(&watcher);
-    Ok(Either::B(NativeStorage { inner, events, buffers: Buffers::default() }))
+    let answers = Answers::new(&on_answers)?;
+    env.adjust_external_memory(HELD_BYTES)?;
+    Ok(Either::B(NativeStorage { inner, events, answers, buffers: Buffers::default() }))
 }
 
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeStorage {
     pub(super) inner: Arc<Storage>,
     events: Arc<EventFunction>,
+    answers: Arc<Answers>,
     buffers: Buffers,
+}
+
+impl ObjectFinalize for NativeStorage {
+    fn finalize(self, env: Env) -> Result<()> {
+        env.adjust_external_memory(-HELD_BYTES).map(drop)
+    }
 }
 
 #[napi]
@@ -65,78 +83,80 @@ impl NativeStorage {
         self.inner.config().concurrency
     }
 
+    /// No upload is awaited: the process may end.
+    #[napi(catch_unwind)]
+    pub fn rest(&self, env: &Env) -> Result<()> {
+        self.answers.rest(env)
+    }
+
     /// Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing.
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
+    #[napi(catch_unwind)]
     pub fn upload(
         &self,
         env: &Env,
-        operation: &NativeOperation,
-        options: NativeUploadOptions,
+        #[napi(ts_arg_type = "number | NativeOperation")] call: Operation<'_>,
+        key: String,
+        content_type: Option<String>,
+        options: Option<NativeUploadOptions>,
         body: &[u8],
-    ) -> Result<AsyncBlock<Outcome>> {
+    ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
-        let call = self.upload_call(operation, &options);
-        let options = ObjectOptions::from(options);
+        let (id, options, call) = self.upload_call(&call, key, content_type, options);
         let body = self.buffers.copy(body);
-        AsyncBlockBuilder::new(async move { Ok(outcome(storage.upload(options, body, call).await)) }).build(env)
+        self.answers.expect(env, id, async move { storage.upload(options, body, call).await })
     }
 
     /// Stores what is pushed into `source`. A source is read once.
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
+    #[napi(catch_unwind)]
     pub fn upload_source(
         &self,
         env: &Env,
-        operation: &NativeOperation,
-        options: NativeUploadOptions,
+        #[napi(ts_arg_type = "number | NativeOperation")] call: Operation<'_>,
+        key: String,
+        content_type: Option<String>,
+        options: Option<NativeUploadOptions>,
         source: &NativeSource,
-    ) -> Result<AsyncBlock<Outcome>> {
+    ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
-        let call = self.upload_call(operation, &options);
-        let options = ObjectOptions::from(options);
+        let (id, options, call) = self.upload_call(&call, key, content_type, options);
         let source = source.take();
-        AsyncBlockBuilder::new(async move {
-            Ok(outcome(match source {
-                Some(source) => storage.upload_chunks(options, source, call).await,
-                None => Err(Error::internal("the source was read before")),
-            }))
+        self.answers.expect(env, id, async move {
+            let source = source.ok_or_else(|| Error::internal("the source was read before"))?;
+            storage.upload_chunks(options, source, call).await
         })
-        .build(env)
     }
 
-    /// Stores the file of that path.
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
+    /// Stores a file.
+    #[napi(catch_unwind)]
     pub fn upload_path(
         &self,
         env: &Env,
-        operation: &NativeOperation,
-        options: NativeUploadOptions,
-        path: String,
-        length: Option<f64>,
-    ) -> Result<AsyncBlock<Outcome>> {
+        #[napi(ts_arg_type = "number | NativeOperation")] call: Operation<'_>,
+        key: String,
+        content_type: Option<String>,
+        options: Option<NativeUploadOptions>,
+        file: NativeFile,
+    ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
-        let call = self.upload_call(operation, &options);
-        let options = ObjectOptions::from(options);
-        AsyncBlockBuilder::new(async move {
-            Ok(outcome(storage.upload_path(options, Path::new(&path), length, call).await))
+        let (id, options, call) = self.upload_call(&call, key, content_type, options);
+        self.answers.expect(env, id, async move {
+            storage.upload_path(options, Path::new(&file.path), file.length, call).await
         })
-        .build(env)
     }
 
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativeReceipt>")]
+    #[napi(catch_unwind)]
     pub fn download_and_upload(
         &self,
         env: &Env,
-        operation: &NativeOperation,
+        #[napi(ts_arg_type = "number | NativeOperation")] call: Operation<'_>,
+        key: String,
+        content_type: Option<String>,
+        options: Option<NativeUploadOptions>,
         source: NativeSourceOptions,
-        options: NativeUploadOptions,
-    ) -> Result<AsyncBlock<Outcome>> {
+    ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
-        let call = self.upload_call(operation, &options);
-        let options = ObjectOptions::from(options);
-        AsyncBlockBuilder::new(
-            async move { Ok(outcome(storage.download_and_upload(source.into(), options, call).await)) },
-        )
-        .build(env)
+        let (id, options, call) = self.upload_call(&call, key, content_type, options);
+        self.answers.expect(env, id, async move { storage.download_and_upload(source.into(), options, call).await })
     }
 
     /// Ends what is in flight and refuses what comes later. Can be called twice.
@@ -145,19 +165,30 @@ impl NativeStorage {
         self.inner.close();
     }
 
-    fn upload_call(&self, operation: &NativeOperation, options: &NativeUploadOptions) -> Call {
-        let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
-        let checkpoint = options.checkpoint.unwrap_or(false).then(|| events.checkpoint());
-        Call { checkpoint, ..self.call(operation, options.progress.unwrap_or(false)) }
+    fn upload_call(
+        &self,
+        call: &Operation<'_>,
+        key: String,
+        content_type: Option<String>,
+        options: Option<NativeUploadOptions>,
+    ) -> (u32, ObjectOptions, Call) {
+        let options = options.unwrap_or_default();
+        let (id, cancel) = match call {
+            Either::A(id) => (*id, CancellationToken::new()),
+            Either::B(operation) => (operation.id, operation.cancel.clone()),
+        };
+        let events = CallEvents { id, send: Arc::clone(&self.events) };
+        let call = Call {
+            progress: options.progress.unwrap_or(false).then(|| events.clone().progress()),
+            checkpoint: options.checkpoint.unwrap_or(false).then(|| events.checkpoint()),
+            observer: Arc::new(events),
+            cancel,
+        };
+        (id, options.of(key, content_type), call)
     }
 
-    pub(super) fn call(&self, operation: &NativeOperation, wants_progress: bool) -> Call {
+    pub(super) fn call(&self, operation: &NativeOperation) -> Call {
         let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
-        Call {
-            progress: wants_progress.then(|| events.clone().progress()),
-            observer: Arc::new(events),
-            checkpoint: None,
-            cancel: operation.cancel.clone(),
-        }
+        Call { progress: None, checkpoint: None, observer: Arc::new(events), cancel: operation.cancel.clone() }
     }
 }

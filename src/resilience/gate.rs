@@ -1,4 +1,5 @@
-//! What stands before an endpoint: its breaker, its pace, its budget of retries. Every attempt passes here.
+//! What stands before an endpoint: its room for requests, its breaker, its pace, its budget of retries. Every attempt
+//! passes here.
 //!
 //! Nothing is locked while nothing fails: a gate that is calm counts who goes in and out, and that is all.
 
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::breaker::{Admission, Breaker, BreakerState, Ticket};
@@ -74,6 +75,8 @@ pub struct Gate {
     state: Mutex<State>,
     /// Whether a request may pass, and succeed, without a look at the state.
     calm: AtomicBool,
+    /// For so many requests at once, first come, first served.
+    room: Semaphore,
     in_flight: AtomicU32,
     queued: AtomicU32,
     meter: RateMeter,
@@ -114,15 +117,18 @@ impl fmt::Debug for Gate {
 }
 
 impl Gate {
-    pub fn new(name: impl Into<String>) -> Self {
-        Self::with_unit(name, super::backoff::random_unit)
+    /// With room for `most` requests at once.
+    pub fn new(name: impl Into<String>, most: usize) -> Self {
+        Self { room: Semaphore::new(most), ..Self::with_unit(name, super::backoff::random_unit) }
     }
 
+    /// With room for all.
     pub fn with_unit(name: impl Into<String>, unit: fn() -> f64) -> Self {
         Self {
             name: name.into(),
             state: Mutex::default(),
             calm: AtomicBool::new(true),
+            room: Semaphore::new(Semaphore::MAX_PERMITS),
             in_flight: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             meter: RateMeter::default(),
@@ -160,8 +166,11 @@ impl Gate {
     }
 
     pub(super) async fn enter(&self, entry: Entry) -> Result<Pass<'_>, Refusal> {
-        if self.calm.load(Ordering::Acquire) && entry.retry.is_none() {
-            return Ok(Pass::begin(self, Ticket::default()));
+        if self.calm.load(Ordering::Acquire)
+            && entry.retry.is_none()
+            && let Ok(room) = self.room.try_acquire()
+        {
+            return Ok(Pass::begin(self, room, Ticket::default()));
         }
         let _queued = Counted::new(&self.queued);
         let admitted = async {
@@ -169,9 +178,11 @@ impl Gate {
                 let wait = self.change(|now, it| it.budget.take(now));
                 sleep(wait.min(longest)).await;
             }
+            // It is never closed.
+            let room = self.room.acquire().await.map_err(|_| Refusal::Deadline)?;
             self.keep_pace().await;
             // Last, so that what the breaker lets pass is sent at once.
-            Ok(Pass::begin(self, self.past_breaker(entry.patience).await?))
+            Ok(Pass::begin(self, room, self.past_breaker(entry.patience).await?))
         };
         match entry.deadline {
             Some(deadline) => timeout_at(deadline, admitted).await.unwrap_or_else(|_| Err(self.too_late())),
@@ -285,13 +296,14 @@ pub(super) struct Pass<'a> {
     gate: &'a Gate,
     ticket: Ticket,
     sign: Sign,
+    _room: SemaphorePermit<'a>,
 }
 
 impl<'a> Pass<'a> {
-    fn begin(gate: &'a Gate, ticket: Ticket) -> Self {
+    fn begin(gate: &'a Gate, room: SemaphorePermit<'a>, ticket: Ticket) -> Self {
         gate.in_flight.fetch_add(1, Ordering::Relaxed);
         gate.meter.count(Instant::now());
-        Self { gate, ticket, sign: Sign::None }
+        Self { gate, ticket, sign: Sign::None, _room: room }
     }
 
     /// With its error, if it had one.

@@ -225,7 +225,7 @@ impl<'a> Attempts<'a> {
             (Refusal::Deadline, None) => {
                 let limit = self.context.policy.deadline.unwrap_or_default();
                 (
-                    Error::timeout("the storage asked for fewer requests, and there was no turn", limit),
+                    Error::timeout("its turn to be sent, behind other requests, did not come", limit),
                     StopReason::Deadline,
                 )
             }
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn gate() -> Gate {
-        Gate::new("https://localhost")
+        Gate::new("https://localhost", 16)
     }
 
     /// A failure that says nothing of the endpoint, so that only the schedule counts.

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
+    LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect;
 use url::Url;
@@ -16,7 +16,9 @@ use url::Url;
 use super::chunks::Chunks;
 use super::resume::{Opened, Reopen, changed};
 use super::url_guard::{self, GuardPolicy};
+use super::version;
 use crate::error::{Category, Error, Result, Retryability, code};
+use crate::net::content_range::{self, ContentRange};
 use crate::net::{dns, fault};
 use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
@@ -110,9 +112,9 @@ impl Reopen for HttpDownload<'_> {
         let max_bytes = self.request.max_bytes;
         let (response, host) = self.client.get(&self.request, &range_headers(at, version)).await?;
         let (status, headers) = (response.status().as_u16(), response.headers());
-        let (at, length) = match (status, content_range(headers)) {
+        let (at, length) = match (status, text(headers, CONTENT_RANGE).and_then(content_range::parse)) {
             (200, _) => (0, response.content_length()),
-            (206, Some((from, total))) if at > 0 => (from, total),
+            (206, Some(ContentRange { first, complete, .. })) if at > 0 => (first, complete),
             // Not satisfiable: it is shorter now.
             (416, _) if at > 0 => return Err(changed()),
             _ => return Err(status_error(status, headers, &host)),
@@ -125,7 +127,8 @@ impl Reopen for HttpDownload<'_> {
         if length.is_some_and(|length| length > max_bytes) {
             return Err(too_large(max_bytes));
         }
-        let (version, content_type) = (version_of(headers), text(headers, CONTENT_TYPE).map(str::to_owned));
+        let (version, content_type) =
+            (version::of(headers).map(str::to_owned), text(headers, CONTENT_TYPE).map(str::to_owned));
         let body = HttpBody { response, host, at, max_bytes };
         Ok(Opened { body, at, length, version, facts: content_type })
     }
@@ -170,24 +173,6 @@ fn range_headers(at: u64, version: Option<&str>) -> HeaderMap {
     headers
 }
 
-/// `bytes 5-9/10` as (5, 10).
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text(headers, CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
-    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
-}
-
-/// What `If-Range` takes: a strong ETag, or a date that is old enough to stand for one version (RFC 9110,
-/// 8.8.2.2).
-fn version_of(headers: &HeaderMap) -> Option<String> {
-    const SETTLED: Duration = Duration::from_secs(60);
-    if let Some(etag) = text(headers, ETAG) {
-        return etag.starts_with('"').then(|| etag.to_owned());
-    }
-    let time = |name| httpdate::parse_http_date(text(headers, name)?).ok();
-    let age = time(DATE)?.duration_since(time(LAST_MODIFIED)?).ok()?;
-    text(headers, LAST_MODIFIED).filter(|_| age >= SETTLED).map(str::to_owned)
-}
-
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -217,18 +202,16 @@ fn redirect_error(detail: &str) -> Error {
 }
 
 fn status_error(status: u16, headers: &HeaderMap, host: &str) -> Error {
-    let Verdict { category, retryability } = classify::by_status(status);
-    // A source that refuses is a matter between it and its URL (an expired one, mostly).
-    let category = if retryability == Retryability::Permanent { Category::Source } else { category };
+    // Whatever the source's trouble is, it is not the storage's: nobody is to be told so, and no other endpoint helps.
+    let retryability = classify::by_status(status).retryability;
     let retry_after =
         text(headers, RETRY_AFTER).and_then(|value| retry_after::parse(value, text(headers, DATE), SystemTime::now()));
-    Error::new(code::SOURCE_STATUS, category, retryability, format!("the source answered with status {status}")).with(
-        |failure| {
-            failure.status = Some(status);
-            failure.host = Some(host.to_owned());
-            failure.retry_after = retry_after;
-        },
-    )
+    let detail = format!("the source answered with status {status}");
+    Error::new(code::SOURCE_STATUS, Category::Source, retryability, detail).with(|failure| {
+        failure.status = Some(status);
+        failure.host = Some(host.to_owned());
+        failure.retry_after = retry_after;
+    })
 }
 
 fn network_error(error: reqwest::Error, host: &str) -> Error {

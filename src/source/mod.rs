@@ -7,6 +7,7 @@ pub mod file;
 pub mod http;
 pub mod resume;
 pub mod url_guard;
+pub mod version;
 
 pub use http::{HttpDownload, HttpSource, SourceRequest};
 pub use url_guard::GuardPolicy;

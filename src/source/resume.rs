@@ -162,6 +162,10 @@ impl<'a, R: Reopen> Resuming<'a, R> {
                     return Err(changed());
                 }
             }
+            if self.length.is_some_and(|length| piece.len() as u64 > length.saturating_sub(self.given)) {
+                let detail = "the source sent more than it said that there is";
+                return Err(Error::new(code::PROTOCOL, Category::Network, Retryability::Permanent, detail));
+            }
             if !piece.is_empty() {
                 body.fresh += piece.len() as u64;
                 return Ok(Some(piece));

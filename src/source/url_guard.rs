@@ -46,10 +46,18 @@ pub fn parse(text: &str) -> Result<Url> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err(invalid("holds a space, a control character or a backslash"));
     }
-    let authority = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '?', '#']));
     let mut url = Url::parse(text).map_err(|_| invalid("is not an absolute URL"))?;
-    if matches!(url.scheme(), "http" | "https") && !authority {
-        return Err(invalid("has no host"));
+    if matches!(url.scheme(), "http" | "https") {
+        // The standard takes any number of slashes before the host, none among them; others do not.
+        let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+        let authority = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        if authority.is_empty() {
+            return Err(invalid("has no host"));
+        }
+        // What other scripts are mapped to differs from one version of Unicode to the next.
+        if !authority.is_ascii() || authority.contains('%') {
+            return Err(invalid("has a host that is not in ASCII; pass new URL(url)"));
+        }
     }
     url.set_fragment(None);
     Ok(url)
@@ -68,8 +76,10 @@ pub fn check(url: &Url, policy: &GuardPolicy) -> Result<String> {
         None => return Err(blocked()),
     };
     let web = matches!(url.scheme(), "http" | "https") && url.port() != Some(0);
+    // `https://./`: the root of all names is nobody's host.
+    let named = !host.is_empty();
     let anonymous = url.username().is_empty() && url.password().is_none();
-    if !web || !anonymous {
+    if !web || !named || !anonymous {
         return Err(blocked());
     }
     if policy.opens(&host) {

@@ -95,10 +95,33 @@ fn blocks_confusing_delimiters_schemes_and_ports() {
         "https://-a.com/",
         "https://[::1",
         "https://h:65536",
+        "https://./",
+        "https:./b://example.com",
+        "https:example.com/://x",
+        "https:/example.com/://x",
     ];
     for vector in vectors {
         assert!(!passes(vector), "{vector}");
     }
+}
+
+#[test]
+fn hosts_whose_name_depends_on_the_version_of_unicode_are_refused() {
+    for text in ["https://stra\u{1e9e}e.com/", "https://stra%E1%BA%9Ee.com/", "https://b\u{fc}cher.de/"] {
+        assert!(parse(text).is_err(), "{text}");
+    }
+    assert!(passes("https://provider.com/b\u{fc}cher%20?\u{1e9e}"), "a path is anybody's");
+}
+
+#[test]
+fn what_names_no_host_is_refused_whatever_is_allowed() {
+    let open = GuardPolicy { allow_private_networks: true, ..GuardPolicy::default() };
+    for text in ["https://./", "http://.:80/", "https:./b://127.0.0.1", "http:127.0.0.1/://x", "http:/127.0.0.1/://x"] {
+        let host = parse(text).and_then(|url| check(&url, &open));
+        assert!(host.is_err(), "{text}: {host:?}");
+    }
+    let url = parse("http://127.0.0.1:9000/a").expect("a URL");
+    assert_eq!(check(&url, &open).expect("allowed"), "127.0.0.1");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub mod default {
     pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     pub const VERIFY_ETAG: bool = true;
     pub const HEDGING: bool = false;
+    /// Far more than a disk or a network needs to be busy, far fewer than the descriptors of a process.
+    pub const MAX_CONNECTIONS: usize = 256;
     /// R2 takes one write a second to a key and answers more with 429.
     pub const R2_WRITE_SPACING: Duration = Duration::from_secs(1);
     /// 100 MiB.
@@ -38,6 +40,7 @@ pub mod default {
 
 const MAX_ENDPOINTS: usize = 8;
 const MAX_CONCURRENCY: u32 = 256;
+const MAX_CONNECTIONS: u32 = 10_000;
 const MAX_PART_CONCURRENCY: u32 = 16;
 
 /// As a caller writes it; everything may be absent.
@@ -65,6 +68,7 @@ pub struct StorageConfig {
     pub allowed_hosts: Vec<String>,
     pub max_bytes: Option<f64>,
     pub concurrency: Option<f64>,
+    pub max_connections: Option<f64>,
     pub multipart_threshold_bytes: Option<f64>,
     pub part_size_bytes: Option<f64>,
     pub part_concurrency: Option<f64>,
@@ -89,6 +93,7 @@ pub struct ResolvedConfig {
     /// At least one; the first is the primary.
     pub targets: Vec<TargetConfig>,
     pub connect_timeout: Duration,
+    pub max_connections: usize,
     pub hedging: bool,
     pub ca_certificates: Vec<String>,
     pub retry: RetryPolicy,
@@ -220,6 +225,10 @@ impl StorageConfig {
             targets: self.targets(environment, common)?,
             connect_timeout: common.connect_timeout,
             stall_timeout,
+            max_connections: match self.max_connections {
+                Some(count) => limits::count("maxConnections", count, MAX_CONNECTIONS)? as usize,
+                None => default::MAX_CONNECTIONS,
+            },
             hedging: self.hedging.unwrap_or(default::HEDGING),
             ca_certificates: self.ca_certificates.iter().chain(&environment.extra_ca_certificates).cloned().collect(),
             retry: match &self.retry {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::failover::{is_the_endpoints, may_be_elsewhere};
 use super::objects::Found;
-use super::{Call, ObjectOptions, Prepared, Storage, config, limits};
+use super::{Call, ObjectOptions, Prepared, Storage, config, headers, limits};
 use crate::error::{Error, Operation, Result, code};
 use crate::resilience::Attempts;
 use crate::source::channel::{Channel, Pusher, channel};
@@ -72,7 +72,8 @@ impl Storage {
     }
 
     async fn copy(&self, prepared: &Prepared, request: &SourceRequest, call: &Call) -> Result<Receipt> {
-        let origin = HttpDownload { client: &self.source, request: request.clone() };
+        let client = self.source()?;
+        let origin = HttpDownload { client: &client, request: request.clone() };
         let attempts = Attempts::new(None, prepared.context(call.observer.as_ref()));
         let (source, declared) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
         let author = Author::Stranger { declared: declared.as_deref() };
@@ -136,7 +137,7 @@ impl Storage {
         let whole = first == 0 && last.is_none() && prepared.verify_etag;
         let mut source = Verified::by_etag(source, info.etag.as_deref().filter(|_| whole));
         if let Some(tell) = tell.take() {
-            let _ = tell.send(Ok((info, attempts)));
+            let _ = tell.send(Ok((headers::readable(info), attempts)));
         }
         while let Some(piece) = source.next().await? {
             if !pusher.push(piece).await {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::limits;
+use super::{encoded_words, limits};
 use crate::error::{Error, Result, code};
 use crate::store::ObjectHeaders;
 use crate::store::objects::ObjectInfo;
@@ -172,35 +172,16 @@ fn add_metadata(all: &mut BTreeMap<String, String>, name: &str, value: &str, opt
     if value.chars().any(char::is_control) {
         return Err(invalid("has a value with line breaks or control characters"));
     }
-    if all.insert(name.to_owned(), encode_metadata(value)).is_some() {
+    if all.insert(name.to_owned(), encoded_words::encode(value)).is_some() {
         return Err(invalid("stands there twice (names ignore case)"));
     }
     Ok(())
 }
 
-/// Headers carry ASCII; R2 reads and counts metadata by RFC 2047, whose encoded words carry the rest (a
-/// prompt in any language). An encoded word holds at most 75 characters, hence the pieces.
-fn encode_metadata(value: &str) -> String {
-    const WORD_BYTES: usize = 45;
-    // Leading and trailing blanks would be trimmed on the way, and two in a row folded for the signature.
-    let plain = value.bytes().all(|b| (0x20..0x7f).contains(&b))
-        && value.trim() == value
-        && !value.contains("  ")
-        && !value.contains("=?");
-    if plain {
-        return value.to_owned();
-    }
-    let mut words: Vec<String> = Vec::new();
-    let mut piece = String::new();
-    for c in value.chars() {
-        if piece.len() + c.len_utf8() > WORD_BYTES {
-            words.push(std::mem::take(&mut piece));
-        }
-        piece.push(c);
-    }
-    words.push(piece);
-    let encoded = words.iter().map(|word| format!("=?UTF-8?B?{}?=", aws_smithy_types::base64::encode(word)));
-    encoded.collect::<Vec<_>>().join(" ")
+/// As a caller reads it: with metadata as it was given, not as it is on the wire.
+pub(super) fn readable(info: ObjectInfo) -> ObjectInfo {
+    let metadata = info.metadata.iter().map(|(name, value)| (name.clone(), encoded_words::decode(value))).collect();
+    ObjectInfo { metadata, ..info }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod config;
 pub mod download;
+pub mod encoded_words;
 pub mod endpoint;
 mod failover;
 pub mod headers;
@@ -16,7 +17,7 @@ pub mod target;
 mod upload;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::net::trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
-use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition};
+use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition, etag};
 use crate::transfer::checkpoint::{Checkpoint, CheckpointSink};
 use crate::transfer::compress::Compression;
 use target::Target;
@@ -80,7 +81,8 @@ pub struct Storage {
     config: ResolvedConfig,
     /// At least one; the first is the primary.
     targets: Vec<Target>,
-    source: HttpSource,
+    /// Gone once the storage is closed, and its connections with it.
+    source: Mutex<Option<HttpSource>>,
     closed: CancellationToken,
     metrics: Arc<Metrics>,
 }
@@ -111,9 +113,9 @@ impl Storage {
     pub fn new(config: ResolvedConfig) -> Result<Self> {
         let tls = trust::client_config(&config.ca_certificates)
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
-        let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), config.hedging);
+        let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), &config);
         Ok(Self {
-            source: HttpSource::new(&tls, config.connect_timeout)?,
+            source: Mutex::new(Some(HttpSource::new(&tls, config.connect_timeout)?)),
             targets: config.targets.iter().map(target).collect::<Result<_>>()?,
             closed: CancellationToken::new(),
             metrics: Arc::default(),
@@ -125,9 +127,18 @@ impl Storage {
         &self.config
     }
 
-    /// Ends what is in flight and refuses what comes later. Can be called twice.
+    /// Ends what is in flight, refuses what comes later, and closes the connections that were kept for it. Can be
+    /// called twice.
     pub fn close(&self) {
         self.closed.cancel();
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for target in &self.targets {
+            target.store.inner().close();
+        }
+    }
+
+    fn source(&self) -> Result<HttpSource> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
 
     fn prepare(&self, options: ObjectOptions, operation: Operation) -> Result<Prepared> {
@@ -221,8 +232,11 @@ impl ObjectOptions {
             (None, None) => Ok(None),
             (Some("*"), None) => Ok(Some(WriteCondition::Absent)),
             (None, Some(etag)) => {
-                let etag = headers::header_value("ifMatch", etag)?;
-                Ok(Some(WriteCondition::Etag(etag.trim_matches('"').to_owned())))
+                let opaque = etag::opaque(etag);
+                if !etag::is_opaque(opaque) || opaque.len() > 1024 {
+                    return Err(Error::invalid_option("ifMatch", "the ETag of one object, with or without its quotes"));
+                }
+                Ok(Some(WriteCondition::Etag(opaque.to_owned())))
             }
             (Some(_), None) => Err(Error::invalid_option("ifNoneMatch", "'*': only where there is no object yet")),
             (Some(_), Some(_)) => Err(Error::invalid_option("ifMatch", "absent where ifNoneMatch is given")),

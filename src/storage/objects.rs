@@ -54,7 +54,9 @@ impl Storage {
         let call = self.counted(prepared.operation, call);
         let places = self.places(&prepared);
         let work = self.at_each(&places, &call, may_be_elsewhere, async |here| {
-            self.store(here).head_object(&here.object(), here.context(call.observer.as_ref())).await
+            let (info, attempts) =
+                self.store(here).head_object(&here.object(), here.context(call.observer.as_ref())).await?;
+            Ok((headers::readable(info), attempts))
         });
         let outcome = self.until_called_off(&prepared, &call, work).await;
         Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))

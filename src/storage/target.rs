@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::config::{Environment, default};
+use super::config::{Environment, ResolvedConfig, default};
 use super::endpoint::{self, Endpoint};
 use crate::error::{Error, Result, code};
 use crate::secret::Secret;
@@ -42,8 +42,13 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(config: TargetConfig, tls: rustls::ClientConfig, hedging: bool) -> Result<Self> {
-        let options = EndpointOptions { name: config.origin(), write_spacing: config.write_spacing, hedging };
+    pub(super) fn new(config: TargetConfig, tls: rustls::ClientConfig, common: &ResolvedConfig) -> Result<Self> {
+        let options = EndpointOptions {
+            name: config.origin(),
+            write_spacing: config.write_spacing,
+            max_connections: common.max_connections,
+            hedging: common.hedging,
+        };
         Ok(Self { store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls)?, options)), config })
     }
 }

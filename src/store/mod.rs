@@ -1,6 +1,7 @@
 //! Where bytes go.
 
 pub mod digest;
+pub mod etag;
 pub mod multipart;
 pub mod objects;
 pub mod resilient;
@@ -8,7 +9,7 @@ pub mod s3;
 mod s3_body;
 mod s3_connect;
 mod s3_data;
-mod s3_error;
+pub mod s3_error;
 mod s3_http;
 mod s3_multipart;
 mod s3_objects;

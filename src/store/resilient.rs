@@ -30,6 +30,8 @@ pub struct EndpointOptions {
     pub name: String,
     /// Between two writes to a key.
     pub write_spacing: Duration,
+    /// Requests at once, each of which has a connection to itself.
+    pub max_connections: usize,
     /// Whether a slow read or part may be sent a second time.
     pub hedging: bool,
 }
@@ -75,7 +77,7 @@ const fn found(etag: Option<String>) -> PutOutcome {
 
 impl<S: ObjectStore> ResilientStore<S> {
     pub fn new(inner: S, options: EndpointOptions) -> Self {
-        Self::behind(Gate::new(options.name.clone()), inner, &options)
+        Self::behind(Gate::new(options.name.clone(), options.max_connections), inner, &options)
     }
 
     /// With a gate of the caller's.

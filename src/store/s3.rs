@@ -15,6 +15,7 @@ use url::Url;
 
 use super::ObjectStore;
 use super::digest::is_md5;
+use super::etag;
 use super::multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use super::objects::{
     GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject,
@@ -106,6 +107,11 @@ impl S3Store {
     pub fn reconnects(&self) -> u64 {
         self.transport.reconnects()
     }
+
+    /// Keeps no connection from here on, and closes those that are kept.
+    pub fn close(&self) {
+        self.transport.close();
+    }
 }
 
 impl ObjectStore for S3Store {
@@ -176,7 +182,7 @@ pub(super) fn if_match(condition: Option<&WriteCondition>) -> Option<String> {
 
 /// An ETag as people write it.
 pub(super) fn unquoted(etag: &str) -> String {
-    etag.trim_matches('"').to_owned()
+    etag::opaque(etag).to_owned()
 }
 
 /// Compares the ETag, where it is an MD5, with that of what was sent.

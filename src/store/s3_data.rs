@@ -5,13 +5,11 @@
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_smithy_xml::decode::{Document, try_data};
-use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG,
     EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
 };
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::utf8_percent_encode;
 use url::Url;
@@ -21,11 +19,11 @@ use super::multipart::{StoredPart, UploadPart};
 use super::objects::ObjectRef;
 use super::s3::{S3Settings, if_match, if_none_match, unquoted, verify};
 use super::s3_body::UploadBody;
-use super::s3_error::{Answer, Origin, describe_answer, describe_broken_answer, describe_transport, incomplete};
+use super::s3_error::{Origin, describe_broken_answer, describe_transport, incomplete, read_answer};
 use super::s3_http::Transport;
 use super::s3_pool::AnswerBody;
-use super::s3_sign::{PATH, QUERY, Signer, Target, UNSIGNED_PAYLOAD};
-use super::types::{BucketName, ObjectHeaders, ObjectKey, ProgressSink, PutObject, PutOutcome};
+use super::s3_sign::{QUERY, Signer, Target, UNSIGNED_PAYLOAD};
+use super::types::{ObjectHeaders, ProgressSink, PutObject, PutOutcome};
 use crate::error::{Error, Result};
 
 /// More of an answer is not read: an error's XML is a few hundred bytes.
@@ -69,7 +67,7 @@ impl DataVerbs {
 
     pub(super) async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
         let draft = Draft {
-            path: path_of(&request.bucket, &request.key),
+            path: request.key.path_in(&request.bucket),
             query: "x-id=PutObject".to_owned(),
             headers: headers_of(request)?,
             body: &request.body,
@@ -85,7 +83,7 @@ impl DataVerbs {
         let ObjectRef { bucket, key } = &request.upload.object;
         let upload_id = utf8_percent_encode(&request.upload.upload_id, QUERY);
         let draft = Draft {
-            path: path_of(bucket, key),
+            path: key.path_in(bucket),
             query: format!("partNumber={}&uploadId={upload_id}&x-id=UploadPart", request.number),
             headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))],
             body: &request.body,
@@ -140,7 +138,7 @@ impl DataVerbs {
         }
         // An error that broke off is still that error.
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let error = error_of(head.status, &head.headers, &body, &self.origin);
+        let error = read_answer(head.status, &head.headers, &body, &self.origin);
         if matches!(&*error.code, "RequestTimeTooSkewed" | "RequestInTheFuture") {
             self.clock.learn(text_of(&head.headers, DATE));
         }
@@ -150,11 +148,6 @@ impl DataVerbs {
 
 fn unbuildable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::internal("the request could not be built").caused_by(error)
-}
-
-/// Path style.
-fn path_of(bucket: &BucketName, key: &ObjectKey) -> String {
-    format!("/{}/{}", bucket.as_str(), utf8_percent_encode(key.as_str(), PATH))
 }
 
 fn headers_of(request: &PutObject) -> Result<Headers> {
@@ -204,33 +197,6 @@ fn headers_of(request: &PutObject) -> Result<Headers> {
 
 fn text_of(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn error_of(status: StatusCode, headers: &HeaderMap, body: &Bytes, origin: &Origin) -> Error {
-    let (code, message) = code_and_message(body).unwrap_or_default();
-    let answer = Answer {
-        status: status.as_u16(),
-        code: code.as_deref(),
-        message: message.as_deref(),
-        request_id: text_of(headers, "x-amz-request-id"),
-        header: &|name| text_of(headers, name),
-    };
-    describe_answer(&answer, origin)
-}
-
-/// Of S3's XML; the edge's HTML and everything else has none.
-fn code_and_message(body: &[u8]) -> Option<(Option<String>, Option<String>)> {
-    let mut document = Document::try_from(body).ok()?;
-    let mut root = document.root_element().ok()?;
-    let (mut code, mut message) = (None, None);
-    while let Some(mut tag) = root.next_tag() {
-        match tag.start_el().local() {
-            "Code" => code = Some(try_data(&mut tag).ok()?.into_owned()),
-            "Message" => message = Some(try_data(&mut tag).ok()?.into_owned()),
-            _ => {}
-        }
-    }
-    Some((code, message))
 }
 
 /// What the server's ETags have turned out to be. Where they are MD5s they prove which bytes arrived, and over TLS
@@ -322,17 +288,6 @@ mod tests {
         clock.learn(Some("yesterday"));
         clock.learn(None);
         assert!(away(&clock).abs() < 5.0, "still");
-    }
-
-    #[test]
-    fn errors_are_read_from_s3_s_xml_and_from_nothing_else() {
-        let xml = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>a &amp; b</Message><X/></Error>";
-        let both = (Some("SlowDown".to_owned()), Some("a & b".to_owned()));
-        assert_eq!(code_and_message(xml), Some(both));
-        assert_eq!(code_and_message(b"<html><body>502</body></html>").unwrap_or_default(), (None, None));
-        for nothing in [&b""[..], b"Bad Gateway", b"<Error>"] {
-            assert_eq!(code_and_message(nothing).unwrap_or_default(), (None, None));
-        }
     }
 
     #[test]

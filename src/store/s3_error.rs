@@ -7,6 +7,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStreamError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_xml::decode::{Document, try_data};
+use http::{HeaderMap, StatusCode};
 use url::Url;
 
 use super::s3_http::{BoxError, TransportError};
@@ -20,13 +22,13 @@ const SAME_KEY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server that an error came from.
 #[derive(Debug, Clone)]
-pub(super) struct Origin {
+pub struct Origin {
     host: String,
     is_r2: bool,
 }
 
 impl Origin {
-    pub(super) fn of(endpoint: &Url) -> Self {
+    pub fn of(endpoint: &Url) -> Self {
         let host = endpoint.host_str().unwrap_or_default().to_owned();
         let is_r2 = host.ends_with(".r2.cloudflarestorage.com");
         Self { host, is_r2 }
@@ -122,7 +124,8 @@ where
 /// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
 /// from the edge, or nothing.
 pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
-    let &Answer { status, code: s3_code, message, request_id, header } = answer;
+    let &Answer { status, code, message, request_id, header } = answer;
+    let s3_code = code.map(str::trim).filter(|code| is_name(code));
     let verdict = if (200..300).contains(&status) && s3_code.is_none() {
         // A 200 that is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         Verdict { category: Category::Service, retryability: Retryability::Once }
@@ -130,13 +133,15 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
         s3_code.and_then(classify::by_s3_code).unwrap_or_else(|| classify::by_status(status))
     };
     let name = match s3_code {
-        Some(code) => printable(code, 60),
+        Some(code) => code.to_owned(),
         None if (200..300).contains(&status) => code::PROTOCOL.to_owned(),
         None => format!("HTTP_{status}"),
     };
+    // Programs look for this word in messages of timeouts, whoever's they are.
+    let prefix = if verdict.category == Category::Timeout { "timeout: " } else { "" };
     let detail = match message {
-        Some(message) => format!("the storage answered {status}: {}", printable(&redact(message), 300)),
-        None => format!("the storage answered with status {status}"),
+        Some(message) => format!("{prefix}the storage answered {status}: {}", printable(&redact(message), 300)),
+        None => format!("{prefix}the storage answered with status {status}"),
     };
     let retry_after =
         header("retry-after").and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));
@@ -148,6 +153,35 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
         failure.retry_after = retry_after;
         origin.mark(failure, true);
     })
+}
+
+/// An answer that is no success: its S3 error if it has one.
+pub fn read_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], origin: &Origin) -> Error {
+    let header = |name: &str| headers.get(name)?.to_str().ok();
+    let (code, message) = code_and_message(body).unwrap_or_default();
+    let answer = Answer {
+        status: status.as_u16(),
+        code: code.as_deref(),
+        message: message.as_deref(),
+        request_id: header("x-amz-request-id"),
+        header: &header,
+    };
+    describe_answer(&answer, origin)
+}
+
+/// Of S3's XML; the edge's HTML and everything else has none.
+fn code_and_message(body: &[u8]) -> Option<(Option<String>, Option<String>)> {
+    let mut document = Document::try_from(body).ok()?;
+    let mut root = document.root_element().ok()?;
+    let (mut code, mut message) = (None, None);
+    while let Some(mut tag) = root.next_tag() {
+        match tag.start_el().local() {
+            "Code" => code = Some(try_data(&mut tag).ok()?.into_owned()),
+            "Message" => message = Some(try_data(&mut tag).ok()?.into_owned()),
+            _ => {}
+        }
+    }
+    Some((code, message))
 }
 
 /// A success whose answer did not come to its end.
@@ -167,6 +201,12 @@ pub(super) fn incomplete(what: &str, origin: &Origin) -> Error {
     let detail = format!("the storage's answer lacks {what}");
     Error::new(code::PROTOCOL, Category::Service, Retryability::Transient, detail)
         .with(|failure| origin.mark(failure, true))
+}
+
+/// Whether it can be a code. People compare codes and count by them: there is no empty one, nor one of free text.
+fn is_name(code: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=64).contains(&code.len()) && code.bytes().all(sound)
 }
 
 /// Some servers echo the string to sign or the access key into their message; nothing after such a word is
@@ -202,6 +242,30 @@ mod tests {
         assert_eq!(marked(r2, None, false), Duration::ZERO, "nothing was sent");
         assert_eq!(marked("https://localhost:9000", Some(500), true), Duration::ZERO);
         assert_eq!(marked("https://localhost:9000", Some(429), true), SAME_KEY_INTERVAL);
+    }
+
+    #[test]
+    fn errors_are_read_from_s3_s_xml_and_from_nothing_else() {
+        let xml = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>a &amp; b</Message><X/></Error>";
+        let both = (Some("SlowDown".to_owned()), Some("a & b".to_owned()));
+        assert_eq!(code_and_message(xml), Some(both));
+        assert_eq!(code_and_message(b"<html><body>502</body></html>").unwrap_or_default(), (None, None));
+        for nothing in [&b""[..], b"Bad Gateway", b"<Error>"] {
+            assert_eq!(code_and_message(nothing).unwrap_or_default(), (None, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_no_code() {
+        let origin = Origin::of(&Url::parse("http://127.0.0.1:9000").expect("a URL"));
+        let code = |code: &str| {
+            let xml = format!("<Error><Code>{code}</Code><Message>x</Message></Error>");
+            read_answer(StatusCode::BAD_GATEWAY, &HeaderMap::new(), xml.as_bytes(), &origin).code.to_string()
+        };
+        assert_eq!(code(" BadDigest\n"), "BadDigest");
+        for nothing in ["", " ", "Bad Gateway", "a&#10;b", "é", &"x".repeat(65)] {
+            assert_eq!(code(nothing), "HTTP_502", "{nothing:?}");
+        }
     }
 
     #[test]

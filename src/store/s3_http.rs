@@ -103,6 +103,11 @@ impl Transport {
         self.pool.connector().reconnects()
     }
 
+    /// Closes the connections that are kept.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
     /// `request` is for the endpoint: its URI has no more than a path and a query, its headers name the host.
     pub(super) async fn send(&self, request: Request<UploadBody>) -> Result<Response<AnswerBody>, TransportError> {
         let motion = request.body().motion();

@@ -11,8 +11,9 @@ use super::objects::{
     StoredObject,
 };
 use super::s3::{S3Store, unquoted};
-use super::s3_error::{describe, describe_body};
+use super::s3_error::{describe, describe_body, incomplete};
 use crate::error::{Error, Result};
+use crate::net::content_range;
 use crate::secret::Secret;
 
 /// HEAD and GET say the same of an object, in types that have nothing in common.
@@ -54,10 +55,15 @@ impl S3Store {
             .set_range(range)
             .set_if_match(request.if_match.as_ref().map(|etag| format!("\"{etag}\"")));
         let answer = Box::pin(call.send()).await.map_err(|error| not_found(describe(error, &self.origin)))?;
-        // `bytes 5-9/10`; an answer without one is the whole.
-        let range = answer.content_range().and_then(|text| text.strip_prefix("bytes ")?.split_once('/'));
-        let at = range.and_then(|(range, _)| range.split_once('-')?.0.parse().ok()).unwrap_or(0);
-        let size = range.and_then(|(_, total)| total.parse().ok());
+        // An answer without one is the whole.
+        let range = match answer.content_range() {
+            Some(text) => {
+                Some(content_range::parse(text).ok_or_else(|| incomplete("a sound Content-Range", &self.origin))?)
+            }
+            None => None,
+        };
+        let at = range.map_or(0, |range| range.first);
+        let size = range.and_then(|range| range.complete);
         let info = info_of!(answer, size.unwrap_or_else(|| size_of(answer.content_length())));
         let origin = self.origin.clone();
         let pieces = stream::unfold(answer.body, |mut body| async move {

@@ -36,6 +36,8 @@ struct Idle {
     connections: Vec<(Instant, Connection)>,
     /// Whether somebody will come and close what grows old.
     watched: bool,
+    /// Whether nothing is kept any more.
+    closed: bool,
 }
 
 impl Pool {
@@ -72,6 +74,13 @@ impl Pool {
         }
     }
 
+    /// Closes what is idle, and what is still in use as soon as it is not.
+    pub(super) fn close(&self) {
+        let mut idle = self.lock();
+        idle.closed = true;
+        idle.connections.clear();
+    }
+
     async fn connect(&self) -> Result<Connection, TransportError> {
         Connection::over(self.connector.connect().await?).await
     }
@@ -91,6 +100,9 @@ impl Pool {
 
     fn keep(self: &Arc<Self>, connection: Connection) {
         let mut idle = self.lock();
+        if idle.closed {
+            return;
+        }
         idle.connections.push((Instant::now(), connection));
         if !idle.watched {
             idle.watched = true;

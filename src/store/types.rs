@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use percent_encoding::utf8_percent_encode;
+
 use super::digest::Payload;
+use super::s3_sign::PATH;
 use crate::error::{Error, Result, code};
 
 /// A key that every HTTP stack on the way takes as it is.
@@ -20,8 +23,9 @@ impl ObjectKey {
     /// `ERR_INVALID_KEY` with what is allowed.
     pub fn parse(key: &str) -> Result<Self> {
         let invalid = |why: String| Error::invalid(code::INVALID_KEY, "key", format!("key {why}"));
-        if key.is_empty() {
-            return Err(invalid("must not be empty".into()));
+        // The SDK, which reads and deletes, takes blanks for nothing.
+        if key.trim().is_empty() {
+            return Err(invalid("must not be empty, nor hold nothing but blanks".into()));
         }
         if key.len() > Self::MAX_BYTES {
             return Err(invalid(format!(
@@ -51,6 +55,11 @@ impl ObjectKey {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Its path in a request, as it is signed: with the bucket in front, escaped.
+    pub fn path_in(&self, bucket: &BucketName) -> String {
+        format!("/{}/{}", bucket.as_str(), utf8_percent_encode(&self.0, PATH))
     }
 
     /// The last segment.
@@ -167,16 +176,31 @@ mod tests {
 
     #[test]
     fn keys_that_would_be_rewritten_on_the_way_are_refused() {
-        for key in
-            ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\u{7f}", "a\\b", "a\u{2028}"]
-        {
+        for key in [
+            "",
+            " ",
+            "\u{3000} ",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "a/../b",
+            "a/./b",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            "a\\b",
+            "a\u{2028}",
+        ] {
             assert!(ObjectKey::parse(key).is_err(), "{key:?}");
         }
     }
 
     #[test]
     fn odd_but_sound_keys_are_taken_as_they_are() {
-        for key in ["%2e%2e/x", "a b", "a+b&c=d?e#f", "é", "😀/…", ".htaccess", "a..b", "!*'()~"] {
+        for key in ["%2e%2e/x", "a b", "a+b&c=d?e#f", "é", "😀/…", ".htaccess", "a..b", "!*'()~", " a/ ", "\u{feff}"]
+        {
             assert_eq!(ObjectKey::parse(key).expect(key).as_str(), key);
         }
         assert_eq!(ObjectKey::parse("a/b/c.png").expect("a key").filename(), "c.png");

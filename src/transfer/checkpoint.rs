@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::plan;
 use crate::store::digest::hex;
 use crate::store::multipart::CreateMultipart;
 
@@ -25,9 +26,13 @@ impl Checkpoint {
         Self { upload_id: upload_id.to_owned(), part_bytes, total, fingerprint: fingerprint(request) }
     }
 
-    /// Whether it is of the same upload of a source of that length.
+    /// Whether it is of the same upload of a source of that length. It was kept by somebody else and may have been
+    /// harmed: one whose parts no upload could have fits nothing.
     pub fn fits(&self, request: &CreateMultipart, total: Option<u64>) -> bool {
-        self.total == total && self.fingerprint == fingerprint(request)
+        self.total == total
+            && !self.upload_id.is_empty()
+            && plan::is_sound(self.part_bytes, total)
+            && self.fingerprint == fingerprint(request)
     }
 }
 

@@ -16,6 +16,15 @@ pub const fn part_bytes(total: Option<u64>, wanted: u64) -> u64 {
     if least <= wanted { wanted } else { least.div_ceil(MIB) * MIB }
 }
 
+/// Whether an object of `total` bytes can be sent in such parts.
+pub const fn is_sound(part_bytes: u64, total: Option<u64>) -> bool {
+    let count = match total {
+        Some(total) if part_bytes > 0 => total.div_ceil(part_bytes),
+        _ => 0,
+    };
+    MIN_PART_BYTES <= part_bytes && part_bytes <= MAX_PART_BYTES && count <= MAX_PARTS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Fixture, noise, status};
+use crate::support::{Fixture, noise, quick, status, to};
+use bytes::Bytes;
+use reliable_r2::storage::{ObjectOptions, RetryOptions};
 use reliable_r2_lab::{Event, Fault, Rule};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -161,4 +163,76 @@ async fn a_hundred_at_once_leave_connections_for_the_next() {
     fixture.upload("one-more.bin", b"x").await.expect("stored");
     let last = *connections(&fixture).last().expect("some");
     assert!(last <= made, "no new one");
+}
+
+/// Nobody waits for a garbage collector, or until they grow old.
+#[tokio::test]
+async fn closing_closes_the_connections_that_are_kept() {
+    let server = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let endpoint = format!("http://{}", server.local_addr().expect("an address"));
+    let fixture = Fixture::with(|_, config| config.endpoint = Some(endpoint)).await;
+    let serve = async {
+        let (mut socket, _) = server.accept().await.expect("a connection");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\nx") {
+            socket.read_buf(&mut request).await.expect("a request");
+        }
+        let answer = b"HTTP/1.1 200 OK\r\netag: \"9dd4e461268c8034f5c8564e155c67a6\"\r\ncontent-length: 0\r\n\r\n";
+        socket.write_all(answer).await.expect("answered");
+        socket
+    };
+    let (stored, mut socket) = tokio::join!(fixture.upload("a.bin", b"x"), serve);
+    stored.expect("stored");
+    fixture.storage.close();
+    let end = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut [0; 16])).await;
+    assert_eq!(end.expect("closed by now").expect("an orderly end"), 0);
+}
+
+/// What waits for its turn has not begun: neither its attempt nor a connection.
+#[tokio::test]
+async fn more_uploads_than_connections_take_turns() {
+    let fixture = Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url());
+        config.max_connections = Some(4.0);
+        // Six turns of 200 ms are longer than an attempt may take.
+        config.retry.as_mut().expect("quick").timeout_ms = Some(1000.0);
+    })
+    .await;
+    fixture.lab.set_faults(vec![Rule::always(Fault::Delay { ms: 200 })]);
+    let fixture = Arc::new(fixture);
+    let mut uploads = JoinSet::new();
+    for n in 0..24 {
+        let fixture = Arc::clone(&fixture);
+        uploads.spawn(async move { fixture.upload(&format!("{n}.bin"), b"x").await });
+    }
+    let attempts: Vec<_> = uploads.join_all().await.into_iter().map(|it| it.expect("stored").attempts).collect();
+    assert_eq!(attempts, [1; 24]);
+    let mut used = connections(&fixture);
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used.len(), 4, "{used:?}");
+}
+
+#[tokio::test]
+async fn a_turn_that_does_not_come_in_time_is_a_timeout_of_the_call() {
+    let fixture = Fixture::with(|lab, config| {
+        config.endpoint = Some(lab.proxy_url());
+        config.max_connections = Some(1.0);
+    })
+    .await;
+    fixture.lab.set_faults(vec![Rule::always(Fault::Hang { for_ms: None })]);
+    let second = async {
+        // The first has begun.
+        while fixture.lab.events().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let retry = Some(RetryOptions { deadline_ms: Some(300.0), ..quick() });
+        let options = ObjectOptions { retry, ..to("second.bin") };
+        fixture.storage.upload(options, Bytes::from_static(b"x"), fixture.call()).await
+    };
+    let error = tokio::select! {
+        second = second => second.expect_err("there was no turn"),
+        _ = fixture.upload("first.bin", b"x") => panic!("it hangs for longer"),
+    };
+    assert_eq!((error.code.as_ref(), error.attempts), ("ETIMEDOUT", 0), "{error}");
 }

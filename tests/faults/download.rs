@@ -153,6 +153,21 @@ async fn what_another_try_cannot_mend_is_tried_once() {
     }
 }
 
+/// Else people are told that the storage is busy, and uploads go to another endpoint.
+#[tokio::test]
+async fn trouble_of_the_source_is_called_so() {
+    for head in ["HTTP/1.1 500 x", "HTTP/1.1 503 x", "HTTP/1.1 429 x", "HTTP/1.1 408 x"] {
+        let fixture = Fixture::plain().await;
+        let source = Source::answering(move |_, _| answer(head)).await;
+        let error = fixture.download_and_upload(source.options("/a"), "a").await.expect_err(head);
+        assert_eq!(
+            (error.code.as_ref(), error.category, error.attempts),
+            ("ERR_SOURCE_STATUS", Category::Source, 4),
+            "{head}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn redirects_are_followed_five_times() {
     let fixture = Fixture::plain().await;

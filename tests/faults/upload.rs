@@ -136,6 +136,17 @@ async fn a_hanging_server_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_timeout_of_the_storages_own_says_so() {
+    let fixture = Fixture::plain().await;
+    for (number, code) in [(408, "RequestTimeout"), (400, "RequestTimeout")] {
+        fixture.lab.set_faults(vec![Rule::always(status(number, code))]);
+        let error = fixture.upload("a.bin", b"x").await.expect_err("a timeout");
+        assert_eq!(error.category, Category::Timeout);
+        assert!(error.to_string().contains("timeout"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn rate_limits_wait_at_least_a_second() {
     for fault in [status(429, "TooManyRequests"), status(503, "SlowDown")] {
         let fixture = Fixture::plain().await;

@@ -17,7 +17,7 @@ async function startServer() {
     const answer = answers.shift()
     if (answer === 'hang') return
     if (answer === 'reset') return request.socket.destroy()
-    if (answer) return response.writeHead(answer).end()
+    if (answer && answer !== 200) return response.writeHead(answer).end()
     if (request.method === 'GET') return response.writeHead(200, { 'content-type': 'image/png' }).end(`got with ${request.headers.from}`)
     if (request.method === 'PUT') objects.set(decodeURIComponent(request.url.split('?')[0]), { body, headers: request.headers })
     response.writeHead(200, { etag: `"${createHash('md5').update(body).digest('hex')}"` }).end()
@@ -32,7 +32,7 @@ async function startServer() {
     config: { endpoint, accessKey: 'AK', secretKey: 'CANARYSECRET', bucket: 'pictures', logger: false },
     connections: () => connections,
     object: (key) => objects.get(`/pictures/${key}`),
-    /** Statuses, 'reset' or 'hang' for the next requests; then all is well. */
+    /** Statuses (200 is one that is well), 'reset' or 'hang' for the next requests; then all is well. */
     answer: (...next) => answers.push(...next),
     async close() {
       server.closeAllConnections()

@@ -31,7 +31,7 @@ fn parse() -> Result<Etags, lexopt::Error> {
 
 async fn run(etags: Etags) -> std::io::Result<()> {
     let (plain, tls) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
-    let certificate = Certificate::for_localhost()?;
+    let certificate = Certificate::for_localhost(&[])?;
     let ready = json!({
         "plain": format!("http://127.0.0.1:{}", plain.local_addr()?.port()),
         "tls": format!("https://127.0.0.1:{}", tls.local_addr()?.port()),

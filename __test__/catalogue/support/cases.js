@@ -1,0 +1,67 @@
+'use strict'
+
+// Words for rows: what a case injects, and what is to come of it.
+
+/**
+ * A row is `{ id, what, cases }`, or what says why it has none: `{ id, what, covered: { file, test } }` for one that a
+ * test of its own runs, `{ id, what, impossible: reason }` for one that has no meaning for this package or cannot be
+ * made, `{ id, what, open: reason }` for one that nobody has written yet.
+ *
+ * A case has the rules of the laboratory (`faults`) or whatever else it needs (`setUp`), a call, and `expect`.
+ * `network` are commands that make its network; such a case runs in a network namespace of its own. `slow` keeps it out
+ * of the quick run.
+ */
+
+const RETRY = Object.freeze({
+  maxAttempts: 4,
+  initialDelayMs: 10,
+  maxDelayMs: 50,
+  timeout: 1500,
+  timeoutGrowth: 1,
+})
+
+const NETWORK = { category: 'network', retryable: true }
+const TIMEOUT = { code: 'ETIMEDOUT', category: 'timeout', retryable: true, message: /timeout/ }
+
+/** Two requests meet the fault; the third attempt stores the object. */
+function passes(fault, more) {
+  return { name: 'twice', faults: [{ ...fault, times: 2 }], expect: { ok: true, attempts: 3 }, ...more }
+}
+
+/** Every request meets it. */
+function stays(fault, expect, more) {
+  return { name: 'always', faults: [fault], expect: { attempts: RETRY.maxAttempts, ...expect }, ...more }
+}
+
+/** What can be mended by another try: twice, then for ever. */
+function retried(fault, expect, more) {
+  return [passes(fault, more), stays(fault, { retryable: true, ...expect }, more)]
+}
+
+/** What no other try can mend: one attempt, whatever comes after. */
+function final(fault, expect, more) {
+  return [stays(fault, { attempts: 1, retryable: false, ...expect }, { name: 'once', ...more })]
+}
+
+/** An S3 error as an answer. */
+function status(status, code, more) {
+  return { fault: 'status', status, code, ...more }
+}
+
+/** An answer of one's own, byte for byte. */
+function raw(answer, more) {
+  const pieces = Array.isArray(answer) ? answer : [answer]
+  return { fault: 'raw', answer: pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece)), ...more }
+}
+
+/** The head and body of an answer. */
+function answer(statusLine, headers, body = '') {
+  const lines = Object.entries({ 'content-length': Buffer.byteLength(body), ...headers })
+  return `HTTP/1.1 ${statusLine}\r\n${lines.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
+}
+
+function s3Error(code, message = 'made by the laboratory') {
+  return `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
+}
+
+module.exports = { NETWORK, RETRY, TIMEOUT, answer, final, passes, raw, retried, s3Error, stays, status }

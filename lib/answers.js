@@ -1,0 +1,34 @@
+'use strict'
+
+/** The promises of a storage's uploads. Their answers come together, as one text (docs/adr/0011). */
+class Answers {
+  #waiting = new Map()
+  /** Weak: the native part holds what it calls, and that is us. */
+  #native
+
+  comeFrom(native) {
+    this.#native = new WeakRef(native)
+  }
+
+  /** What the upload with that id comes to, which `begin` begins. */
+  of(id, begin) {
+    return new Promise((resolve) => {
+      begin()
+      this.#waiting.set(id, resolve)
+    })
+  }
+
+  /** `text` is a JSON array: the id of an upload, its answer, the next id. */
+  settle(text) {
+    const answers = JSON.parse(text)
+    for (let index = 0; index < answers.length; index += 2) {
+      const id = answers[index]
+      this.#waiting.get(id)?.(answers[index + 1])
+      this.#waiting.delete(id)
+    }
+    // The process may end.
+    if (this.#waiting.size === 0) this.#native.deref()?.rest()
+  }
+}
+
+module.exports = { Answers }

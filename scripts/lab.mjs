@@ -1,0 +1,76 @@
+// `npm run lab`: every row of the fault catalogue, each through the public API against a laboratory of its own, and
+// what came of it as docs/laboratory.md. `--quick` leaves out the long waits; names of rows run those alone.
+
+import { fork, spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { pickRows, verifyCovered } from './lib/catalogue.mjs'
+import { report, writePage } from './lib/laboratory-page.mjs'
+import { findNetwork } from './lib/network.mjs'
+import { buildAddon, buildLab, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
+
+/** Rows wait more than they compute. */
+const WORKERS = 8
+const NETWORK_WORKERS = 4
+const ROW_TIMEOUT_MS = 180_000
+
+const args = process.argv.slice(2)
+const quick = args.includes('--quick')
+const named = args.filter((arg) => !arg.startsWith('-'))
+const unknown = args.filter((arg) => arg.startsWith('-') && arg !== '--quick')
+if (unknown.length > 0) giveUp(`Unknown: ${unknown.join(' ')}. Usage: npm run lab -- [--quick] [ROW]...`)
+
+requireTools()
+await installPackage()
+await buildLab()
+await buildAddon()
+
+const { families } = createRequire(import.meta.url)('../__test__/catalogue/index.js')
+const { rows, jobs, networkJobs } = pickRows(families, { quick, named })
+const network = networkJobs.length > 0 ? await findNetwork() : { command: [] }
+if (network.reason) console.log(`\nSKIPPED: ${networkJobs.length} rows need a network of their own: ${network.reason}\n`)
+
+const workerFile = path.join(root, '__test__', 'catalogue', 'support', 'worker.js')
+const results = new Map(rows.map((row) => [row.id, []]))
+const began = Date.now()
+
+/** Runs jobs one after the other in a process, and in another one if that one dies. */
+async function workThrough(queue, start) {
+  while (queue.length > 0) {
+    const worker = start()
+    const exit = new Promise((resolve) => worker.once('exit', (code, signal) => resolve({ end: signal ?? `code ${code}` })))
+    const message = () => Promise.race([exit, new Promise((resolve) => worker.once('message', resolve))])
+    let answer = await message()
+    while (answer.end === undefined && queue.length > 0) {
+      const job = queue.shift()
+      worker.send({ id: job.id, cases: job.cases })
+      const timer = setTimeout(() => worker.kill('SIGKILL'), ROW_TIMEOUT_MS)
+      answer = await message()
+      clearTimeout(timer)
+      const done = answer.results ?? job.cases.map((index) => ({ index, name: '', outcome: { broke: true }, problems: [`the process ended: ${answer.end}`] }))
+      results.get(job.id).push(...done)
+      for (const { name, problems } of done) {
+        for (const problem of problems) console.log(`FAILED ${job.id} ${name}: ${problem}`)
+      }
+    }
+    if (answer.end !== undefined) continue
+    worker.send({})
+    await exit
+  }
+}
+
+const inherit = { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }
+const plain = () => fork(workerFile, inherit)
+const [program, ...before] = network.command
+const inNetwork = () => spawn(program, [...before, process.execPath, workerFile, '--network'], inherit)
+const crews = Array.from({ length: Math.min(WORKERS, jobs.length) }, () => workThrough(jobs, plain))
+if (!network.reason) {
+  crews.push(...Array.from({ length: Math.min(NETWORK_WORKERS, networkJobs.length) }, () => workThrough(networkJobs, inNetwork)))
+}
+await Promise.all(crews)
+
+const covered = await verifyCovered(rows, { run: !quick })
+const outcome = report({ families, rows, results, covered, network, quick })
+console.log(`\n${outcome.summary} In ${Math.round((Date.now() - began) / 1000)} s.`)
+if (!quick && named.length === 0) writePage(outcome.page)
+process.exit(outcome.failed > 0 ? 1 : 0)

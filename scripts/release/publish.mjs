@@ -1,0 +1,39 @@
+// `npm run release:publish`: publishes what release:pack has packed, the binaries before the package that asks for them.
+// May be run again: what is published already is passed over. `--dry-run` publishes nothing.
+
+import { existsSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+import { giveUp, root } from '../lib/prepare.mjs'
+import { attemptNpm } from './npm.mjs'
+import { packages } from './pack.mjs'
+import { main, targets } from './targets.mjs'
+
+const dryRun = process.argv.includes('--dry-run')
+const { version } = main
+// A version like 1.0.0-beta.1 must not become what `npm install` gives.
+const tag = version.includes('-') ? 'next' : 'latest'
+
+const names = [...targets.map(({ manifest }) => manifest.name), main.name]
+const tarballs = names.map((name) => [name, path.join(packages, `${name}-${version}.tgz`)])
+const missing = tarballs.filter(([, file]) => !existsSync(file)).map(([name]) => name)
+if (missing.length > 0 && !dryRun) giveUp(`Not packed, so nothing is published: ${missing.join(', ')}`)
+const unknown = existsSync(packages) ? readdirSync(packages).filter((file) => file.endsWith('.tgz')).length - (tarballs.length - missing.length) : 0
+if (unknown > 0) giveUp(`There are tarballs in ${path.relative(root, packages)} that belong to no package of version ${version}.`)
+
+for (const [name, file] of tarballs.filter(([name]) => !missing.includes(name))) {
+  if (!dryRun && isPublished(name)) {
+    console.log(`${name}@${version} is published already`)
+    continue
+  }
+  // Provenance says which commit and which workflow made the tarball. Only where a workflow runs is there one.
+  const options = ['--access', 'public', '--tag', tag, ...(dryRun ? ['--dry-run'] : ['--provenance'])]
+  const { status, stderr } = attemptNpm('publish', file, ...options)
+  if (status !== 0) giveUp(`${name}@${version} was not published:\n${stderr}`)
+  console.log(`${name}@${version}${dryRun ? ' would be' : ' is'} published as ${tag}`)
+}
+if (missing.length > 0) console.log(`Not packed here: ${missing.join(', ')}`)
+
+function isPublished(name) {
+  const { status, stdout } = attemptNpm('view', `${name}@${version}`, 'version')
+  return status === 0 && stdout.trim() === version
+}
