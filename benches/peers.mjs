@@ -59,7 +59,7 @@ function startStores() {
 
 /** The process that uploads. */
 function startClient({ name, runtime }, certificate) {
-  const env = { ...process.env, NODE_ENV: 'production', NODE_NO_WARNINGS: '1', ...(certificate && { NODE_EXTRA_CA_CERTS: certificate }) }
+  const env = { ...process.env, NODE_ENV: 'production', NODE_NO_WARNINGS: '1', NODE_EXTRA_CA_CERTS: certificate }
   const program = runtime === 'bun' ? bun : process.execPath
   const child = spawn(program, [path.join(support, 'peers-run.mjs'), name], { env, stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting = new Map()
@@ -112,11 +112,11 @@ function jobsOf(contender) {
   return jobs.filter(({ fault }) => fault.name.includes(options.only))
 }
 
-async function measure({ contender, client, stores, lab }, { fault, load }) {
+async function measure({ contender, client, stores, lab }, { fault, load }, quiet = false) {
   const withinMs = fault.withinMs ?? WITHIN_MS
   const facts = fault.tls ? await overTls(client, lab, fault, load, withinMs) : await inMemory(client, stores, fault, load, withinMs)
   const row = { client: contender.name, fault: fault.name, load, ...count(facts) }
-  console.log(lineOf(row))
+  if (!quiet) console.log(lineOf(row))
   return row
 }
 
@@ -167,11 +167,10 @@ if (chosen.length === 0) giveUp(`No client has ${JSON.stringify(options.client)}
 const labs = await Promise.all(chosen.map(() => Lab.start()))
 const [rows, benches] = [[], []]
 try {
-  // One authority for each laboratory, all in one file, since a process reads it once.
-  const certificate = path.join(folder, 'authorities.pem')
-  writeFileSync(certificate, labs.map((lab) => lab.caCertificate).join('\n'))
   // All are up before the first one works, so that none pays for the start of another.
   for (const [index, contender] of chosen.entries()) {
+    const certificate = path.join(folder, `${index}.pem`)
+    writeFileSync(certificate, labs[index].caCertificate)
     const bench = { contender, lab: labs[index], client: startClient(contender, certificate), stores: startStores() }
     benches.push(bench)
     Object.assign(bench, await bench.client.started)
@@ -181,9 +180,14 @@ try {
   // Fault by fault: what else the machine does then falls on all clients.
   jobs.sort((a, b) => faultClasses.indexOf(a.fault) - faultClasses.indexOf(b.fault))
   const runs = (is) => jobs.filter(is).map(({ run }) => run)
-  const long = runs(({ fault }) => fault.withinMs).map((run, index) => sleep(index * SPACING_MS).then(run))
-  const short = Object.entries(AT_ONCE).map(([load, atOnce]) => inTurn(runs((job) => job.load === load && !job.fault.withinMs), atOnce))
-  rows.push(...(await Promise.all([...long, ...short])).flat())
+  // Once each, so that nobody is measured while it is still being compiled.
+  await inTurn(benches.filter(({ ready }) => ready).map((bench) => () => measure(bench, { fault: faultClasses[0], load: bench.contender.loads[0] }, true)), 2)
+  const waiting = runs(({ fault }) => fault.withinMs)
+  const long = waiting.map((run, index) => sleep(index * SPACING_MS).then(run))
+  await sleep(waiting.length * SPACING_MS)
+  // Those that work disturb those that wait, and so come last.
+  for (const [load, atOnce] of Object.entries(AT_ONCE)) rows.push(...(await inTurn(runs((job) => job.load === load && !job.fault.withinMs), atOnce)))
+  rows.push(...(await Promise.all(long)))
 } finally {
   for (const { client, stores } of benches) {
     client.stop()

@@ -1,11 +1,11 @@
 // The clients of benches/peers.mjs: as their documentation has them used and as they come, and with five attempts and a
-// timeout of five seconds, as far as each has such settings. Imported by a process that runs one of them.
+// timeout of ten seconds, as far as each has such settings. Imported by a process that runs one of them.
 
 import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
 const ATTEMPTS = 5
-const TIMEOUT_MS = 5000
+const TIMEOUT_MS = 10_000
 
 function ours(options) {
   const { newStorage } = require('../../index.js')
@@ -83,31 +83,31 @@ const opendal = (layers) => ({ url, bucket, accessKey, secretKey }) => {
 }
 
 /**
- * `equal`: five attempts of five seconds, where there are such settings. `loads`: what it is asked to store; a client that
+ * `equal`: five attempts of ten seconds, where there are such settings. `loads`: what it is asked to store; a client that
  * sends large objects in one request has no row for them.
  */
 export const clients = [
   { name: 'reliable-r2', ours: true, loads: ['small', 'large'], connect: () => ours() },
   { name: 'reliable-r2, `persistent`', ours: true, loads: ['small', 'large'], connect: () => ours({ retry: 'persistent' }) },
   {
-    name: 'reliable-r2, 5 attempts of 5 s',
+    name: 'reliable-r2, 5 attempts of 10 s',
     ours: true,
     equal: true,
     loads: ['small', 'large'],
     connect: () => ours({ retry: { maxAttempts: ATTEMPTS, timeout: TIMEOUT_MS, initialDelayMs: 100, maxDelayMs: 2000, timeoutGrowth: 1 } }),
   },
   { name: '@aws-sdk/client-s3', package: '@aws-sdk/client-s3', loads: ['small'], connect: () => awsSdk() },
-  { name: '@aws-sdk/client-s3, 5 attempts of 5 s', equal: true, loads: ['small'], connect: () => awsSdk(EQUAL_AWS) },
+  { name: '@aws-sdk/client-s3, 5 attempts of 10 s', equal: true, loads: ['small'], connect: () => awsSdk(EQUAL_AWS) },
   { name: '@aws-sdk/lib-storage', package: '@aws-sdk/lib-storage', loads: ['large'], connect: () => libStorage() },
-  { name: '@aws-sdk/lib-storage, 5 attempts of 5 s', equal: true, loads: ['large'], connect: () => libStorage(EQUAL_AWS) },
+  { name: '@aws-sdk/lib-storage, 5 attempts of 10 s', equal: true, loads: ['large'], connect: () => libStorage(EQUAL_AWS) },
   { name: 'minio', package: 'minio', loads: ['small'], connect: () => minio() },
   { name: 'minio, 5 attempts', equal: true, loads: ['small'], connect: () => minio({ retryOptions: { maximumRetryCount: ATTEMPTS - 1 } }) },
   { name: 's3mini', package: 's3mini', loads: ['small', 'large'], connect: () => s3mini() },
-  { name: 's3mini, timeout of 5 s', equal: true, loads: ['small', 'large'], connect: () => s3mini({ requestAbortTimeout: TIMEOUT_MS }) },
+  { name: 's3mini, timeout of 10 s', equal: true, loads: ['small', 'large'], connect: () => s3mini({ requestAbortTimeout: TIMEOUT_MS }) },
   { name: 'aws4fetch', package: 'aws4fetch', loads: ['small'], connect: () => aws4fetch({}) },
-  { name: 'aws4fetch, 5 attempts within 25 s', equal: true, loads: ['small'], connect: () => aws4fetch({ retries: ATTEMPTS - 1 }) },
+  { name: 'aws4fetch, 5 attempts within 50 s', equal: true, loads: ['small'], connect: () => aws4fetch({ retries: ATTEMPTS - 1 }) },
   { name: "Bun's S3Client", package: 'bun', runtime: 'bun', loads: ['small', 'large'], connect: () => bun() },
   { name: "Bun's S3Client, 5 attempts", equal: true, runtime: 'bun', loads: ['small', 'large'], connect: () => bun({ retry: ATTEMPTS - 1 }) },
   { name: 'opendal', package: 'opendal', loads: ['small'], connect: () => opendal() },
-  { name: 'opendal, 5 attempts of 5 s', equal: true, loads: ['small'], connect: () => opendal(true) },
+  { name: 'opendal, 5 attempts of 10 s', equal: true, loads: ['small'], connect: () => opendal(true) },
 ]

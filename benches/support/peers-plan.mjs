@@ -4,7 +4,7 @@
 export const CHANCE = 0.3
 export const SEED = 2026
 /** How long a store that is down at first stays so. */
-export const OUTAGE_MS = 1000
+export const OUTAGE_MS = 3000
 
 const MINUTE = 60_000
 const put = { method: 'PUT' }
@@ -20,7 +20,7 @@ export const faultClasses = [
   { name: 'none', title: 'No fault', rule: undefined, large: true },
   { name: 'hang', title: 'No answer', rule: { fault: 'hang', ...put }, withinMs: 2 * MINUTE + 5000 },
   { name: 'stall', title: 'Stops reading in the middle of the body', rule: { fault: 'stopReading', ...put }, withinMs: 2 * MINUTE + 5000 },
-  { name: 'refused', title: 'Nobody listens for a second', outage: true },
+  { name: 'refused', title: 'Nobody listens for three seconds', outage: true },
   { name: 'accept-reset', title: 'Reset as soon as it is connected', rule: { fault: 'refuse' } },
   { name: 'tls-cut', title: 'TLS cut in its handshake', rule: { fault: 'tlsCut' }, tls: true },
   { name: 'reset', title: 'Reset in the middle of the body', rule: { fault: 'reset', ...put }, large: true },
@@ -40,7 +40,7 @@ export const faultClasses = [
   { name: 'etag', title: 'Stored, and another ETag in the answer', rule: { fault: 'badEtag', ...put } },
 ]
 
-export const WITHIN_MS = 30_000
+export const WITHIN_MS = 60_000
 
 /** How many objects of which size. */
 export const loads = {

@@ -39,7 +39,10 @@ try {
   await connect()({ url: 'http://127.0.0.1:9', bucket: 'pictures', accessKey: 'a', secretKey: 'b' })
   say({ ready: true })
 } catch (error) {
-  say({ ready: false, why: String(error?.message ?? error).split('\n')[0] })
+  // A loader of native code has all that it tried for its cause.
+  const said = [error, error?.cause].flat().map((each) => String(each?.message ?? each).split('\n')[0])
+  const why = said.find((text) => text.includes('GLIBC')) ?? said[0]
+  say({ ready: false, why: why.replace(/\(required by .*\)/, '').replace(/\/[^ ]*\//g, '').trim() })
 }
 for await (const line of createInterface({ input: process.stdin })) run(JSON.parse(line)).catch((error) => say({ id: JSON.parse(line).id, broken: String(error?.stack ?? error) }))
 process.exit()
