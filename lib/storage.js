@@ -3,7 +3,7 @@
 const { AsyncResource } = require('node:async_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
-const { throwIfAborted, withSignal } = require('./abort.js')
+const { endQuietly, throwIfAborted, withSignal } = require('./abort.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { openCheckpoint } = require('./checkpoint.js')
 const { bodyOf } = require('./download.js')
@@ -88,13 +88,17 @@ class Storage {
     if (sink.isFailure) throw fromFailure({ ...sink, ...call })
     if (object.contentType === undefined && source.contentType) object.contentType = source.contentType
     let failed
-    pump(source, sink, call).catch((error) => {
-      failed = { error }
-      sink.fail()
+    // Where not even that can be said, nobody else would end the call.
+    const brokenOff = new Promise((_, reject) => {
+      const failing = pump(source, sink, call).catch((error) => {
+        failed = { error }
+        sink.fail()
+      })
+      failing.catch(reject)
     })
     try {
       const start = (storage, operation, wants) => storage.uploadSource(operation, { ...object, ...wants }, sink)
-      return await this.#store(call, observers, object, start)
+      return await Promise.race([this.#store(call, observers, object, start), brokenOff])
     } catch (error) {
       if (!failed || error.code !== 'ERR_SOURCE_FAILED') throw error
       // Wrong chunks are the caller's mistake; all else is the source's own error.
@@ -291,7 +295,7 @@ class Storage {
       return outcome
     }
     try {
-      const answer = await observer.within(() => withSignal(signal, () => operation.abort(), work))
+      const answer = await observer.within(() => withSignal(signal, () => endQuietly(operation), work))
       return { answer, operation, ended }
     } catch (error) {
       ended.failed(error)
@@ -376,7 +380,7 @@ async function answerOf(start, { operation, key }) {
   try {
     return await start()
   } catch (cause) {
-    throw internalError(operation, key, cause)
+    throw internalError(operation, key, cause.cause ?? cause)
   }
 }
 
