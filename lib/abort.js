@@ -37,6 +37,15 @@ async function withSignal(signal, abort, run) {
   }
 }
 
+/** Ends a native call. For events, whose listeners have nobody to throw to: a call that cannot be ended goes on. */
+function endQuietly(operation) {
+  try {
+    operation.abort()
+  } catch {
+    // See seam.js.
+  }
+}
+
 /** Waits for `promise`, but not longer than until the signal fires. */
 function orAbort(promise, signal) {
   if (!signal) return promise
@@ -55,4 +64,4 @@ function sleep(delayMs, signal) {
   return orAbort(elapsed, signal).finally(() => clearTimeout(timer))
 }
 
-module.exports = { isAbortSignal, orAbort, reasonOf, sleep, throwIfAborted, withSignal }
+module.exports = { endQuietly, isAbortSignal, orAbort, reasonOf, sleep, throwIfAborted, withSignal }

@@ -1,6 +1,6 @@
 'use strict'
 
-const { reasonOf } = require('./abort.js')
+const { endQuietly, reasonOf } = require('./abort.js')
 const { fromFailure } = require('./errors.js')
 
 /**
@@ -21,7 +21,7 @@ function bodyOf(download, operation, signal, onEnd) {
     {
       start(controller) {
         abort = () => {
-          operation.abort()
+          endQuietly(operation)
           controller.error(reasonOf(signal))
           failed(reasonOf(signal))
         }

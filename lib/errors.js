@@ -6,6 +6,9 @@
 // Two copies of the package (a monorepo, a bundler's doing) have two classes; they share this.
 const BRAND = Symbol.for('reliable-r2.StorageError')
 
+/** As of the category `internal`. */
+const UNEXPECTED = 'Something unexpected went wrong during the upload. Please try again.'
+
 /** What an error carries besides its message, in the order in which people read it. */
 const FACTS = [
   'code',
@@ -106,10 +109,12 @@ function closedError(operation, key) {
   return build(`${operation} failed: ERR_CLOSED: the storage is closed`, facts, closedError)
 }
 
-/** A rejection of the native part, which answers with values: a bug of ours. */
+/** What the native part, which answers with values, threw or rejected with: a bug of ours. */
 function internalError(operation, key, cause) {
-  const facts = { ...made('internal', 'ERR_INTERNAL'), operation, key, cause }
-  return build(`${operation} failed: ERR_INTERNAL: the native part broke off; please report this`, facts, internalError)
+  // The native part is not asked for its sentence: it may be that which broke off.
+  const facts = { ...blank('internal', 'ERR_INTERNAL'), userMessage: UNEXPECTED, operation, key, cause }
+  const message = `${operation ? `${operation} failed: ` : ''}ERR_INTERNAL: the native part broke off; please report this`
+  return build(message, facts, internalError)
 }
 
 function unsupportedError(message, { platform, arch, libc, cause }) {

@@ -1,6 +1,7 @@
 'use strict'
 
 const { unsupportedError } = require('./errors.js')
+const { sealed } = require('./seam.js')
 
 const PREBUILT = [
   'linux-x64 (glibc >= 2.17 and musl)',
@@ -43,4 +44,4 @@ function libcOf(platform) {
   }
 }
 
-module.exports = loadNative()
+module.exports = sealed(loadNative())

@@ -3,7 +3,7 @@
 const { AsyncResource } = require('node:async_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
-const { reasonOf, throwIfAborted } = require('./abort.js')
+const { endQuietly, reasonOf, throwIfAborted } = require('./abort.js')
 const { Answers } = require('./answers.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { openCheckpoint } = require('./checkpoint.js')
@@ -101,12 +101,17 @@ class Storage {
     if (sink.isFailure) throw fromFailure({ ...sink, ...call })
     if (object.contentType === undefined && source.contentType) object.contentType = source.contentType
     let failed
-    pump(source, sink, call).catch((error) => {
-      failed = { error }
-      sink.fail()
+    // Where not even that can be said, nobody else would end the call.
+    const brokenOff = new Promise((_, reject) => {
+      const failing = pump(source, sink, call).catch((error) => {
+        failed = { error }
+        sink.fail()
+      })
+      failing.catch(reject)
     })
     try {
-      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
+      const stored = this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
+      return await Promise.race([stored, brokenOff])
     } catch (error) {
       if (!failed || error.code !== 'ERR_SOURCE_FAILED') throw error
       // Wrong chunks are the caller's mistake; all else is the source's own error.
@@ -290,7 +295,7 @@ class Storage {
 
   async #answer(running, start, answered) {
     const { signal, storage, id, operation, observer } = running
-    const abort = signal && (() => operation.abort())
+    const abort = signal && (() => endQuietly(operation))
     signal?.addEventListener('abort', abort, { once: true })
     try {
       const answer = await start(storage, operation, id)
@@ -311,7 +316,9 @@ class Storage {
   /** Once the signal has fired, whatever is thrown is a consequence. */
   #reasonOf(error, { call, signal }) {
     if (signal?.aborted) return reasonOf(signal)
-    return StorageError.isInstance(error) ? error : internalError(call.operation, call.key, error)
+    if (StorageError.isInstance(error) && error.operation !== undefined) return error
+    // What the native part threw: see seam.js.
+    return internalError(call.operation, call.key, error.cause ?? error)
   }
 
   #succeeded({ id, observer }, receipt) {
@@ -407,7 +414,7 @@ async function answerOf(start, { operation, key }) {
   try {
     return await start()
   } catch (cause) {
-    throw internalError(operation, key, cause)
+    throw internalError(operation, key, cause.cause ?? cause)
   }
 }
 

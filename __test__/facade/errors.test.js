@@ -123,3 +123,16 @@ test('an unloadable native part says what to do', () => {
     assert.match(error.message, advice)
   }
 })
+
+test('the sentence of a bug is the native part\'s own, which is not asked for it', () => {
+  const native = require('../../lib/load.js')
+  const { internalError } = require('../../lib/errors.js')
+  assert.equal(internalError('uploadFile', 'k', new Error('x')).userMessage, native.userMessage('internal'))
+})
+
+test('what the native part throws has a type', async () => {
+  const native = require('../../lib/load.js')
+  for (const broken of [() => native.createSource('five'), () => new native.NativeOperation({}), () => native.NativeStorage.prototype.close.call({})]) {
+    assert.throws(broken, (error) => error instanceof api.StorageError && error.code === 'ERR_INTERNAL' && error.cause instanceof Error)
+  }
+})

@@ -219,7 +219,8 @@ describe('a signal', () => {
       const started = performance.now()
       controller.abort(reason)
       await assert.rejects(promise, (error) => error === reason)
-      assert.ok(performance.now() - started < 50)
+      // Far below what it would take by itself.
+      assert.ok(performance.now() - started < 1000)
       assert.equal(controller.signal.onabort, mine)
       assert.equal(getEventListeners(controller.signal, 'abort').length, listeners)
     }
