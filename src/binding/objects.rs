@@ -15,6 +15,7 @@ use super::options::NativeRetryOptions;
 use super::storage::NativeStorage;
 use crate::storage::ObjectOptions;
 use crate::storage::download::RangeOptions;
+use crate::storage::headers::decode_metadata;
 use crate::storage::objects::{Found, ListOptions, PresignOptions};
 use crate::store::objects::{ListPage, ListedObject, ObjectInfo, Presigned};
 
@@ -110,7 +111,7 @@ impl From<Found<ObjectInfo>> for NativeObjectInfo {
             storage_class: info.storage_class,
             expires: info.expires,
             last_modified_ms: info.last_modified.map(since_epoch_ms),
-            metadata: info.metadata.into_iter().collect(),
+            metadata: info.metadata.into_iter().map(|(name, value)| (name, decode_metadata(&value))).collect(),
             attempts: found.attempts,
             elapsed_ms: milliseconds(found.elapsed),
         }

@@ -203,12 +203,32 @@ fn encode_metadata(value: &str) -> String {
     encoded.collect::<Vec<_>>().join(" ")
 }
 
+/// What [`encode_metadata`] made of a value, read again. What is not all encoded words of UTF-8 is left as it is.
+pub fn decode_metadata(value: &str) -> String {
+    let word = |word: &str| {
+        let base64 = word.strip_prefix("=?UTF-8?B?")?.strip_suffix("?=")?;
+        String::from_utf8(aws_smithy_types::base64::decode(base64).ok()?).ok()
+    };
+    value.split(' ').map(word).collect::<Option<String>>().unwrap_or_else(|| value.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn one(name: &str, value: &str) -> BTreeMap<String, String> {
         BTreeMap::from([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn metadata_is_read_as_it_was_given() {
+        let long = "ein langer Satz über Überraschungen, 漢字 und 😀 ".repeat(5);
+        for value in ["plain", "café", "😀", " a", "a  b", "=?UTF-8?B?eA==?=", long.as_str()] {
+            assert_eq!(decode_metadata(&encode_metadata(value)), value);
+        }
+        for foreign in ["=?UTF-8?B?%%?=", "=?UTF-8?B?/w==?=", "=?ISO-8859-1?Q?x?=", "a =?UTF-8?B?eA==?="] {
+            assert_eq!(decode_metadata(foreign), foreign);
+        }
     }
 
     fn checked(options: HeaderOptions) -> Result<ObjectHeaders> {
