@@ -59,7 +59,8 @@ async function workThrough(queue, start) {
   }
 }
 
-const inherit = { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }
+// Warnings are judged, not printed.
+const inherit = { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_NO_WARNINGS: '1' } }
 const plain = () => fork(workerFile, inherit)
 const [program, ...before] = network.command
 const inNetwork = () => spawn(program, [...before, process.execPath, workerFile, '--network'], inherit)

@@ -203,12 +203,18 @@ const rows = [
   { id: 'S-R16', what: 'A hundred requests to one host that holds them', open: 'there is no limit per host: G-24' },
   { id: 'S-R17', what: 'The right address, a certificate for another name', cases: [published(a(PUBLIC), { url: 'https://other.lab-pictures.com/', expect: { code: 'ERR_TLS_CERT_ALTNAME_INVALID', category: 'network', retryable: false } })] },
   { id: 'UI-01', what: 'URLs that are none', cases: refused(['', ' ', 'not a url', '/rel', '//h/x', 'http://', 'https://', 'http:///', 'https://?'], 'ERR_INVALID_URL') },
+  { id: 'UI-02', what: 'URLs that are no strings', cases: [undefined, null, 42, {}, { href: 'https://h.com' }].map((url) => ({ name: String(url), call: (context, given) => context.storage.downloadAndUpload({ ...given, url }), expect: { code: 'ERR_INVALID_URL', category: 'input', attempts: 0 } })) },
   { id: 'UI-03', what: 'A URL of 16 KiB', cases: refused([`https://h.com/${'a'.repeat(16_384)}`], 'ERR_INVALID_URL') },
   { id: 'UI-04', what: 'Spaces, tabs and line breaks in URLs', cases: refused(['https://h.com/a b', 'https://h.com/\t', 'https://h.com/\r\nX: y', '\nhttps://h.com', 'https://h.com\0/'], 'ERR_INVALID_URL') },
   { id: 'UI-05', what: 'Ports that are none', cases: refused(['https://h.com:0/', 'https://h.com:65536/', 'https://h.com:-1/', 'https://h.com:80:80/', 'https://h.com:+1/', 'https://h.com:abc/']) },
   { id: 'UI-06', what: 'Host names that are none', cases: refused(['https://./', 'https://../', 'https://a..b/', `https://${'a'.repeat(64)}.com/`, `https://${'a.'.repeat(130)}com/`]).map((test) => ({ ...test, expect: { ...test.expect, code: ['ERR_BLOCKED_URL', 'ERR_INVALID_URL', 'ENOTFOUND'], retryable: undefined, attempts: undefined } })).map(({ expect: { code }, ...test }) => ({ ...test, network: [], expect: { code } })) },
   { id: 'UI-07', what: 'A password in a URL', cases: refused(['https://u:CANARY@h.com/', 'https://CANARY@h.com/'], 'ERR_BLOCKED_URL') },
   { id: 'UI-08', what: 'The fragment stays here', cases: [published(a(PUBLIC), { url: `https://${NAME}/a#CANARY`, expect: { ok: true, attempts: 1 }, check: ({ seen }, outcome, assert) => assert.deepEqual(seen, [`${NAME} /a`]) })] },
+  {
+    id: 'UI-09',
+    what: 'A name that looks like another is asked for as what it is',
+    cases: [published(a(PUBLIC), { url: 'https://\u0430pple.com/', expect: { code: 'ERR_TLS_CERT_ALTNAME_INVALID', retryable: false }, check: ({ names }, outcome, assert) => assert.ok(names.asked.includes('A xn--pple-43d.com'), names.asked.join()) })],
+  },
   { id: 'UI-12', what: 'Signatures in a URL\'s query are in no error, log line or metric', cases: [published(a(PUBLIC), { serve: (request, response) => response.socket.destroy(), expect: { code: ['ECONNRESET', 'EPIPE'], retryable: true } })] },
   {
     id: 'X-01',

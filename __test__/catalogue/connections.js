@@ -113,8 +113,8 @@ const rows = [
           return later(context, 1500, () => context.lab.child.kill('SIGCONT'))
         },
         options: { retry: { timeout: 600 } },
-        // What was sent to the frozen server is read when it goes on.
-        expect: { ok: true, attempts: [2, 4], requests: false },
+        // What was sent to the frozen server is read when it goes on; a first attempt that began late may get through.
+        expect: { ok: true, attempts: [1, 4], requests: false },
       },
       {
         name: 'for longer than all attempts',
@@ -215,7 +215,7 @@ const rows = [
           }
           return { attempts: Math.max(...attempts), all: attempts.length }
         },
-        expect: { ok: true, attempts: [1, 2], stored: 'any' },
+        expect: { ok: true, attempts: [1, 2], stored: 'any', withinMs: [0, 90_000] },
         check: (context, { value }, assert) => assert.equal(value.all, 200),
       },
     ],

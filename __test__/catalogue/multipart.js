@@ -121,7 +121,8 @@ const rows = [
     id: 'U-19',
     what: 'Called off at every step',
     cases: [
-      calledOff('beginning', create({ fault: 'hang' }), 200),
+      // The answer to the beginning is waited for in the background: what was begun has to be removed.
+      calledOff('beginning', create({ fault: 'hang', forMs: 1500 }), 200),
       calledOff('begun, answer late', create({ fault: 'delay', ms: 1500 }), 300),
       calledOff('a part', part({ fault: 'hang' }), 600),
       calledOff('one part is done', part({ fault: 'hang' }, 1), 800),

@@ -48,7 +48,7 @@ function pattern(name) {
 function rustTests(standIns) {
   const names = standIns.filter(({ covered }) => covered.file.endsWith('.rs')).map(({ covered }) => covered.test)
   if (names.length === 0) return []
-  const { stdout } = spawnSync('cargo', ['test', '--workspace', '--no-default-features', '--', ...new Set(names)], { cwd: root, encoding: 'utf8' })
+  const { stdout } = spawnSync('cargo', ['test', '--package', 'reliable-r2', '--no-default-features', '--', ...new Set(names)], { cwd: root, encoding: 'utf8' })
   return [...stdout.matchAll(/^test (?:\S+::)?(\w+) \.\.\. ok$/gm)].map(([, name]) => name)
 }
 
