@@ -10,7 +10,16 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::fault::CertificateKind;
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CertificateKind {
+    Expired,
+    NotYetValid,
+    OtherName,
+    SelfSigned,
+    /// Nothing; but its stapled revocation answer is noise.
+    JunkStaple,
+}
 
 /// The authority, and what it signed.
 #[derive(Debug)]

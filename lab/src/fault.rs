@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::certificate::CertificateKind;
 use crate::mix;
 
 /// A fault and its parameters. Names are those of the control port's JSON.
@@ -82,7 +83,10 @@ pub enum Fault {
     /// The TLS port answers the client's hello with a fatal alert of this number.
     TlsAlert { description: u8 },
     /// The TLS port has another certificate.
-    TlsCertificate { kind: CertificateKind },
+    TlsCertificate {
+        #[serde(with = "KindInJson")]
+        kind: CertificateKind,
+    },
     /// One bit of what the TLS port gets is turned, this far in.
     TlsFlip { after_bytes: u64 },
     /// One of the faults of [`mix`], by their weights.
@@ -116,15 +120,14 @@ pub enum RawEnd {
     Hold,
 }
 
-/// What is wrong with a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CertificateKind {
+/// [`CertificateKind`] in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CertificateKind", rename_all = "camelCase")]
+enum KindInJson {
     Expired,
     NotYetValid,
     OtherName,
     SelfSigned,
-    /// Nothing; but its stapled revocation answer is noise.
     JunkStaple,
 }
 
