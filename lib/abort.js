@@ -19,6 +19,34 @@ function reasonOf(signal) {
   return signal.reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : signal.reason
 }
 
+/** What is to be called, by signal: one listener for all calls that share it, or Node warns of a leak from eleven on. */
+const waiting = new WeakMap()
+
+/** Calls `callback` when the signal fires, until the function that this gives is called. */
+function onAbort(signal, callback) {
+  let entry = waiting.get(signal)
+  if (!entry) {
+    const callbacks = new Set()
+    const listener = () => {
+      waiting.delete(signal)
+      for (const each of callbacks) each()
+    }
+    entry = { callbacks, listener }
+    waiting.set(signal, entry)
+    signal.addEventListener('abort', listener, { once: true })
+  }
+  const { callbacks, listener } = entry
+  // One of its own for each call, even of the same function.
+  const own = () => callback()
+  callbacks.add(own)
+  return () => {
+    callbacks.delete(own)
+    if (callbacks.size > 0 || waiting.get(signal) !== entry) return
+    waiting.delete(signal)
+    signal.removeEventListener('abort', listener)
+  }
+}
+
 /**
  * Runs `run` and calls `abort` when the signal fires. `run` is called before the first await. Whatever it
  * throws once the signal has fired is a consequence, so the caller gets the signal's reason.
@@ -26,14 +54,14 @@ function reasonOf(signal) {
 async function withSignal(signal, abort, run) {
   if (!signal) return run()
   throwIfAborted(signal)
-  signal.addEventListener('abort', abort, { once: true })
+  const forget = onAbort(signal, abort)
   try {
     return await run()
   } catch (error) {
     throwIfAborted(signal)
     throw error
   } finally {
-    signal.removeEventListener('abort', abort)
+    forget()
   }
 }
 
@@ -64,4 +92,4 @@ function sleep(delayMs, signal) {
   return orAbort(elapsed, signal).finally(() => clearTimeout(timer))
 }
 
-module.exports = { endQuietly, isAbortSignal, orAbort, reasonOf, sleep, throwIfAborted, withSignal }
+module.exports = { endQuietly, isAbortSignal, onAbort, orAbort, reasonOf, sleep, throwIfAborted, withSignal }

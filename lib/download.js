@@ -1,6 +1,6 @@
 'use strict'
 
-const { endQuietly, reasonOf } = require('./abort.js')
+const { endQuietly, onAbort, reasonOf } = require('./abort.js')
 const { fromFailure } = require('./errors.js')
 
 /**
@@ -8,24 +8,24 @@ const { fromFailure } = require('./errors.js')
  * once. Whoever cancels has what they wanted.
  */
 function bodyOf(download, operation, signal, onEnd) {
-  let abort
+  let forget
   const succeeded = () => {
-    signal?.removeEventListener('abort', abort)
+    forget?.()
     onEnd.succeeded()
   }
   const failed = (error) => {
-    signal?.removeEventListener('abort', abort)
+    forget?.()
     onEnd.failed(error)
   }
   return new ReadableStream(
     {
       start(controller) {
-        abort = () => {
+        const abort = () => {
           endQuietly(operation)
           controller.error(reasonOf(signal))
           failed(reasonOf(signal))
         }
-        signal?.addEventListener('abort', abort, { once: true })
+        if (signal) forget = onAbort(signal, abort)
       },
       async pull(controller) {
         const piece = await download.next()

@@ -2,7 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const native = require('./load.js')
-const { reasonOf, sleep, throwIfAborted } = require('./abort.js')
+const { onAbort, reasonOf, sleep, throwIfAborted } = require('./abort.js')
 const { StorageError, attemptTimeout, fromFailure, inputError } = require('./errors.js')
 const { factsOf } = require('./facts.js')
 const { guarded } = require('./guarded.js')
@@ -45,7 +45,7 @@ async function runAttempt(fn, attempt, timeoutMs, signal, elapsed) {
   const controller = new AbortController()
   let timedOut = false
   let timer
-  let onAbort
+  let forget
   try {
     const value = await new Promise((resolve, reject) => {
       // Rejected first: what `fn` throws on its signal is a consequence.
@@ -57,8 +57,7 @@ async function runAttempt(fn, attempt, timeoutMs, signal, elapsed) {
         timedOut = true
         end(attemptTimeout(timeoutMs, attempt, Math.round(elapsed())))
       }, timeoutMs)
-      onAbort = () => end(reasonOf(signal))
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal) forget = onAbort(signal, () => end(reasonOf(signal)))
       const run = async () => fn({ attempt, signal: controller.signal })
       run().then(resolve, reject)
     })
@@ -67,7 +66,7 @@ async function runAttempt(fn, attempt, timeoutMs, signal, elapsed) {
     return { error, failed: true, timedOut }
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
+    forget?.()
   }
 }
 

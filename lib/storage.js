@@ -3,7 +3,7 @@
 const { AsyncResource } = require('node:async_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
-const { endQuietly, reasonOf, throwIfAborted } = require('./abort.js')
+const { endQuietly, onAbort, reasonOf, throwIfAborted } = require('./abort.js')
 const { Answers } = require('./answers.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { openCheckpoint } = require('./checkpoint.js')
@@ -295,8 +295,7 @@ class Storage {
 
   async #answer(running, start, answered) {
     const { signal, storage, id, operation, observer } = running
-    const abort = signal && (() => endQuietly(operation))
-    signal?.addEventListener('abort', abort, { once: true })
+    const forget = signal && onAbort(signal, () => endQuietly(operation))
     try {
       const answer = await start(storage, operation, id)
       // Events come by another queue than answers; those that were sent before it arrive in this turn.
@@ -309,7 +308,7 @@ class Storage {
       this.#failed(running, told)
       throw told
     } finally {
-      signal?.removeEventListener('abort', abort)
+      forget?.()
     }
   }
 

@@ -2,7 +2,9 @@
 // what came of it as docs/laboratory.md. `--quick` leaves out the long waits; names of rows run those alone.
 
 import { fork, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pickRows, verifyCovered } from './lib/catalogue.mjs'
 import { report, writePage } from './lib/laboratory-page.mjs'
@@ -59,7 +61,11 @@ async function workThrough(queue, start) {
   }
 }
 
-const inherit = { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }
+// Everything that a process leaves behind, also one that was killed, is in here.
+const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-rows-'))
+// Warnings are judged, not printed.
+const env = { ...process.env, NODE_NO_WARNINGS: '1', TMPDIR: folder }
+const inherit = { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env }
 const plain = () => fork(workerFile, inherit)
 const [program, ...before] = network.command
 const inNetwork = () => spawn(program, [...before, process.execPath, workerFile, '--network'], inherit)
@@ -68,6 +74,7 @@ if (!network.reason) {
   crews.push(...Array.from({ length: Math.min(NETWORK_WORKERS, networkJobs.length) }, () => workThrough(networkJobs, inNetwork)))
 }
 await Promise.all(crews)
+rmSync(folder, { recursive: true, force: true })
 
 const covered = await verifyCovered(rows, { run: !quick })
 const outcome = report({ families, rows, results, covered, network, quick })

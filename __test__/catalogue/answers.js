@@ -100,6 +100,7 @@ const rows = [
     what: 'Two lengths, or a length and chunks',
     cases: [
       ...retried(raw('HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 5\r\n\r\nhello', { end: 'close' }), { code: ['ERR_PROTOCOL', 'ECONNRESET', 'ERR_INTEGRITY'], retryable: true }).map((test) => ({ ...test, name: `two lengths ${test.name}` })),
+      passes(raw('HTTP/1.1 503 Later\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\netag: "smuggled"\r\ncontent-length: 0\r\n\r\n', { end: 'close' }), { name: 'a length and chunks, and a second answer' }),
     ],
   },
   { id: 'H-08', what: 'A thousand interim answers before the real one', cases: [{ faults: [{ fault: 'interim', count: 1000 }], expect: { ok: true, attempts: 1 } }] },

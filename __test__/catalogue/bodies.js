@@ -51,8 +51,8 @@ const rows = [
     id: 'B-04',
     what: 'Slow, but moving: no false timeout',
     cases: [
-      { name: '3 s', body: 600_000, faults: [{ fault: 'slow', bytesPerSecond: 200_000 }], options: { retry: { timeout: 20_000 } }, expect: { ok: true, attempts: 1 } },
-      { name: '20 s', slow: true, body: 4_000_000, faults: [{ fault: 'slow', bytesPerSecond: 200_000 }], options: { retry: { timeout: 60_000 } }, expect: { ok: true, attempts: 1, withinMs: [15_000, 60_000] } },
+      { name: '3 s', storage: { stallTimeoutMs: 10_000 }, body: 600_000, faults: [{ fault: 'slow', bytesPerSecond: 200_000 }], options: { retry: { timeout: 20_000 } }, expect: { ok: true, attempts: 1 } },
+      { name: '20 s', slow: true, storage: { stallTimeoutMs: 10_000 }, body: 4_000_000, faults: [{ fault: 'slow', bytesPerSecond: 200_000 }], options: { retry: { timeout: 60_000 } }, expect: { ok: true, attempts: 1, withinMs: [15_000, 60_000] } },
     ],
   },
   {

@@ -4,6 +4,7 @@
 
 const http = require('node:http')
 const tls = require('node:tls')
+const { inProcess } = require('./connections.js')
 const { NETWORK, TIMEOUT, retried } = require('./support/cases.js')
 
 const RESET = { ...NETWORK, code: 'ECONNRESET', requests: 0 }
@@ -96,9 +97,21 @@ const rows = [
     what: 'The answer ends early, the connection without TLS\'s own end',
     cases: retried({ fault: 'raw', answer: [{ text: 'HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 100\r\n\r\nhalf' }], end: 'fin' }, { ...NETWORK, code: 'ECONNRESET' }, { tls: true }),
   },
-  { id: 'T-13', what: 'The machine has no certificates of authorities', covered: { file: 'src/net/trust.rs', test: 'trusts_somebody_without_any_option' } },
+  { id: 'T-13', what: 'The machine has no certificates of authorities', cases: [
+      {
+        call: (context) => inProcess(context, ['env', 'SSL_CERT_FILE=/nowhere', 'SSL_CERT_DIR=/nowhere'], NO_AUTHORITIES),
+        expect: { ok: true, stored: 'any' },
+        check: (context, { value }, assert) => assert.match(value.output, /^UNABLE_TO_/),
+      },
+    ] },
   { id: 'T-14', what: 'HTTP/2: GOAWAY, refused streams', impossible: 'HTTP/1.1 alone is offered and spoken, as by R2\'s S3 endpoint' },
   { id: 'T-15', what: 'The stapled revocation answer is noise', cases: [{ tls: true, faults: [{ fault: 'tlsCertificate', kind: 'junkStaple' }], expect: { ok: true, attempts: 1 } }] },
 ]
+
+/** Mozilla's authorities, which come with the package, do not know the laboratory's: it is refused, not a crash. */
+const NO_AUTHORITIES = `
+const { newStorage } = require('./index.js')
+newStorage({ logger: false, endpoint: process.env.STORAGE_TLS_ENDPOINT })
+  .uploadFile({ body: 'x', key: 'bare.txt' }).then(() => console.log('stored'), (error) => console.log(error.code))`
 
 module.exports = { title: 'T: TLS', rows }

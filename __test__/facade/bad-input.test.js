@@ -34,7 +34,7 @@ describe('a configuration is refused at once', () => {
     ['secretKey', [42, {}, 'CANARY KEY', 'CANARY\n']],
     ['sessionToken', [42, 'CANARY\r\n']],
     ['bucket', [42, 'ab', 'UPPER', 'a_b', '-ab', 'a/b', 'x'.repeat(64)]],
-    ['domain', [42, 'ftp://x', 'https://x?CANARY']],
+    ['domain', [42, 'ftp://x', 'https://x?CANARY', `https://${'x'.repeat(3000)}`]],
     ['allowHttp', ['true', 1]],
     ['caCertificates', ['PEM', {}]],
     ['retry', [42, true, [], 'agressive', 'FAST']],

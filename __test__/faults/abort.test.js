@@ -73,6 +73,25 @@ test('the caller keeps its handlers, and none of ours stays behind', async () =>
   assert.equal(called, 1)
 })
 
+test('a hundred calls may share a signal, without a warning of a leak', async () => {
+  await lab.faults({ fault: 'hang' })
+  const { getEventListeners } = require('node:events')
+  const warnings = []
+  const warned = (warning) => warnings.push(warning.name)
+  process.on('warning', warned)
+  const controller = new AbortController()
+  const storage = lab.storage()
+  const reason = new Error('the user left')
+  const calls = Array.from({ length: 100 }, (_, n) => storage.uploadFile({ body: 'x', key: `${n}.txt`, signal: controller.signal }))
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 1)
+  controller.abort(reason)
+  const outcomes = await Promise.all(calls.map((call) => call.catch((error) => error)))
+  assert.ok(outcomes.every((outcome) => outcome === reason))
+  await sleep(0)
+  process.off('warning', warned)
+  assert.deepEqual(warnings, [])
+})
+
 test('close() ends what is in flight', async () => {
   await lab.faults({ fault: 'hang' })
   const storage = lab.storage()

@@ -50,6 +50,7 @@ class Lab {
   get environment() {
     return {
       STORAGE_ENDPOINT: this.proxy,
+      STORAGE_TLS_ENDPOINT: this.tlsProxy,
       STORAGE_BUCKET: 'pictures',
       STORAGE_ACCESS_KEY: keys.accessKey,
       STORAGE_SECRET_KEY: keys.secretKey,

@@ -91,3 +91,36 @@ impl AsyncWrite for Flipping<tokio::net::tcp::OwnedWriteHalf> {
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn one_bit_is_turned_wherever_the_pieces_end() {
+        let whole = [7_u8; 10];
+        for at in 0..12 {
+            let mut turned = whole;
+            if let Some(byte) = turned.get_mut(usize::try_from(at).expect("small")) {
+                *byte ^= 1;
+            }
+            let mut read = Vec::new();
+            Flipping::at(&whole[..], at).read_to_end(&mut read).await.expect("read");
+            assert_eq!(read, turned, "read, at {at}");
+
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let (_, half) = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("made").into_split();
+            let (mut peer, _) = listener.accept().await.expect("taken up");
+            let mut writing = Flipping::at(half, at);
+            for piece in whole.chunks(3) {
+                writing.write_all(piece).await.expect("written");
+            }
+            drop(writing);
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).await.expect("read");
+            assert_eq!(got, turned, "written, at {at}");
+        }
+    }
+}

@@ -123,6 +123,8 @@ pub struct State {
     pub events: EventLog,
     /// Requests whose event is still to come.
     pub under_way: std::sync::atomic::AtomicU64,
+    /// Those among them that the server has.
+    pub forwarding: std::sync::atomic::AtomicU64,
 }
 
 impl LocalR2 {
@@ -150,6 +152,7 @@ impl LocalR2 {
             limited: Default::default(),
             events: EventLog::default(),
             under_way: Default::default(),
+            forwarding: Default::default(),
         });
         let full = FullPort::open()?;
 

@@ -239,7 +239,7 @@ impl Connection<'_> {
                 }
                 strikes
             }
-            Fault::Crowd { most } => self.state.under_way.load(Ordering::SeqCst) >= *most,
+            Fault::Crowd { most } => self.state.forwarding.load(Ordering::SeqCst) >= *most,
             _ => true,
         }
     }
@@ -370,6 +370,7 @@ impl Connection<'_> {
         fault: Option<Fault>,
         event: &mut Event,
     ) -> io::Result<End> {
+        let _forwarding = Counted::of(&self.state.forwarding);
         let (reading, mut upstream) = TcpStream::connect(self.server).await?.into_split();
         upstream.write_all(&head.for_upstream()).await?;
         let pace = match fault {
@@ -442,6 +443,22 @@ impl Connection<'_> {
             }
             _ => Ok(end),
         }
+    }
+}
+
+/// One more while it lives.
+struct Counted<'a>(&'a AtomicU64);
+
+impl<'a> Counted<'a> {
+    fn of(counter: &'a AtomicU64) -> Self {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -117,6 +117,41 @@ async fn garbage_is_no_http_and_a_partial_head_has_no_end() {
 }
 
 #[tokio::test]
+async fn an_answer_of_ones_own_comes_as_it_was_written() {
+    let folder = Folder::new("raw");
+    let lab = start(&folder).await;
+    let rule = r#"{ "fault": "raw", "answer": [{ "text": "HTTP/1.1 418 T" }, { "text": "e", "times": 2 }, { "base64": "DQoNCg==" }], "end": "close" }"#;
+    lab.set_faults(vec![serde_json::from_str(rule).expect("a rule")]);
+    let answer = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    assert_eq!(answer, "HTTP/1.1 418 Tee\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_limit_strikes_only_where_there_are_too_many() {
+    let folder = Folder::new("limit");
+    let lab = start(&folder).await;
+    lab.set_faults(vec![Rule::always(Fault::KeyLimit { interval_ms: 60_000 })]);
+    let first = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    let second = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    assert!(first.starts_with("HTTP/1.1 403") && second.starts_with("HTTP/1.1 429"), "{first} {second}");
+    lab.set_faults(vec![Rule::always(Fault::Crowd { most: 1 })]);
+    let alone = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    assert!(alone.starts_with("HTTP/1.1 403"), "{alone}");
+}
+
+#[tokio::test]
+async fn an_alert_is_all_that_tls_says() {
+    let folder = Folder::new("alert");
+    let lab = start(&folder).await;
+    lab.set_faults(vec![Rule::always(Fault::TlsAlert { description: 40 })]);
+    let mut stream = connect(&lab.tls_proxy_url().replace("localhost", "127.0.0.1")).await;
+    stream.write_all(b"a hello of sorts").await.expect("sent");
+    let mut alert = Vec::new();
+    stream.read_to_end(&mut alert).await.expect("read");
+    assert_eq!(alert, [21, 3, 3, 0, 2, 2, 40]);
+}
+
+#[tokio::test]
 async fn faults_within_a_body_meet_the_smallest_bodies_too() {
     let folder = Folder::new("tiny");
     let lab = start(&folder).await;

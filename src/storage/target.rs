@@ -198,7 +198,7 @@ fn domain(given: Option<&str>) -> Result<Option<Url>> {
     let Some(text) = given.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
     // People write the bare host as often as the URL.
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = Url::parse(&full).ok().filter(|url| {
+    let url = Some(full).filter(|full| full.len() <= 2048).and_then(|full| Url::parse(&full).ok()).filter(|url| {
         matches!(url.scheme(), "https" | "http")
             && url.has_host()
             && url.username().is_empty()

@@ -45,6 +45,8 @@ async function main() {
     }
     process.send({ id, results })
   })
+  // Without a parent there is nobody to work for; the laboratory ends with this process.
+  process.on('disconnect', () => process.exit())
   process.send({ ready: true })
 }
 
