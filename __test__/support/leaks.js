@@ -7,6 +7,7 @@ const { spawn } = require('node:child_process')
 const { mkdirSync, mkdtempSync, readdirSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
+const { more } = require('./holdings.js')
 const { Lab } = require('./lab.js')
 
 /**
@@ -70,17 +71,6 @@ function growthOf(samples) {
   return { rss: halves('rss'), js: halves('js') }
 }
 
-/** What there is more of. */
-const more = (before, after) => [
-  ...['descriptors', 'resources'].flatMap((what) =>
-    Object.entries(after[what]).flatMap(([type, count]) => {
-      const was = before[what][type] ?? 0
-      return count > was ? [`${what}: ${count} ${type}, before ${was}`] : []
-    }),
-  ),
-  ...(after.threads > before.threads ? [`threads: ${after.threads}, before ${before.threads}`] : []),
-]
-
 function leaksOf({ calls, before, after, growth, unhandled, files }) {
   const limit = ({ least, perCall }) => Math.max(least, (perCall * calls) / 2)
   const grown = (name, bytes, limits) => (bytes > limit(limits) ? [`${name}: grew by ${bytes} bytes in ${calls / 2} calls`] : [])
@@ -93,4 +83,4 @@ function leaksOf({ calls, before, after, growth, unhandled, files }) {
   ]
 }
 
-module.exports = { measure, more }
+module.exports = { measure }
