@@ -15,6 +15,7 @@ import { attemptNpm } from './release/npm.mjs'
 import { main, readJson, targets } from './release/targets.mjs'
 
 const CARGO_DENY = '0.20.2'
+const ADVISORIES = 'https://github.com/RustSec/advisory-db'
 
 const { values } = parseArgs({ options: { 'without-advisories': { type: 'boolean' }, 'advisory-db': { type: 'string' } } })
 const outcomes = []
@@ -56,8 +57,8 @@ async function cargoDeny() {
   return program
 }
 
-function cargo(options) {
-  const { status, stdout, stderr } = spawnSync(deny, ['--color', 'never', '--locked', ...options], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 })
+function cargo(options, env) {
+  const { status, stdout, stderr } = spawnSync(deny, ['--color', 'never', '--locked', ...options], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26, env: { ...process.env, ...env } })
   return { status, output: `${stdout}${stderr}` }
 }
 
@@ -82,33 +83,33 @@ function checkLockfiles() {
 
 function adviseOnCrates() {
   const clone = values['advisory-db']
-  const options = clone ? ['check', '--config', configFor(path.resolve(clone))] : ['check']
-  const { status, output } = cargo([...options, '--hide-inclusion-graph', 'advisories'])
+  const { options, env } = clone ? insteadOfFetching(path.resolve(clone)) : { options: [] }
+  const { status, output } = cargo([...options, 'check', '--hide-inclusion-graph', 'advisories'], env)
   if (/failed to (?:fetch|load) advisory database/.test(output)) {
     return told('crates, advisories', 'not checked', 'the database cannot be fetched from here; --advisory-db takes a clone of it')
   }
   if (status !== 0) console.error(output)
   const found = count(output, /^(?:error|warning)\[(\S+)\]/gm)
-  const of = clone && `by RustSec's database as of ${spawnSync('git', ['-C', clone, 'log', '-1', '--format=%cs', 'main'], { encoding: 'utf8' }).stdout.trim()}`
-  told('crates, advisories', status === 0 ? 'passed' : 'failed', [of, found].filter(Boolean).join(', '))
+  const date = () => spawnSync('git', ['-C', clone, 'log', '-1', '--format=%cs', 'main'], { encoding: 'utf8' }).stdout.trim()
+  told('crates, advisories', status === 0 ? 'passed' : 'failed', [clone && `by RustSec's database as of ${date()}`, found].filter(Boolean).join(', '))
 }
 
-/** deny.toml with that clone for the database, in a folder that ends with us. */
-function configFor(clone) {
+/** Has git take that clone for the database, and cargo-deny its copy into a folder that ends with us. */
+function insteadOfFetching(clone) {
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-advisories-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const config = path.join(folder, 'deny.toml')
-  const database = [`db-urls = [${JSON.stringify(pathToFileURL(clone).href)}]`, `db-path = ${JSON.stringify(path.join(folder, 'databases'))}`]
   // The advisories are its last section.
-  writeFileSync(config, `${readFileSync(path.join(root, 'deny.toml'), 'utf8')}${database.join('\n')}\n`)
-  return config
+  writeFileSync(config, `${readFileSync(path.join(root, 'deny.toml'), 'utf8')}db-path = ${JSON.stringify(path.join(folder, 'databases'))}\n`)
+  const env = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: `url.${pathToFileURL(clone).href}.insteadOf`, GIT_CONFIG_VALUE_0: ADVISORIES }
+  return { options: ['--config', config], env }
 }
 
 function adviseOnPackages() {
   const { status, stdout } = attemptNpm('audit', '--json', '--audit-level=high')
   const report = parse(stdout)
   const found = report?.metadata?.vulnerabilities
-  if (!found) return told('packages, advisories', 'not checked', `npm audit has no answer from here (${report?.message ?? 'none'})`)
+  if (!found) return told('packages for development, advisories', 'not checked', `npm audit has no answer from here (${report?.statusCode ?? 'none'})`)
   const some = Object.entries(found).filter(([level, times]) => level !== 'total' && times > 0).map(([level, times]) => `${times} × ${level}`)
   told('packages for development, advisories', status === 0 ? 'passed' : 'failed', some.join(', '))
 }
@@ -126,7 +127,7 @@ function page() {
   const heads = ['check', 'outcome', '']
   const lines = outcomes.map(({ name, verdict, detail }) => [name, verdict === 'passed' ? verdict : `**${verdict}**`, detail || ''])
   return `
-cargo-deny ${CARGO_DENY} with \`deny.toml\`, npm audit, and the lockfiles. \`multiple-versions\` are crates of which two versions are linked.
+cargo-deny ${CARGO_DENY} with \`deny.toml\`, npm audit, and the lockfiles. A \`duplicate\` is a crate of which two versions are linked.
 
 ${table(heads, lines)}
 
