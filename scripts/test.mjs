@@ -13,7 +13,7 @@ console.log('\nRust tests')
 await run('cargo', ['test', '--workspace', '--no-default-features', '--quiet'])
 
 console.log('\nNode tests')
-const tests = ['facade', 'faults', 'testing', 'catalogue', 'cli', 'dashboard', 'docs', 'live'].flatMap((folder) => {
+const tests = ['facade', 'faults', 'testing', 'catalogue', 'cli', 'dashboard', 'docs', 'live', 'release'].flatMap((folder) => {
   const place = path.join('__test__', folder)
   return readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js')).map((name) => path.join(place, name))
 })

@@ -11,6 +11,8 @@ const { Lab, noise } = require('../support/lab.js')
 
 const MIB = 1024 * 1024
 const KILLS = 200
+/** Of uploads that cannot be gone on with. */
+const PLAIN_KILLS = 60
 const AT_ONCE = 2
 const program = path.join(__dirname, '..', 'support', 'killed-upload.js')
 
@@ -18,22 +20,25 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
   let lab
   let folder
   const body = noise(24 * MIB)
+  const small = body.subarray(0, 2 * MIB)
   before(async () => {
     lab = await Lab.start()
     folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-crash-'))
     writeFileSync(path.join(folder, 'source.bin'), body)
-    // Slow enough for a kill to meet every phase.
-    await lab.faults({ fault: 'slow', method: 'PUT', bytesPerSecond: 40 * MIB })
+    writeFileSync(path.join(folder, 'small.bin'), small)
+    await slowDown()
   })
   after(async () => {
     await lab.stop()
     rmSync(folder, { recursive: true, force: true })
   })
 
+  /** Enough for a kill to meet every phase. */
+  const slowDown = () => lab.faults({ fault: 'slow', method: 'PUT', bytesPerSecond: 40 * MIB })
+
   /** Starts the upload of a key; killed a while after it has begun, it may have come to its end before. */
-  async function attempt(key, killAfterMs) {
-    const checkpoint = path.join(folder, `${key}.json`)
-    const child = spawn(process.execPath, [program, path.join(folder, 'source.bin'), key, checkpoint], {
+  async function attempt(key, killAfterMs, { source = 'source.bin', checkpoint = path.join(folder, `${key}.json`) } = {}) {
+    const child = spawn(process.execPath, [program, path.join(folder, source), key, checkpoint], {
       env: { ...process.env, ...lab.environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -76,9 +81,35 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
     await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => worker(n + 1)))
     assert.ok(resumed > 0, 'parts of killed processes were used')
     // A kill between the storage's answer and the checkpoint leaves an upload that only cleanup can find.
+    await nothingIsLeft()
+  })
+
+  test(`${PLAIN_KILLS} times without a checkpoint, in one request and in parts: the same`, async () => {
+    let killed = 0
+    let count = 0
+    const worker = async (seed) => {
+      let state = seed
+      while (killed < PLAIN_KILLS) {
+        state = (Math.imul(state, 1103515245) + 12345) >>> 0
+        const key = `plain-${(count += 1)}.bin`
+        const [source, whole] = count % 2 === 0 ? ['source.bin', body] : ['small.bin', small]
+        const { said } = await attempt(key, (state >>> 8) % (count % 2 === 0 ? 500 : 100), { source, checkpoint: '' })
+        const there = lab.stored(key)
+        assert.ok(there === undefined || there.equals(whole), 'whole or not there')
+        if (said) assert.ok(there, 'what was said to be stored is')
+        else killed += 1
+        rmSync(path.join(lab.folder, 'pictures', key), { force: true })
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => worker(n + 11)))
+    await nothingIsLeft()
+  })
+
+  /** No upload in parts is open, once cleanup was there. */
+  async function nothingIsLeft() {
     await lab.faults()
     await lab.storage().cleanup({ olderThan: new Date(Date.now() + 1000) })
-    const left = readdirSync(lab.folder).filter((name) => name.startsWith('.upload'))
-    assert.deepEqual(left, [])
-  })
+    assert.deepEqual(readdirSync(lab.folder).filter((name) => name.startsWith('.upload')), [])
+    await slowDown()
+  }
 })

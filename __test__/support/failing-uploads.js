@@ -70,7 +70,7 @@ const kinds = {
 /** Besides these: worker threads that are ended in the middle of uploads, and the faults that they meet. */
 const WORKERS = 'worker threads ended'
 const OF_WORKERS = [
-  { fault: 'slow', bytesPerSecond: 200_000, method: 'PUT', keyContains: 'slow' },
+  { fault: 'slow', bytesPerSecond: 1_000_000, method: 'PUT', keyContains: 'slow' },
   { fault: 'reset', keyContains: 'reset' },
 ]
 

@@ -5,28 +5,25 @@
 // are seen.
 
 const assert = require('node:assert/strict')
-const { mkdtempSync, openSync, readdirSync, readlinkSync, writeFileSync } = require('node:fs')
-const http = require('node:http')
+const { mkdtempSync, openSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Worker } = require('node:worker_threads')
 const { newStorage } = require('../../index.js')
 const { OF_WORKERS, WORKERS, kinds, upload } = require('./failing-uploads.js')
-const { more } = require('./leaks.js')
+const { memory, setFaults, settled, watchRejections } = require('./holdings.js')
 
-const SAMPLES = 20
 const AT_ONCE = 32
 const WORKERS_AT_ONCE = 4
-/** How long what is on its way out may take: connections that were dropped, threads that end. */
-const PATIENCE_MS = Number(process.env.PATIENCE_MS)
 
 const [count, ...names] = [Number(process.argv[2]), ...process.argv.slice(3)]
+/** Uploads of a thread that was ended go on for a while; memory is looked at when they are over, which takes its time. */
+const SAMPLES = names.includes(WORKERS) ? 6 : 20
 const file = path.join(mkdtempSync(path.join(process.env.LEAK_FOLDER, 'body-')), 'body.bin')
 writeFileSync(file, Buffer.alloc(64 * 1024, 7))
 
-const unhandled = []
-process.on('unhandledRejection', (reason) => unhandled.push(String(reason)))
+const unhandled = watchRejections()
 
 const kept = []
 const plants = {
@@ -37,50 +34,6 @@ const plants = {
   file: () => writeFileSync(path.join(tmpdir(), String(kept.push(undefined))), ''),
 }
 const planted = process.env.PLANTS.split(' ').filter(Boolean).map((name) => plants[name])
-
-function tally(names) {
-  const counts = {}
-  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
-  return counts
-}
-
-/** `socket`, `anon_inode`, `pipe` or `file`. The folder itself is open while it is read. */
-function descriptors() {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${fd}`)
-      return target.startsWith('/proc/') ? [] : [target.startsWith('/') ? 'file' : target.split(':')[0]]
-    } catch {
-      return []
-    }
-  })
-}
-
-const holdings = () => ({
-  descriptors: tally(descriptors()),
-  resources: tally(process.getActiveResourcesInfo()),
-  threads: readdirSync('/proc/self/task').length,
-})
-
-async function memory() {
-  // What a finalizer lets go of is free after the next round only.
-  for (let round = 0; round < 3; round += 1) {
-    global.gc()
-    await sleep(1)
-  }
-  const { rss, heapUsed, external } = process.memoryUsage()
-  return { rss, js: heapUsed + external }
-}
-
-/** On a connection of its own: one that is kept would be counted. */
-function setFaults(faults) {
-  return new Promise((resolve, reject) => {
-    const request = http.request(`${process.env.LAB_CONTROL}/faults`, { method: 'PUT', agent: false }, (answer) => {
-      answer.resume().once('end', () => (answer.statusCode === 200 ? resolve() : reject(new Error(`faults: ${answer.statusCode}`))))
-    })
-    request.once('error', reject).end(JSON.stringify({ faults }))
-  })
-}
 
 function makeStorage({ overTls, options }) {
   return newStorage({
@@ -120,19 +73,9 @@ async function each(from, to, atOnce, action) {
   }))
 }
 
-/** What is held when nothing moves any more: no more than `before`, or what is there after a while. */
-async function settled(before = { descriptors: {}, resources: {}, threads: 0 }) {
-  const until = Date.now() + (before.threads > 0 ? PATIENCE_MS : 2000)
-  for (;;) {
-    global.gc()
-    const now = holdings()
-    if (more(before, now).length === 0 || Date.now() > until) return now
-    await sleep(50)
-  }
-}
-
 /** Lets each kind fail in turn, a slice at a time. Gives how memory went on the way. */
 async function run(from, to) {
+  let quiet = names.includes(WORKERS) ? await settled() : undefined
   const storages = names.map((name) => name !== WORKERS && makeStorage(kinds[name]))
   const samples = [await memory()]
   const slice = (to - from) / SAMPLES
@@ -142,6 +85,7 @@ async function run(from, to) {
       if (name === WORKERS) {
         await setFaults(OF_WORKERS)
         await each(begin, end, WORKERS_AT_ONCE, endWorker)
+        quiet = await settled(quiet, 30_000)
         continue
       }
       await setFaults(kinds[name].faults ?? [])
@@ -158,13 +102,12 @@ async function run(from, to) {
 async function main() {
   const warmUp = Math.max(SAMPLES, Math.round(count / 10))
   await run(0, warmUp)
-  await sleep(500)
   const before = await settled()
   outcomes = {}
   const begun = performance.now()
   const samples = await run(warmUp, warmUp + count)
   const seconds = (performance.now() - begun) / 1000
-  const after = await settled(before)
+  const after = await settled(before, Number(process.env.PATIENCE_MS))
   console.log(JSON.stringify({ calls: count * names.length, seconds, outcomes, before, after, samples, unhandled }))
   // A planted timer must not keep it.
   process.exit()

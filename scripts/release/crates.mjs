@@ -5,29 +5,45 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { giveUp, root } from '../lib/prepare.mjs'
 
-/** In the order of their names. Each has `dependencies`, the ids of those that it links. */
-export function linkedCrates(triple) {
-  const args = ['metadata', '--format-version', '1', '--locked', '--filter-platform', triple]
-  const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 })
-  if (status !== 0) giveUp(`cargo metadata failed:\n${stderr}`)
-  const { packages, resolve } = JSON.parse(stdout)
-  const nodes = new Map(resolve.nodes.map((node) => [node.id, node]))
-  const crates = new Map(packages.map((crate) => [crate.id, crate]))
-  const isMacro = (id) => crates.get(id).targets.some(({ kind }) => kind.includes('proc-macro'))
+function cargo(...args) {
+  const { status, stdout, stderr } = spawnSync('cargo', [...args, '--locked'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (status !== 0) giveUp(`cargo ${args.join(' ')} failed:\n${stderr}`)
+  return stdout
+}
 
-  const linked = new Map()
-  const visit = (id) => {
-    if (linked.has(id)) return
-    const normal = nodes.get(id).deps.filter(({ dep_kinds }) => dep_kinds.some(({ kind }) => kind === null))
-    const dependencies = normal.map(({ pkg }) => pkg).filter((pkg) => !isMacro(pkg))
-    linked.set(id, { ...crates.get(id), dependencies })
-    dependencies.forEach(visit)
+let known
+
+/** By `name@version`. */
+function metadata() {
+  const { packages } = JSON.parse(cargo('metadata', '--format-version', '1'))
+  return new Map(packages.map((crate) => [`${crate.name}@${crate.version}`, crate]))
+}
+
+/**
+ * In the order of their names. Each has an `id`, and `dependencies`, the ids of those that it links. It is cargo's tree that
+ * is asked: its metadata has what tests and the rest of the workspace turn on, too.
+ */
+export function linkedCrates(triple) {
+  known ??= metadata()
+  const edges = ['--edges', 'normal,no-proc-macro', '--prefix', 'depth', '--format', ' {p}']
+  const lines = cargo('tree', '--package', 'reliable-r2', '--target', triple, ...edges).trim().split('\n')
+  const dependencies = new Map()
+  const path = []
+  for (const line of lines) {
+    const [, depth, name, version] = line.match(/^(\d+) (\S+) v(\S+)/)
+    const id = `${name}@${version}`
+    path.length = Number(depth)
+    path.push(id)
+    // A crate that was there before is told without what it links.
+    if (!dependencies.has(id)) dependencies.set(id, new Set())
+    if (path.length > 1) dependencies.get(path.at(-2)).add(id)
   }
-  visit(resolve.root)
-  linked.delete(resolve.root)
-  const direct = nodes.get(resolve.root).deps.map(({ pkg }) => pkg).filter((id) => linked.has(id))
+  const [own] = path
+  const direct = [...dependencies.get(own)]
+  dependencies.delete(own)
+  const crates = [...dependencies].map(([id, linked]) => ({ ...known.get(id), id, dependencies: [...linked] }))
   const order = (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
-  return { crates: [...linked.values()].sort(order), direct }
+  return { crates: crates.sort(order), direct }
 }
 
 /** The checksums of Cargo.lock, by `name@version`. */

@@ -9,13 +9,17 @@ import { faultsOf } from './inspect.mjs'
 import { notices } from './notices.mjs'
 import { npm } from './npm.mjs'
 import { bom, bomOfMain } from './sbom.mjs'
-import { main, targets } from './targets.mjs'
+import { main, packages, targets } from './targets.mjs'
 
-export const packages = path.join(root, 'target', 'packages')
 const stages = path.join(packages, 'stages')
 
+/** npm takes a provenance only of the repository that the package names. On GitHub a workflow knows which that is. */
+const { GITHUB_REPOSITORY } = process.env
+const repository = main.repository ?? (GITHUB_REPOSITORY && { type: 'git', url: `git+https://github.com/${GITHUB_REPOSITORY}.git` })
+
 /** Packs a folder of files; gives the tarball's path. */
-function pack(manifest, files) {
+function pack(description, files) {
+  const manifest = { ...description, ...(repository && { repository }) }
   const stage = path.join(stages, manifest.name)
   mkdirSync(stage, { recursive: true })
   for (const [name, content] of Object.entries(files)) {

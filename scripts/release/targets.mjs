@@ -18,6 +18,9 @@ const PLATFORMS = {
   'x86_64-pc-windows-msvc': 'win32-x64-msvc',
 }
 
+/** Where tarballs are packed, and published from. */
+export const packages = path.join(root, 'target', 'packages')
+
 export const readJson = (...place) => JSON.parse(readFileSync(path.join(root, ...place), 'utf8'))
 
 export const main = readJson('package.json')
