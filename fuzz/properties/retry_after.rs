@@ -15,7 +15,7 @@ pub fn check(data: &[u8]) {
     for found in [wait, parse(value, Some(date), now), parse(value, Some(date), SystemTime::UNIX_EPOCH)] {
         assert!(found.is_none_or(|wait| !wait.is_zero() && wait <= DAY), "{value:?} by {date:?}: {found:?}");
     }
-    let trimmed = value.trim();
+    let trimmed = value.trim_matches([' ', '\t']);
     if let Ok(seconds) = trimmed.parse::<u64>() {
         let plain = trimmed.bytes().all(|b| b.is_ascii_digit());
         let expected = (plain && seconds > 0).then(|| Duration::from_secs(seconds).min(DAY));

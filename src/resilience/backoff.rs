@@ -83,6 +83,16 @@ mod tests {
 
     #[test]
     fn the_generator_stays_in_range() {
-        assert!((0..1000).all(|_| (0.0..1.0).contains(&random_unit())));
+        let drawn: Vec<f64> = (0..1000).map(|_| random_unit()).collect();
+        assert!(drawn.iter().all(|unit| (0.0..1.0).contains(unit)));
+        assert!(drawn.iter().any(|&unit| unit > 0.0) && drawn.windows(2).any(|pair| pair[0] < pair[1]), "and is drawn");
+    }
+
+    #[test]
+    fn each_name_is_of_one_kind() {
+        let named = [Some(Jitter::Bounded), Some(Jitter::Full), Some(Jitter::None)];
+        assert_eq!([Jitter::parse("bounded"), Jitter::parse("full"), Jitter::parse("none")], named);
+        assert!(Jitter::NAMES.iter().all(|name| Jitter::parse(name).is_some()));
+        assert_eq!(Jitter::parse("maybe"), None);
     }
 }

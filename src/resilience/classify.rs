@@ -152,6 +152,50 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_has_its_category() {
+        use Category::{Auth, Input, Network, Service, Throttled, Timeout};
+        use Retryability::{Once, OnceNow, Permanent, Transient};
+        let is = |found: Option<Verdict>| found.map(|Verdict { category, retryability }| (category, retryability));
+        for (status, category, retryability) in [
+            (401, Auth, Permanent),
+            (403, Auth, Permanent),
+            (408, Timeout, Transient),
+            (429, Throttled, Transient),
+            (499, Network, Transient),
+            (501, Service, Permanent),
+            (505, Service, Permanent),
+            (500, Service, Transient),
+            (599, Service, Transient),
+            (404, Service, Permanent),
+            (600, Service, Permanent),
+        ] {
+            assert_eq!(is(Some(by_status(status))), Some((category, retryability)), "{status}");
+        }
+        for (code, category, retryability) in [
+            ("InternalError", Service, Transient),
+            ("SlowDown", Throttled, Transient),
+            ("TooManyRequests", Throttled, Transient),
+            ("RequestTimeout", Timeout, Transient),
+            ("IncompleteBody", Network, Transient),
+            ("ExpiredRequest", Service, Transient),
+            ("BadDigest", Service, Once),
+            ("RequestTimeTooSkewed", Auth, OnceNow),
+            ("AccessDenied", Auth, Permanent),
+            ("NoSuchBucket", Input, Permanent),
+        ] {
+            assert_eq!(is(by_s3_code(code)), Some((category, retryability)), "{code}");
+        }
+        for (code, category, retryability) in [
+            ("ECONNRESET", Network, Transient),
+            ("ETIMEDOUT", Timeout, Transient),
+            ("CERT_HAS_EXPIRED", Network, Permanent),
+            ("ERR_INVALID_URL", Input, Permanent),
+        ] {
+            assert_eq!(is(by_node_code(code)), Some((category, retryability)), "{code}");
+        }
+    }
+
+    #[test]
     fn strangers_have_no_verdict() {
         assert_eq!(by_s3_code("Whatever"), None);
         assert_eq!(by_node_code("EWHATEVER"), None);

@@ -8,14 +8,16 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// How long to wait. A date is measured against the answer's own `Date` where it has one, since this
 /// machine's clock may be wrong. Nonsense (negative, not a number, a date in the past) counts as absent.
 pub fn parse(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
+    // Of a header: spaces and tabs, no others.
+    let trim = |text| str::trim_matches(text, [' ', '\t']);
+    let value = trim(value);
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than u64 holds is nonsense, not a long wait.
         let seconds: u64 = value.parse().ok()?;
         return Some(Duration::from_secs(seconds).min(LONGEST)).filter(|wait| !wait.is_zero());
     }
     let at = httpdate::parse_http_date(value).ok()?;
-    let now = date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+    let now = date.and_then(|date| httpdate::parse_http_date(trim(date)).ok()).unwrap_or(now);
     at.duration_since(now).ok().map(|wait| wait.min(LONGEST)).filter(|wait| !wait.is_zero())
 }
 

@@ -163,6 +163,20 @@ mod tests {
     }
 
     #[test]
+    fn waits_are_drawn_where_there_is_jitter() {
+        for (jitter, ms) in [(Jitter::Bounded, 1250), (Jitter::Full, 750), (Jitter::None, 1500)] {
+            let policy = RetryPolicy { jitter, ..Preset::FileUpload.policy() };
+            assert_eq!(Schedule::with_unit(policy, || 0.5).decide(&network(), Duration::ZERO), retry(ms), "{jitter:?}");
+        }
+    }
+
+    #[test]
+    fn a_stop_has_a_reason_with_a_name() {
+        let reasons = [StopReason::Permanent, StopReason::Attempts, StopReason::Deadline].map(StopReason::as_str);
+        assert_eq!(reasons, ["permanent", "attempts", "deadline"]);
+    }
+
+    #[test]
     fn one_more_try_is_one_for_each_code() {
         let mut schedule = schedule(|p| p.max_attempts = 10);
         assert_eq!(schedule.decide(&once("BadDigest"), Duration::ZERO), retry(1500));
