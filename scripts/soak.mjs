@@ -13,6 +13,8 @@ import { buildAddon, buildLab, giveUp, installPackage, requireTools, root } from
 import { machine, table, writeSection } from './lib/verification.mjs'
 
 const RATE = 0.3
+/** Of those that are stored: what the preset's two minutes cannot ride out. Each is printed. */
+const MAX_FAILED = 0.001
 /** What memory may grow by from the middle to the end, all uploads done: less is the allocator, that has had 20 MB often. */
 const MAX_GROWTH = { rss: 128 * 1024 * 1024, js: 2 * 1024 * 1024 }
 
@@ -40,6 +42,7 @@ rmSync(temporary, { recursive: true, force: true })
 const faults = judge(outcome)
 const lines = summary(outcome)
 for (const [what, value] of lines) console.log(`${what}: ${value}`)
+for (const text of outcome.failed) console.log(`told to have failed: ${text}`)
 for (const fault of faults) console.error(`- ${fault}`)
 if (minutes >= 30 || values.report) writeSection('Soak', page(lines, faults))
 if (faults.length > 0) giveUp('The soak run failed.')
@@ -89,7 +92,7 @@ function judge(outcome) {
     // Four standard deviations below what was asked for.
     ...(hits >= requests * RATE - 4 * Math.sqrt(requests * RATE * (1 - RATE)) ? [] : [`only ${hits} of ${requests} requests met a fault`]),
     ...[...wrong, ...missing].map((key) => `${key} was told to be stored, and is not, or differs`),
-    ...failed.map((text) => `${text}: failed in the end`),
+    ...(failed.length > Math.max(1, stored * MAX_FAILED) ? [`${failed.length} uploads failed in the end`] : []),
     ...more(before, after),
     ...Object.entries(MAX_GROWTH).flatMap(([name, most]) => (growth(outcome, name) > most ? [`${name} grew by ${growth(outcome, name)} bytes`] : [])),
     ...unhandled.map((text) => `unhandled rejection: ${text}`),
@@ -106,7 +109,7 @@ function summary(outcome) {
   return [
     ['minutes', (seconds / 60).toFixed(1)],
     ['uploads told to be stored', `${whole(stored)}, ${whole(inParts)} of them in parts`],
-    ['uploads that failed in the end', failed.length],
+    ['uploads that were told to have failed', failed.length],
     ['told to be stored, and missing or different', `${wrong.length} at once, ${missing.length} of the last ${whole(lookedAtTwice)} in the end`],
     ['requests and cut handshakes', `${whole(requests)}, of which ${whole(requests - (actions.forward ?? 0))} met a fault`],
     ['stored', `${whole(bytes / 2 ** 20)} MiB, ${(bytes / 2 ** 20 / seconds).toFixed(1)} MiB and ${(stored / seconds).toFixed(1)} uploads a second`],
@@ -120,7 +123,7 @@ function summary(outcome) {
 function page(lines, faults) {
   return `
 Uploads of 4 KB to 20 MB (each doubling of the size as likely as the next), half of them bytes and half of them streams, sixteen at
-once, over TLS through the standard mixed faults at ${RATE * 100} % of all requests, seed ${seed}. The preset is
+once, over TLS through the standard mixed faults at ${RATE * 100} % of the requests that store, seed ${seed}. The preset is
 \`persistent\` with a timeout of 5 s for an attempt and of 2 s for a stalled
 transfer. What was told to be stored is compared with the server's disk at
 once, and the last GiB again in the end.
