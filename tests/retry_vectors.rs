@@ -133,7 +133,7 @@ impl Vector {
             headers.insert("retry-after", HeaderValue::from_str(value).expect("a header"));
         }
         let status = StatusCode::from_u16(answer.status.expect("a status")).expect("a status");
-        read_answer(status, &headers, xml.as_bytes(), &origin)
+        read_answer(status, &headers, Some(xml.as_bytes()), &origin)
     }
 }
 

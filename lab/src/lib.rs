@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 pub use events::Event;
-pub use fault::{Fault, Rule};
+pub use fault::{Fault, Piece, RawEnd, Rule};
 
 use certificate::Certificate;
 use events::EventLog;

@@ -137,8 +137,8 @@ impl DataVerbs {
             });
         }
         // An error that broke off is still that error.
-        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let error = read_answer(head.status, &head.headers, &body, &self.origin);
+        let body = body.map(http_body_util::Collected::to_bytes).ok();
+        let error = read_answer(head.status, &head.headers, body.as_deref(), &self.origin);
         if matches!(&*error.code, "RequestTimeTooSkewed" | "RequestInTheFuture") {
             self.clock.learn(text_of(&head.headers, DATE));
         }

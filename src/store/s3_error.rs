@@ -102,6 +102,8 @@ pub(super) struct Answer<'a> {
     pub(super) code: Option<&'a str>,
     pub(super) message: Option<&'a str>,
     pub(super) request_id: Option<&'a str>,
+    /// Whether its body was there to be read: that of a HEAD is not, another may have broken off.
+    pub(super) has_body: bool,
     pub(super) header: &'a dyn Fn(&str) -> Option<&'a str>,
 }
 
@@ -116,6 +118,7 @@ where
         code: metadata.and_then(|meta| meta.code()),
         message: metadata.and_then(|meta| meta.message()),
         request_id: metadata.and_then(RequestId::request_id),
+        has_body: response.and_then(|it| it.body().bytes()).is_some_and(|body| !body.is_empty()),
         header: &|name| response.and_then(|response| response.headers().get(name)),
     };
     describe_answer(&answer, origin)
@@ -124,11 +127,14 @@ where
 /// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
 /// from the edge, or nothing.
 pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
-    let &Answer { status, code, message, request_id, header } = answer;
+    let &Answer { status, code, message, request_id, has_body, header } = answer;
     let s3_code = code.map(str::trim).filter(|code| is_name(code));
     let verdict = if (200..300).contains(&status) && s3_code.is_none() {
         // A 200 that is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         Verdict { category: Category::Service, retryability: Retryability::Once }
+    } else if status == 400 && s3_code.is_none() && !has_body {
+        // Some of R2's 400s pass (`IncompleteBody`), and what would tell them from the others is missing.
+        Verdict::retry(Category::Service)
     } else {
         s3_code.and_then(classify::by_s3_code).unwrap_or_else(|| classify::by_status(status))
     };
@@ -156,14 +162,17 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
 }
 
 /// An answer that is no success: its S3 error if it has one.
-pub fn read_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], origin: &Origin) -> Error {
+///
+/// `body` is absent where it broke off.
+pub fn read_answer(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, origin: &Origin) -> Error {
     let header = |name: &str| headers.get(name)?.to_str().ok();
-    let (code, message) = code_and_message(body).unwrap_or_default();
+    let (code, message) = body.and_then(code_and_message).unwrap_or_default();
     let answer = Answer {
         status: status.as_u16(),
         code: code.as_deref(),
         message: message.as_deref(),
         request_id: header("x-amz-request-id"),
+        has_body: body.is_some_and(|body| !body.is_empty()),
         header: &header,
     };
     describe_answer(&answer, origin)
@@ -260,7 +269,7 @@ mod tests {
         let origin = Origin::of(&Url::parse("http://127.0.0.1:9000").expect("a URL"));
         let code = |code: &str| {
             let xml = format!("<Error><Code>{code}</Code><Message>x</Message></Error>");
-            read_answer(StatusCode::BAD_GATEWAY, &HeaderMap::new(), xml.as_bytes(), &origin).code.to_string()
+            read_answer(StatusCode::BAD_GATEWAY, &HeaderMap::new(), Some(xml.as_bytes()), &origin).code.to_string()
         };
         assert_eq!(code(" BadDigest\n"), "BadDigest");
         for nothing in ["", " ", "Bad Gateway", "a&#10;b", "é", &"x".repeat(65)] {

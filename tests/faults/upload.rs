@@ -7,7 +7,7 @@ use crate::support::{Fixture, noise, quick, status, to};
 use bytes::Bytes;
 use reliable_r2::error::Category;
 use reliable_r2::storage::{ObjectOptions, RetryOptions};
-use reliable_r2_lab::{Fault, Rule};
+use reliable_r2_lab::{Fault, Piece, RawEnd, Rule};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -341,4 +341,22 @@ async fn headers_and_metadata_reach_the_object() {
     for part in ["image/png", "public, max-age=31536000, immutable", "attachment; filename=", "prompt"] {
         assert!(kept.contains(part), "{part} in {kept}");
     }
+}
+
+/// R2 has 400s that another attempt mends and such that none does. Which it is, only the body's code says.
+#[tokio::test]
+async fn a_400_whose_code_cannot_be_read_is_tried_again() {
+    let fixture = Fixture::plain().await;
+    let text = "HTTP/1.1 400 Bad Request\r\ncontent-length: 200\r\n\r\n<?xml version=\"1.0\"";
+    let answer = vec![Piece { text: Some(text.to_owned()), base64: None, times: None }];
+    let broken = Fault::Raw { answer, bytes_per_second: None, end: Some(RawEnd::Close) };
+    fixture.lab.set_faults(vec![Rule::times(broken, 1)]);
+    let receipt = fixture.upload("a.bin", b"hello").await.expect("stored by the second");
+    assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["HTTP_400".to_owned()]));
+
+    // The answer to a HEAD has no body at all.
+    let head = Rule { method: Some("HEAD".into()), ..Rule::times(status(400, "IncompleteBody"), 1) };
+    fixture.lab.set_faults(vec![head]);
+    let found = fixture.storage.head(to("a.bin"), fixture.call()).await.expect("found by the second");
+    assert_eq!((found.attempts, found.value.size), (2, 5));
 }
