@@ -222,7 +222,13 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
                 Err(error) if attempt.number > 1 && error.retryability == Retryability::Permanent => error,
                 other => return other,
             };
-            already_there().await?.ok_or(error)
+            already_there().await?.ok_or_else(|| {
+                if error.code != "NoSuchUpload" {
+                    return error;
+                }
+                // Gone, and the object is not there: an earlier Complete that we gave up may still be at it.
+                error.with(|failure| failure.retryability = Retryability::Transient)
+            })
         });
         let (outcome, attempts) = match completed.await {
             // The last answer may have been lost, too.

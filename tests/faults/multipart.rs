@@ -128,6 +128,30 @@ async fn a_lost_answer_to_complete_is_settled_by_what_is_stored() {
     }
 }
 
+/// The upload is gone, and the object is not there yet: an earlier Complete, given up at its timeout, is still at it.
+#[tokio::test]
+async fn a_complete_that_is_still_under_way_is_waited_for() {
+    let fixture = fixture().await;
+    let lost = Rule { method: Some("POST".into()), skip: 1, ..Rule::times(Fault::DropResponse, 1) };
+    let not_yet = Rule { method: Some("HEAD".into()), ..Rule::times(status(404, "NoSuchKey"), 2) };
+    fixture.lab.set_faults(vec![lost, not_yet]);
+    let body = noise(SIZE);
+    fixture.upload("late.bin", &body).await.expect("stored");
+    assert!(fixture.stored("late.bin").as_deref() == Some(&body[..]));
+}
+
+/// And one that nobody completes: told as it is, once the attempts are used up.
+#[tokio::test]
+async fn an_upload_that_is_gone_for_good_is_told() {
+    let fixture = fixture().await;
+    let lost = Rule { method: Some("POST".into()), skip: 1, ..Rule::times(status(500, "InternalError"), 1) };
+    let gone = Rule { method: Some("POST".into()), skip: 1, ..Rule::always(status(404, "NoSuchUpload")) };
+    fixture.lab.set_faults(vec![lost, gone]);
+    let error = fixture.upload("gone.bin", &noise(SIZE)).await.expect_err("nothing is stored");
+    assert_eq!((&*error.code, error.attempts), ("NoSuchUpload", 4));
+    assert_eq!(fixture.stored("gone.bin"), None);
+}
+
 /// S3 may begin a 200 before it knows, and put an error into it.
 #[tokio::test]
 async fn a_200_with_an_error_in_it_is_a_failure() {
