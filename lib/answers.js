@@ -26,8 +26,16 @@ class Answers {
       this.#waiting.get(id)?.(answers[index + 1])
       this.#waiting.delete(id)
     }
-    // The process may end.
-    if (this.#waiting.size === 0) this.#native.deref()?.rest()
+    if (this.#waiting.size === 0) this.#rest()
+  }
+
+  /** The process may end. Where that cannot be said, it does not end by itself: see seam.js. */
+  #rest() {
+    try {
+      this.#native.deref()?.rest()
+    } catch {
+      // There is nobody to throw to.
+    }
   }
 }
 

@@ -45,7 +45,8 @@ async function main() {
   })
   if (storage) {
     await step('uploadFile', () => storage.uploadFile({ key: 'a', body: 'x' }))
-    await step('a stream', () => storage.uploadFile({ key: 'b', body: Readable.from(['a', 'b', Buffer.alloc(12_000_000)]) }))
+    // More than is held at once, so that it has to wait for room.
+    await step('a stream', () => storage.uploadFile({ key: 'b', body: Readable.from(['a', 'b', Buffer.alloc(64_000_000)]) }))
     await step('a stream that fails', () => storage.uploadFile({ key: 'c', body: (async function* () { yield 'x'; throw new Error('mine') })() }).catch((error) => {
       if (error.code !== 'ERR_INVALID_BODY' && error.code !== 'ERR_SOURCE_FAILED' && error.message !== 'mine') throw error
     }))
