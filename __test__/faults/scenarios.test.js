@@ -56,9 +56,10 @@ test('a persistent network failure fails clearly, after all attempts', async () 
   assert.ok(error.message.includes('ECONNRESET'), error.message)
   assert.match(error.userMessage, /connection problem.*try again/)
   assert.match(error.stack, /scenarios\.test\.js/)
-  // Up to three to an attempt, where the reset comes while the connection is still being made.
+  // Up to three to an attempt, where the reset comes while the connection is still being made; and to each of three looks
+  // at what is stored, where it came later.
   const actions = await lab.actions()
-  assert.ok(actions.length >= 4 && actions.length <= 12 && actions.every((action) => action === 'down'), actions.join())
+  assert.ok(actions.length >= 4 && actions.length <= 21 && actions.every((action) => action === 'down'), actions.join())
   assert.equal(lab.stored('never.png'), undefined)
 })
 

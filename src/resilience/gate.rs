@@ -4,6 +4,7 @@
 //! Nothing is locked while nothing fails: a gate that is calm counts who goes in and out, and that is all.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -117,9 +118,10 @@ impl fmt::Debug for Gate {
 }
 
 impl Gate {
-    /// With room for `most` requests at once.
-    pub fn new(name: impl Into<String>, most: usize) -> Self {
-        Self { room: Semaphore::new(most), ..Self::with_unit(name, super::backoff::random_unit) }
+    /// With room for `most` requests at once, or for all.
+    pub fn new(name: impl Into<String>, most: Option<NonZeroUsize>) -> Self {
+        let room = most.map_or(Semaphore::MAX_PERMITS, NonZeroUsize::get);
+        Self { room: Semaphore::new(room), ..Self::with_unit(name, super::backoff::random_unit) }
     }
 
     /// With room for all.

@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn gate() -> Gate {
-        Gate::new("https://localhost", 16)
+        Gate::new("https://localhost", None)
     }
 
     /// A failure that says nothing of the endpoint, so that only the schedule counts.

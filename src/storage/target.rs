@@ -1,5 +1,6 @@
 //! An endpoint that objects may go to, with all that belongs to it.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl Target {
         let options = EndpointOptions {
             name: config.origin(),
             write_spacing: config.write_spacing,
-            max_connections: common.max_connections,
+            max_connections: NonZeroUsize::new(common.max_connections),
             hedging: common.hedging,
         };
         Ok(Self { store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls)?, options)), config })

@@ -1,6 +1,7 @@
 //! A store that tries again, in front of one endpoint. The order of the policies is that of [`retry::run`]; around it
 //! stands the turn of writers to a key, inside it the hedge.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub struct EndpointOptions {
     pub name: String,
     /// Between two writes to a key.
     pub write_spacing: Duration,
-    /// Requests at once, each of which has a connection to itself.
-    pub max_connections: usize,
+    /// Requests at once, each of which has a connection to itself. None is no limit.
+    pub max_connections: Option<NonZeroUsize>,
     /// Whether a slow read or part may be sent a second time.
     pub hedging: bool,
 }
