@@ -31,7 +31,9 @@ function guarded(urls) {
 function ofNode(text) {
   const url = new URL(text)
   url.hash = ''
-  const { href, protocol, hostname } = url
+  const { protocol, hostname } = url
+  // In a path, versions of Node.js differ in what they escape.
+  const href = url.href.replaceAll('%5E', '^')
   const port = url.port === '' ? { 'http:': 80, 'https:': 443 }[protocol] : Number(url.port)
   const judged = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
   return { href, protocol, hostname, port, judged }
@@ -51,6 +53,7 @@ function compare(urls) {
       return
     }
     const { passes, ...seen } = ours
+    seen.href = seen.href.replaceAll('%5E', '^')
     // An address may be written in more than one way.
     if (isIP(seen.judged) === 6) seen.judged = new URL(`http://[${seen.judged}]`).hostname.slice(1, -1)
     const node = ofNode(text)
