@@ -19,14 +19,8 @@ function sealMembers(prototype) {
   for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     if (name === 'constructor') continue
     const kind = member.get ? 'get' : 'value'
-    Object.defineProperty(prototype, name, { ...member, [kind]: method(member[kind]) })
+    Object.defineProperty(prototype, name, { ...member, [kind]: guard(member[kind]) })
   }
-}
-
-function method(run) {
-  return guard(function (...args) {
-    return Reflect.apply(run, this, args)
-  })
 }
 
 function guard(run) {
