@@ -237,9 +237,13 @@ class Storage {
     const request = readPresign(options, call)
     // Signed here: nothing is sent, so there is nothing to tell of.
     const storage = this.#open(call)
-    const presigned = await answerOf(() => storage.presign(request), call)
-    if (presigned.isFailure) throw fromFailure(presigned)
-    return fromPresigned(request.method ?? 'GET', presigned)
+    try {
+      const presigned = await storage.presign(request)
+      if (presigned.isFailure) throw fromFailure(presigned)
+      return fromPresigned(request.method ?? 'GET', presigned)
+    } catch (error) {
+      throw named(error, call)
+    }
   }
 
   metrics() {
@@ -304,20 +308,13 @@ class Storage {
       answered?.(running, answer)
       return answer
     } catch (error) {
-      const told = this.#reasonOf(error, running)
+      // Once the signal has fired, whatever is thrown is a consequence.
+      const told = signal?.aborted ? reasonOf(signal) : named(error, running.call)
       this.#failed(running, told)
       throw told
     } finally {
       forget?.()
     }
-  }
-
-  /** Once the signal has fired, whatever is thrown is a consequence. */
-  #reasonOf(error, { call, signal }) {
-    if (signal?.aborted) return reasonOf(signal)
-    if (StorageError.isInstance(error) && error.operation !== undefined) return error
-    // What the native part threw: see seam.js.
-    return internalError(call.operation, call.key, error.cause ?? error)
   }
 
   #succeeded({ id, observer }, receipt) {
@@ -408,13 +405,10 @@ if (Symbol.asyncDispose) {
   }
 }
 
-/** The native part answers with values; if it throws or rejects, that is a bug in it. */
-async function answerOf(start, { operation, key }) {
-  try {
-    return await start()
-  } catch (cause) {
-    throw internalError(operation, key, cause.cause ?? cause)
-  }
+/** An error of a call. What the native part threw does not know whose it is: see seam.js. */
+function named(error, { operation, key }) {
+  if (StorageError.isInstance(error) && error.operation !== undefined) return error
+  return internalError(operation, key, error.cause ?? error)
 }
 
 function isEmpty(object) {
