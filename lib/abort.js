@@ -47,24 +47,6 @@ function onAbort(signal, callback) {
   }
 }
 
-/**
- * Runs `run` and calls `abort` when the signal fires. `run` is called before the first await. Whatever it
- * throws once the signal has fired is a consequence, so the caller gets the signal's reason.
- */
-async function withSignal(signal, abort, run) {
-  if (!signal) return run()
-  throwIfAborted(signal)
-  const forget = onAbort(signal, abort)
-  try {
-    return await run()
-  } catch (error) {
-    throwIfAborted(signal)
-    throw error
-  } finally {
-    forget()
-  }
-}
-
 /** Ends a native call. For events, whose listeners have nobody to throw to: a call that cannot be ended goes on. */
 function endQuietly(operation) {
   try {
@@ -74,14 +56,22 @@ function endQuietly(operation) {
   }
 }
 
-/** Waits for `promise`, but not longer than until the signal fires. */
-function orAbort(promise, signal) {
+/** Waits for `promise`, but not longer than until the signal fires: what comes of it then is a consequence. */
+async function orAbort(promise, signal) {
   if (!signal) return promise
-  let abort
+  throwIfAborted(signal)
+  let forget
   const aborted = new Promise((_, reject) => {
-    abort = () => reject(reasonOf(signal))
+    forget = onAbort(signal, () => reject(reasonOf(signal)))
   })
-  return withSignal(signal, abort, () => Promise.race([promise, aborted]))
+  try {
+    return await Promise.race([promise, aborted])
+  } catch (error) {
+    throwIfAborted(signal)
+    throw error
+  } finally {
+    forget()
+  }
 }
 
 function sleep(delayMs, signal) {
@@ -92,4 +82,4 @@ function sleep(delayMs, signal) {
   return orAbort(elapsed, signal).finally(() => clearTimeout(timer))
 }
 
-module.exports = { endQuietly, isAbortSignal, onAbort, orAbort, reasonOf, sleep, throwIfAborted, withSignal }
+module.exports = { endQuietly, isAbortSignal, onAbort, orAbort, reasonOf, sleep, throwIfAborted }
