@@ -1,7 +1,8 @@
-//! What the network is made of, shared by everything that opens a connection: names, trust, and the
-//! Node names of raw faults.
+//! What the network is made of, shared by everything that opens a connection: names, trust, the Node
+//! names of raw faults, and what is read of answers.
 
 pub mod content_range;
 pub mod dns;
 pub mod fault;
+pub mod headers;
 pub mod trust;

@@ -19,6 +19,7 @@ use super::url_guard::{self, GuardPolicy};
 use super::version;
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::net::content_range::{self, ContentRange};
+use crate::net::headers::text;
 use crate::net::{dns, fault};
 use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
@@ -171,10 +172,6 @@ fn range_headers(at: u64, version: Option<&str>) -> HeaderMap {
         headers.insert(IF_RANGE, version);
     }
     headers
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn next_hop(url: &Url, headers: &HeaderMap, host: &str) -> Result<Url> {

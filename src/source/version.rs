@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::header::{DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
+use http::header::{DATE, ETAG, HeaderMap, LAST_MODIFIED};
+
+use crate::net::headers::text;
 
 /// Within it a file may have changed twice and have one date.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -23,13 +25,9 @@ fn is_strong(etag: &str) -> bool {
     inner.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::header::{HeaderName, HeaderValue};
 
     use super::*;
 

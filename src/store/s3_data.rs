@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG,
-    EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
+    EXPIRES, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
 };
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Limited};
@@ -25,6 +25,7 @@ use super::s3_pool::AnswerBody;
 use super::s3_sign::{QUERY, Signer, Target, UNSIGNED_PAYLOAD};
 use super::types::{ObjectHeaders, ProgressSink, PutObject, PutOutcome};
 use crate::error::{Error, Result};
+use crate::net::headers::text;
 
 /// More of an answer is not read: an error's XML is a few hundred bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -129,9 +130,9 @@ impl DataVerbs {
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
         if head.status.is_success() {
             body.map_err(|error| describe_broken_answer(error, &self.origin))?;
-            let request_id = text_of(&head.headers, "x-amz-request-id").map(str::to_owned);
+            let request_id = text(&head.headers, "x-amz-request-id").map(str::to_owned);
             return Ok(PutOutcome {
-                etag: text_of(&head.headers, ETAG).map(unquoted),
+                etag: text(&head.headers, ETAG).map(unquoted),
                 request_id,
                 settled_by_head: false,
             });
@@ -140,7 +141,7 @@ impl DataVerbs {
         let body = body.map(http_body_util::Collected::to_bytes).ok();
         let error = read_answer(head.status, &head.headers, body.as_deref(), &self.origin);
         if matches!(&*error.code, "RequestTimeTooSkewed" | "RequestInTheFuture") {
-            self.clock.learn(text_of(&head.headers, DATE));
+            self.clock.learn(text(&head.headers, DATE));
         }
         Err(error)
     }
@@ -193,10 +194,6 @@ fn headers_of(request: &PutObject) -> Result<Headers> {
         add(name, value)?;
     }
     Ok(headers)
-}
-
-fn text_of(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// What the server's ETags have turned out to be. Where they are MD5s they prove which bytes arrived, and over TLS

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::s3_http::{BoxError, TransportError};
 use crate::error::{Category, Error, Failure, Retryability, code, printable};
-use crate::net::fault;
+use crate::net::{fault, headers};
 use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
 
@@ -164,8 +164,8 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
 /// An answer that is no success: its S3 error if it has one.
 ///
 /// `body` is absent where it broke off.
-pub fn read_answer(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, origin: &Origin) -> Error {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
+pub fn read_answer(status: StatusCode, fields: &HeaderMap, body: Option<&[u8]>, origin: &Origin) -> Error {
+    let header = |name: &str| headers::text(fields, name);
     let (code, message) = body.and_then(code_and_message).unwrap_or_default();
     let answer = Answer {
         status: status.as_u16(),
