@@ -8,13 +8,14 @@ import { once } from 'node:events'
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { installPackage, requireTools, root, run } from '../scripts/lib/prepare.mjs'
+import { machine } from '../scripts/lib/verification.mjs'
 import { buildRig, startSink } from './support/null-sink.mjs'
+import { median } from './support/statistics.mjs'
 import { jsThreadCpuMs } from './support/thread-cpu.mjs'
 
 const here = fileURLToPath(import.meta.url)
@@ -25,7 +26,6 @@ const WAITING = 10_000
 const CONCURRENCIES = [16, 64, 256, 1024]
 const LARGE = { uploads: 16, bytes: 20 * 1000 * 1000 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const load = () => createRequire(here)(root)
 const open = (endpoint) =>
   load().newStorage({ endpoint, bucket: 'null', accessKey: 'a', secretKey: 'b', logger: false })
@@ -228,7 +228,7 @@ Uploads of 1 KiB a second, by how many are called at once; \`maxConnections\` (2
 |---|---|---|---|
 ${throughput.join('\n')}
 
-reliable-r2 ${version}, release build, Node.js ${process.versions.node}, ${process.platform}-${process.arch}, ${cpus().length} cores, ${Math.round(totalmem() / 1024 ** 3)} GiB; against an S3
+reliable-r2 ${version}, release build, ${machine()}; against an S3
 server that keeps nothing, in a process of its own on the same machine. \`npm run bench:footprint\` writes this page. Peaks
 of memory with large objects are in [memory.md](memory.md).
 `

@@ -5,10 +5,11 @@ import { spawn } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { machine } from '../scripts/lib/verification.mjs'
 import { buildRig, startSink } from './support/null-sink.mjs'
 
 const here = fileURLToPath(import.meta.url)
@@ -90,7 +91,7 @@ the body.
 |---|---|---|---|---|
 ${table.join('\n')}
 
-reliable-r2 ${version}, release build, Node.js ${process.versions.node}, ${process.platform}-${process.arch}, ${cpus().length} cores, ${round(totalmem() / GIB)} GiB;
+reliable-r2 ${version}, release build, ${machine()};
 an S3 server that keeps nothing, in a process of its own on the same machine. \`npm run build && npm run bench:memory\`
 writes this page.
 `

@@ -14,7 +14,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { buildAddon, buildLab, giveUp, install, installPackage, requireTools, root } from '../scripts/lib/prepare.mjs'
+import { giveUp, prepareAll, root } from '../scripts/lib/prepare.mjs'
 import { clients } from './support/peers-clients.mjs'
 import { page } from './support/peers-page.mjs'
 import { CHANCE, SEED, WITHIN_MS, bodyOf, faultClasses, keyOf, loads } from './support/peers-plan.mjs'
@@ -25,11 +25,7 @@ const AT_ONCE = { small: 10, large: 2 }
 /** Between the starts of runs that wait for minutes, which are not counted among those. */
 const SPACING_MS = 300
 
-requireTools()
-await installPackage()
-await install('benches')
-await buildLab()
-await buildAddon()
+await prepareAll('benches')
 
 const require = createRequire(import.meta.url)
 const { Lab, keys } = require('../__test__/support/lab.js')

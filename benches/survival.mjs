@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { buildAddon, buildLab, giveUp, install, installPackage, requireTools, root } from '../scripts/lib/prepare.mjs'
+import { giveUp, prepareAll, root } from '../scripts/lib/prepare.mjs'
 import { page } from './support/survival-page.mjs'
 
 const TIMEOUT_MS = 300
@@ -17,11 +17,7 @@ const plans = [
   { rate: 0.5, count: 1000, seed: 50 },
 ].map((plan) => ({ ...plan, count: quick ? plan.count / 10 : plan.count, concurrency: CONCURRENCY }))
 
-requireTools()
-await installPackage()
-await install('benches')
-await buildLab()
-await buildAddon()
+await prepareAll('benches')
 
 const require = createRequire(import.meta.url)
 const { scaledPolicies, survive } = require('../__test__/support/survival.js')

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startLocalR2 } from './lib/local-r2.mjs'
 import { freePort, startServer } from './lib/next-app.mjs'
-import { buildAddon, buildLab, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
+import { giveUp, prepareAll, root } from './lib/prepare.mjs'
 import { machine, table, writeSection } from './lib/verification.mjs'
 import { clear, packMain, packPlaceholder, packPlatform } from './release/pack.mjs'
 import { hostTarget, main, targets } from './release/targets.mjs'
@@ -32,10 +32,7 @@ const named = process.argv.slice(2).filter((argument) => !argument.startsWith('-
 const unknown = named.find((version) => !APPS[version])
 if (unknown) giveUp(`There is no app for Next.js ${unknown}, but for ${Object.keys(APPS).join(', ')}.`)
 
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 
 const work = mkdtempSync(path.join(tmpdir(), 'reliable-r2-install-'))
 const r2 = await startLocalR2(path.join(work, 'r2'))

@@ -9,7 +9,7 @@ import path from 'node:path'
 import { pickRows, verifyCovered } from './lib/catalogue.mjs'
 import { report, writePage } from './lib/laboratory-page.mjs'
 import { findNetwork } from './lib/network.mjs'
-import { buildAddon, buildLab, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
+import { giveUp, prepareAll, root } from './lib/prepare.mjs'
 
 /** Rows wait more than they compute. */
 const WORKERS = 8
@@ -22,10 +22,7 @@ const named = args.filter((arg) => !arg.startsWith('-'))
 const unknown = args.filter((arg) => arg.startsWith('-') && arg !== '--quick')
 if (unknown.length > 0) giveUp(`Unknown: ${unknown.join(' ')}. Usage: npm run lab -- [--quick] [ROW]...`)
 
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 
 const { families } = createRequire(import.meta.url)('../__test__/catalogue/index.js')
 const { rows, jobs, networkJobs } = pickRows(families, { quick, named })

@@ -3,17 +3,14 @@
 // has the same with a hundred.
 
 import { createRequire } from 'node:module'
-import { buildAddon, buildLab, giveUp, installPackage, requireTools } from './lib/prepare.mjs'
+import { giveUp, prepareAll } from './lib/prepare.mjs'
 import { machine, table, writeSection } from './lib/verification.mjs'
 
 const COUNT = 10_000
 const WORKER_COUNT = 1000
 
 if (process.platform !== 'linux') giveUp('Descriptors and threads are counted in /proc, which Linux alone has.')
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 
 const require = createRequire(import.meta.url)
 const { WORKERS, kinds } = require('../__test__/support/failing-uploads.js')

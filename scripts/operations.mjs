@@ -3,13 +3,10 @@
 
 import { spawn } from 'node:child_process'
 import path from 'node:path'
-import { buildAddon, buildLab, installPackage, requireTools, root } from './lib/prepare.mjs'
+import { prepareAll, root } from './lib/prepare.mjs'
 import { findPromtool } from './lib/promtool.mjs'
 
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 const promtool = await findPromtool()
 
 const tests = path.join('__test__', 'operations', 'operations.test.js')

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { buildAddon, buildLab, giveUp, installPackage, newest, requireTools, root, run } from './lib/prepare.mjs'
+import { giveUp, newest, prepareAll, root, run } from './lib/prepare.mjs'
 
 const onWindows = process.platform === 'win32'
 const requirements = path.join('__test__', 'servers', 'requirements.txt')
@@ -17,10 +17,7 @@ function findPython() {
   return found ?? giveUp('Python 3.9 or later with venv is missing: the servers are installed by its pip.')
 }
 
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 if (!existsSync(done) || newest(done) < newest(requirements)) {
   console.log('Installing the servers ...')
   await run(findPython(), ['-m', 'venv', '--clear', folder])

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { buildAddon, buildLab, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
+import { giveUp, prepareAll, root } from './lib/prepare.mjs'
 import { machine, table, writeSection } from './lib/verification.mjs'
 
 const RATE = 0.3
@@ -23,10 +23,7 @@ const [minutes, seed] = [Number(values.minutes), Number(values.seed)]
 if (!(minutes > 0)) giveUp('--minutes takes a number above 0.')
 if (process.platform !== 'linux') giveUp('Descriptors and threads are counted in /proc, which Linux alone has.')
 
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 
 const require = createRequire(import.meta.url)
 const { Lab } = require('../__test__/support/lab.js')

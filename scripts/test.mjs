@@ -2,12 +2,9 @@
 
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
-import { buildAddon, buildLab, installPackage, requireTools, root, run } from './lib/prepare.mjs'
+import { prepareAll, root, run } from './lib/prepare.mjs'
 
-requireTools()
-await installPackage()
-await buildLab()
-await buildAddon()
+await prepareAll()
 
 console.log('\nRust tests')
 await run('cargo', ['test', '--workspace', '--no-default-features', '--quiet'])

@@ -1,14 +1,13 @@
 // docs/benchmarks.md, from what was measured.
 
 import { readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { root } from '../../scripts/lib/prepare.mjs'
+import { machine, table } from '../../scripts/lib/verification.mjs'
 import { format } from './statistics.mjs'
 
 const versionOf = (...place) => JSON.parse(readFileSync(path.join(root, ...place, 'package.json'), 'utf8')).version
 const peer = (name) => versionOf('benches', 'node_modules', name)
-const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 const times = (ratio) => (ratio === null ? '–' : `${ratio.toFixed(ratio < 10 ? 2 : 1)}`)
 
 /** One line for each client, one column for each scenario. */
@@ -40,7 +39,6 @@ function details({ scenario, rows, failed }) {
 }
 
 export function page(results, { rounds, seconds, full }) {
-  const gib = Math.round(totalmem() / 1024 ** 3)
   return `# Benchmarks
 
 Uploads to a server on the same machine that takes everything and keeps nothing, so that what is measured is the client.
@@ -48,7 +46,7 @@ Absolute numbers are of one machine; the ratios are what to look at. They are ma
 followed each other, and the median is shown.
 
 reliable-r2 ${versionOf()} (release build), @aws-sdk/client-s3 and lib-storage ${peer('@aws-sdk/client-s3')}, aws4fetch ${peer('aws4fetch')}, s3mini ${peer('s3mini')}, minio ${peer('minio')},
-Bun ${peer('bun')}; Node.js ${process.versions.node}, ${process.platform}-${process.arch}, ${cpus().length} cores, ${gib} GiB. ${rounds} rounds, interleaved, of ${seconds} s for each client in a fresh process,
+Bun ${peer('bun')}; ${machine()}. ${rounds} rounds, interleaved, of ${seconds} s for each client in a fresh process,
 after a warm-up of a quarter of that.
 
 ## How many times as many uploads a second ours does

@@ -2,6 +2,7 @@
 
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { table } from '../../scripts/lib/verification.mjs'
 import { root } from '../../scripts/lib/prepare.mjs'
 import { CHANCE, OUTAGE_MS, WITHIN_MS, faultClasses, loads } from './peers-plan.mjs'
 import { clients } from './peers-clients.mjs'
@@ -10,7 +11,6 @@ const percent = (share) => `${Math.round(share * 100)} %`
 const ms = (number) => (number === null ? '–' : String(Math.round(number)))
 const versionOf = (name) => JSON.parse(readFileSync(path.join(root, 'benches', 'node_modules', name, 'package.json'), 'utf8')).version
 const isOurs = ({ client }) => client.startsWith('reliable-r2')
-const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 
 /** Success by client and fault. A false success is marked: it is worse than a failure. */
 function overview(rows, load) {

@@ -76,6 +76,14 @@ export async function buildLab() {
   await run('cargo', ['build', '--quiet', '--package', 'reliable-r2-lab'])
 }
 
+/** What whatever runs the package beside the local R2 needs; and the packages of other folders. */
+export async function prepareAll(...folders) {
+  requireTools()
+  for (const folder of ['.', ...folders]) await install(folder)
+  await buildLab()
+  await buildAddon()
+}
+
 export const example = path.join('examples', 'next-app')
 
 /** The example app, with this package in it as npm would install it, ready for `next start`. */
