@@ -8,6 +8,7 @@ const net = require('node:net')
 const { filter } = require('./support/network.js')
 const { NETWORK, TIMEOUT } = require('./support/cases.js')
 const { sleep } = require('./support/runner.js')
+const { ended } = require('../support/ended.js')
 const { root } = require('../support/lab.js')
 
 const at = (endpoint) => () => ({ endpoint })
@@ -278,16 +279,7 @@ function inProcess(context, before, script, meddle = () => {}) {
   const [program, ...args] = [...before, process.execPath, '-e', script]
   const child = spawn(program, args, { cwd: root, env: { ...process.env, ...context.lab.environment } })
   meddle(child)
-  let output = ''
-  child.stdout.on('data', (text) => (output += text))
-  child.stderr.on('data', (text) => (output += text))
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), 90_000)
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      resolve({ code, signal, output })
-    })
-  })
+  return ended(child, 90_000)
 }
 
 module.exports = { title: 'C: connections', rows, inProcess }

@@ -8,6 +8,7 @@ const { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('
 const { tmpdir } = require('node:os')
 const { after, before, test } = require('node:test')
 const path = require('node:path')
+const { ended } = require('../support/ended.js')
 const { Lab, root } = require('../support/lab.js')
 
 let lab
@@ -22,16 +23,7 @@ function run(script, environment, options = []) {
     cwd: root,
     env: { ...process.env, ...lab.environment, ...environment },
   })
-  let output = ''
-  child.stdout.on('data', (text) => (output += text))
-  child.stderr.on('data', (text) => (output += text))
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), 120_000)
-    child.on('exit', (code, signal) => {
-      clearTimeout(timer)
-      resolve({ code, signal, output })
-    })
-  })
+  return ended(child, 120_000)
 }
 
 test('a process that has uploaded ends by itself', async () => {
