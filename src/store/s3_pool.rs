@@ -56,20 +56,25 @@ impl Pool {
     ) -> Result<Response<AnswerBody>, TransportError> {
         loop {
             let kept = self.take();
-            let used_before = kept.is_some();
+            let doubt = kept.is_some().then(|| Doubt { pool: self, since: Instant::now() });
             let mut connection = match kept {
                 Some(connection) => connection,
                 // Boxed: it is rare and large, and every request's future would contain it.
                 None => Box::pin(self.connect()).await?,
             };
             let mut error = match connection.send(request).await {
-                Ok(answer) => return Ok(AnswerBody::attach(answer, connection, self)),
+                Ok(answer) => {
+                    if let Some(doubt) = doubt {
+                        doubt.dispel();
+                    }
+                    return Ok(AnswerBody::attach(answer, connection, self));
+                }
                 Err(error) => error,
             };
-            match error.take_message() {
+            match (error.take_message(), doubt) {
                 // A kept connection was found dead before one byte was written.
-                Some(unsent) if used_before => request = unsent,
-                unsent => return Err(TransportError::sending(error.into_error(), unsent.is_none())),
+                (Some(unsent), Some(_)) => request = unsent,
+                (unsent, _) => return Err(TransportError::sending(error.into_error(), unsent.is_none())),
             }
         }
     }
@@ -112,6 +117,27 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request on a kept connection that has no answer yet. One that fails, or is given up, tells of the others that
+/// were idle when it began: what ended this one (a server that restarted, a middlebox that lost its table) ended
+/// them, and each would cost an attempt. They are forgotten; a new connection is cheaper.
+#[must_use]
+struct Doubt<'a> {
+    pool: &'a Pool,
+    since: Instant,
+}
+
+impl Doubt<'_> {
+    const fn dispel(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.pool.lock().connections.retain(|&(idle_since, _)| idle_since > self.since);
     }
 }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use reliable_r2::storage::{ObjectOptions, RetryOptions};
 use reliable_r2_lab::{Event, Fault, Rule};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Barrier, mpsc};
 use tokio::task::JoinSet;
 
 fn connections(fixture: &Fixture) -> Vec<u64> {
@@ -88,11 +88,7 @@ async fn a_connection_that_died_while_it_was_kept_is_no_failed_attempt() {
     tokio::spawn(async move {
         loop {
             let (mut socket, _) = listener.accept().await.expect("a connection");
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\nx") {
-                socket.read_buf(&mut request).await.expect("a request");
-            }
-            socket.write_all(b"HTTP/1.1 200 OK\r\netag: \"-\"\r\ncontent-length: 0\r\n\r\n").await.expect("sent");
+            store(&mut socket, None).await;
             drop(socket);
             hang_up.send(()).expect("somebody listens");
         }
@@ -165,6 +161,61 @@ async fn a_hundred_at_once_leave_connections_for_the_next() {
     assert!(last <= made, "no new one");
 }
 
+/// A middlebox that restarted knows none of them: each would cost an attempt of its own.
+#[tokio::test]
+async fn with_one_kept_connection_that_fails_the_others_that_were_idle_are_forgotten() {
+    for ends_by in ["a reset", "silence"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let fixture = Fixture::with(|_, config| {
+            config.endpoint = Some(endpoint);
+            config.retry.as_mut().expect("quick").timeout_ms = Some(500.0);
+        })
+        .await;
+        let all_there = Arc::new(Barrier::new(3));
+        let server = tokio::spawn(async move {
+            for n in 0.. {
+                let (mut socket, _) = listener.accept().await.expect("a connection");
+                let first = (n < 3).then(|| Arc::clone(&all_there));
+                tokio::spawn(async move {
+                    let known = first.is_some();
+                    store(&mut socket, first).await;
+                    while !known {
+                        store(&mut socket, None).await;
+                    }
+                    if ends_by == "a reset" {
+                        // What it never read makes the system send one.
+                        socket.readable().await.expect("a request");
+                    } else {
+                        std::future::pending::<()>().await;
+                    }
+                });
+            }
+        });
+        let before = tokio::join!(fixture.upload("a", b"x"), fixture.upload("b", b"x"), fixture.upload("c", b"x"));
+        assert!(before.0.is_ok() && before.1.is_ok() && before.2.is_ok(), "three connections are kept");
+        let receipt = fixture.upload("d", b"x").await.unwrap_or_else(|error| panic!("{ends_by}: {error}"));
+        assert_eq!(receipt.attempts, 2, "{ends_by}");
+        server.abort();
+    }
+}
+
+/// Reads a request whose body is an x, and says that it is stored, once all who wait are there.
+async fn store(socket: &mut TcpStream, all_there: Option<Arc<Barrier>>) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\nx") {
+        let read = socket.read_buf(&mut request).await.expect("a request");
+        if read == 0 {
+            return std::future::pending().await;
+        }
+    }
+    if let Some(all_there) = all_there {
+        all_there.wait().await;
+    }
+    let answer = b"HTTP/1.1 200 OK\r\netag: \"9dd4e461268c8034f5c8564e155c67a6\"\r\ncontent-length: 0\r\n\r\n";
+    socket.write_all(answer).await.expect("answered");
+}
+
 /// Nobody waits for a garbage collector, or until they grow old.
 #[tokio::test]
 async fn closing_closes_the_connections_that_are_kept() {
@@ -173,12 +224,7 @@ async fn closing_closes_the_connections_that_are_kept() {
     let fixture = Fixture::with(|_, config| config.endpoint = Some(endpoint)).await;
     let serve = async {
         let (mut socket, _) = server.accept().await.expect("a connection");
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\nx") {
-            socket.read_buf(&mut request).await.expect("a request");
-        }
-        let answer = b"HTTP/1.1 200 OK\r\netag: \"9dd4e461268c8034f5c8564e155c67a6\"\r\ncontent-length: 0\r\n\r\n";
-        socket.write_all(answer).await.expect("answered");
+        store(&mut socket, None).await;
         socket
     };
     let (stored, mut socket) = tokio::join!(fixture.upload("a.bin", b"x"), serve);
