@@ -100,6 +100,7 @@ export declare function errorCodes(): Array<string>
 /** What is needed to go on with an upload in parts. */
 export interface NativeCheckpoint {
   uploadId: string
+  hasChecksums: boolean
   partBytes: number
   totalBytes?: number
   fingerprint: string

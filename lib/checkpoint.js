@@ -56,8 +56,8 @@ function parse(text, call) {
     const detail = 'checkpoint holds the upload of another object; give each upload its own'
     throw inputError('ERR_INVALID_OPTION', 'checkpoint', detail, call)
   }
-  const { uploadId, partBytes, totalBytes, fingerprint } = saved
-  return { uploadId, partBytes, fingerprint, ...(typeof totalBytes === 'number' && { totalBytes }) }
+  const { uploadId, hasChecksums, partBytes, totalBytes, fingerprint } = saved
+  return { uploadId, hasChecksums: hasChecksums === true, partBytes, fingerprint, ...(typeof totalBytes === 'number' && { totalBytes }) }
 }
 
 async function attempt(work, what) {

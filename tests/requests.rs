@@ -179,6 +179,7 @@ impl Both {
             .set_expires(headers.expires.map(DateTime::from))
             .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
             .set_metadata(metadata)
+            .checksum_crc64_nvme(request.body.crc64nvme().text().await)
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .send()
@@ -255,7 +256,7 @@ async fn parts() {
             key: ObjectKey::parse("a b/ü.bin").expect("a key"),
         };
         let body = Bytes::from(vec![7; size]);
-        let upload = MultipartUpload { object, upload_id: upload_id.to_owned() };
+        let upload = MultipartUpload { object, upload_id: upload_id.to_owned(), has_checksums: true };
         let part = UploadPart { upload, number, body: body.clone().into(), verify_etag: true, progress: None };
         both.ours.upload_part(&part).await.expect("stored");
         both.sdk
@@ -264,6 +265,7 @@ async fn parts() {
             .key("a b/ü.bin")
             .upload_id(upload_id)
             .part_number(i32::try_from(number).expect("small"))
+            .checksum_crc64_nvme(part.body.crc64nvme().text().await)
             .body(ByteStream::from(body))
             .send()
             .await

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reliable_r2::store::multipart::CreateMultipart;
+use reliable_r2::store::multipart::{CreateMultipart, MultipartUpload};
 use reliable_r2::store::objects::ObjectRef;
 use reliable_r2::store::{BucketName, ObjectHeaders, ObjectKey};
 use reliable_r2::transfer::checkpoint::Checkpoint;
@@ -18,7 +18,9 @@ pub fn check(data: &[u8]) {
     let (first, second) = (request(&mut field), request(&mut field));
     let (Some(first), Some(second)) = (first, second) else { return };
 
-    let checkpoint = Checkpoint::of("an id", part_bytes, total, &first);
+    let object = first.object.clone();
+    let upload = MultipartUpload { object, upload_id: "an id".to_owned(), has_checksums: true };
+    let checkpoint = Checkpoint::of(&upload, part_bytes, total, &first);
     let fits = checkpoint.fits(&first, total);
     assert_eq!(fits, plan::is_sound(part_bytes, total));
     if fits {

@@ -47,8 +47,10 @@ pub enum Fault {
     Garbage,
     /// The request goes on; this much of its answer's head (half of it, if absent), then the end.
     PartialHead { after_bytes: Option<u64> },
-    /// The answer's ETag is another.
+    /// The answer's ETag is another, and its checksum.
     BadEtag,
+    /// The answer gives no checksum back, as one of a server that does not know it.
+    NoChecksum,
     /// Half of the answer's body, then the end.
     Truncate,
     /// Half of the answer's body, then nothing, until the client gives up.
@@ -135,6 +137,7 @@ impl Fault {
             Self::Garbage => "garbage",
             Self::PartialHead { .. } => "partialHead",
             Self::BadEtag => "badEtag",
+            Self::NoChecksum => "noChecksum",
             Self::Truncate => "truncate",
             Self::StallAnswer => "stallAnswer",
             Self::StopReading { .. } => "stopReading",

@@ -1,5 +1,5 @@
 //! `s3s-fs`, and where it is not like R2: buckets must be there, storage classes are R2's, uploads in parts can be
-//! listed, their parts have ETags and are equal but for the last, and an unknown upload is `NoSuchUpload`.
+//! listed, their parts have ETags and verified checksums and are equal but for the last, and an unknown upload is `NoSuchUpload`.
 
 use std::fs::{self, DirEntry};
 use std::io;
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use md5::{Digest as _, Md5};
+use s3s::checksum::ChecksumHasher;
+use s3s::crypto::{Checksum as _, Crc64Nvme};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -54,6 +56,10 @@ impl Files {
         Ok(uploads)
     }
 
+    fn part(&self, upload_id: &str, number: i32) -> PathBuf {
+        self.root.join(format!(".upload_id-{upload_id}.part-{number}"))
+    }
+
     fn parts(&self, upload_id: &str) -> io::Result<Vec<Part>> {
         let prefix = format!(".upload_id-{upload_id}.part-");
         let mut parts = Vec::new();
@@ -95,6 +101,17 @@ fn accepted(class: Option<StorageClass>) -> S3Result<Option<StorageClass>> {
     }
 }
 
+/// `s3s-fs` verifies the checksums of objects only. A part with another is not kept.
+fn verify(part: &Path, crc64nvme: &str) -> S3Result<()> {
+    let mut hasher = ChecksumHasher { crc64nvme: Some(Crc64Nvme::new()), ..Default::default() };
+    hasher.update(&fs::read(part).map_err(internal)?);
+    if hasher.finalize().checksum_crc64nvme.as_deref() == Some(crc64nvme) {
+        return Ok(());
+    }
+    fs::remove_file(part).map_err(internal)?;
+    Err(s3_error!(BadDigest, "The CRC64NVME you specified did not match what we received"))
+}
+
 fn internal(error: io::Error) -> s3s::S3Error {
     s3_error!(error, InternalError)
 }
@@ -130,8 +147,15 @@ macro_rules! delegate {
                 &self,
                 request: S3Request<UploadPartInput>,
             ) -> S3Result<S3Response<UploadPartOutput>> {
-                self.require_upload(&request.input.upload_id)?;
-                self.inner.upload_part(request).await
+                let UploadPartInput { upload_id, part_number, checksum_crc64nvme: expected, .. } = &request.input;
+                self.require_upload(upload_id)?;
+                let (path, expected) = (self.part(upload_id, *part_number), expected.clone());
+                let mut answer = self.inner.upload_part(request).await?;
+                if let Some(expected) = expected {
+                    verify(&path, &expected)?;
+                    answer.output.checksum_crc64nvme = Some(expected);
+                }
+                Ok(answer)
             }
 
             async fn list_multipart_uploads(

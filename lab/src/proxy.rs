@@ -407,7 +407,8 @@ impl Connection<'_> {
                 stream.get_mut().write_all(&answer.head[..most.min(answer.head.len())]).await?;
                 return Ok(End::Close);
             }
-            Some(Fault::BadEtag) => answer.set_etag("00000000000000000000000000000000"),
+            Some(Fault::BadEtag) => answer.tell_of_other_bytes(),
+            Some(Fault::NoChecksum) => answer.remove_checksum(),
             Some(fault @ (Fault::Truncate | Fault::StallAnswer)) => {
                 event.status = Some(answer.status);
                 stream.get_mut().write_all(&answer.head).await?;

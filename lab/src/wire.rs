@@ -226,13 +226,28 @@ impl Answer {
         }
     }
 
-    /// Replaces the ETag.
-    pub fn set_etag(&mut self, etag: &str) {
-        let mut head = edit_head(&self.head, |line| !line.starts_with("etag:"));
-        head.truncate(head.len() - 2);
-        head.extend_from_slice(format!("etag: \"{etag}\"\r\n\r\n").as_bytes());
-        self.head = head;
+    /// As of other bytes than were sent: another ETag, and another checksum where there is one.
+    pub fn tell_of_other_bytes(&mut self) {
+        let has_checksum = head_has(&self.head, CHECKSUM);
+        self.head = edit_head(&self.head, |line| !line.starts_with("etag:") && !line.starts_with(CHECKSUM));
+        self.head.truncate(self.head.len() - 2);
+        self.head.extend_from_slice(b"etag: \"00000000000000000000000000000000\"\r\n");
+        if has_checksum {
+            self.head.extend_from_slice(b"x-amz-checksum-crc64nvme: AAAAAAAAAAA=\r\n");
+        }
+        self.head.extend_from_slice(b"\r\n");
     }
+
+    /// As of a server that does not know the checksum.
+    pub fn remove_checksum(&mut self) {
+        self.head = edit_head(&self.head, |line| !line.starts_with(CHECKSUM));
+    }
+}
+
+const CHECKSUM: &str = "x-amz-checksum-crc64nvme:";
+
+fn head_has(raw: &[u8], name: &str) -> bool {
+    String::from_utf8_lossy(raw).to_ascii_lowercase().lines().any(|line| line.starts_with(name))
 }
 
 fn content_length(head: &[u8]) -> Option<u64> {
@@ -269,10 +284,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_etag_can_be_replaced() {
-        let mut stream = BufReader::new(&b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n"[..]);
-        let mut answer = Answer::read(&mut stream).await.expect("an answer");
-        answer.set_etag("b");
-        assert_eq!(answer.head, b"HTTP/1.1 200 OK\r\netag: \"b\"\r\n\r\n");
+    async fn answers_can_tell_of_other_bytes() {
+        let told = async |fields: &str, edit: fn(&mut Answer)| {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}Connection: close\r\n\r\n");
+            let mut answer = Answer::read(&mut BufReader::new(head.as_bytes())).await.expect("an answer");
+            edit(&mut answer);
+            String::from_utf8(answer.head).expect("text")
+        };
+        let (etag, both) = ("ETag: \"a\"\r\n", "ETag: \"a\"\r\nx-amz-checksum-crc64nvme: rosUhgp5mIg=\r\n");
+        let other = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\n";
+        assert_eq!(told(etag, Answer::tell_of_other_bytes).await, format!("{other}\r\n"));
+        let checksum = "x-amz-checksum-crc64nvme: AAAAAAAAAAA=\r\n";
+        assert_eq!(told(both, Answer::tell_of_other_bytes).await, format!("{other}{checksum}\r\n"));
+        assert_eq!(told(both, Answer::remove_checksum).await, format!("HTTP/1.1 200 OK\r\n{etag}\r\n"));
     }
 }

@@ -209,6 +209,7 @@ impl NativeUploadOptions {
 #[napi(object)]
 pub struct NativeCheckpoint {
     pub upload_id: String,
+    pub has_checksums: bool,
     pub part_bytes: f64,
     pub total_bytes: Option<f64>,
     pub fingerprint: String,
@@ -223,6 +224,7 @@ impl From<NativeCheckpoint> for Checkpoint {
     fn from(checkpoint: NativeCheckpoint) -> Self {
         Self {
             upload_id: checkpoint.upload_id,
+            has_checksums: checkpoint.has_checksums,
             part_bytes: checkpoint.part_bytes as u64,
             total: checkpoint.total_bytes.map(|total| total as u64),
             fingerprint: checkpoint.fingerprint,
@@ -235,6 +237,7 @@ impl From<&Checkpoint> for NativeCheckpoint {
     fn from(checkpoint: &Checkpoint) -> Self {
         Self {
             upload_id: checkpoint.upload_id.clone(),
+            has_checksums: checkpoint.has_checksums,
             part_bytes: checkpoint.part_bytes as f64,
             total_bytes: checkpoint.total.map(|total| total as f64),
             fingerprint: checkpoint.fingerprint.clone(),

@@ -90,7 +90,7 @@ async fn clean_bucket(
                 continue;
             }
             let object = ObjectRef { bucket: request.bucket.clone(), key: ObjectKey::as_listed(&open.key) };
-            let upload = MultipartUpload { object, upload_id: open.upload_id.clone() };
+            let upload = MultipartUpload { object, upload_id: open.upload_id.clone(), has_checksums: false };
             let ((), took) = store.abort_multipart(&upload, context).await?;
             cleaned.attempts = cleaned.attempts.max(took);
             cleaned.removed.push(open);

@@ -1,8 +1,11 @@
-//! MD5, which is what ETags are made of, and SHA-256, which is what requests are signed with.
+//! CRC-64/NVME, which R2 verifies, MD5, which is what ETags are made of, and SHA-256, which is what requests are
+//! signed with.
 
 use std::sync::{Arc, OnceLock};
 
+use aws_smithy_types::base64;
 use bytes::Bytes;
+use crc_fast::CrcAlgorithm::Crc64Nvme;
 use md5::{Digest, Md5};
 use tokio::sync::SetOnce;
 
@@ -10,6 +13,7 @@ use tokio::sync::SetOnce;
 #[derive(Debug, Clone, Default)]
 pub struct Payload {
     bytes: Bytes,
+    crc64nvme: OnceLock<BodyDigest>,
     md5: OnceLock<BodyDigest>,
     sha256: OnceLock<BodyDigest>,
 }
@@ -19,12 +23,18 @@ impl Payload {
         &self.bytes
     }
 
+    /// In base64.
+    pub fn crc64nvme(&self) -> &BodyDigest {
+        self.crc64nvme.get_or_init(|| BodyDigest::of(&self.bytes, BodyDigest::INLINE_CHECKSUM_BYTES, base64_crc64nvme))
+    }
+
+    /// In lower-case hex, as [`Self::sha256`].
     pub fn md5(&self) -> &BodyDigest {
-        self.md5.get_or_init(|| BodyDigest::of(&self.bytes, hex_md5))
+        self.md5.get_or_init(|| BodyDigest::of(&self.bytes, BodyDigest::INLINE_BYTES, hex_md5))
     }
 
     pub fn sha256(&self) -> &BodyDigest {
-        self.sha256.get_or_init(|| BodyDigest::of(&self.bytes, hex_sha256))
+        self.sha256.get_or_init(|| BodyDigest::of(&self.bytes, BodyDigest::INLINE_BYTES, hex_sha256))
     }
 }
 
@@ -44,29 +54,36 @@ pub enum BodyDigest {
 impl BodyDigest {
     /// Below this, handing the work to another thread costs more than the work.
     const INLINE_BYTES: usize = 64 * 1024;
+    /// A checksum is so much faster.
+    const INLINE_CHECKSUM_BYTES: usize = 1024 * 1024;
 
-    fn of(body: &Bytes, digest: fn(&[u8]) -> String) -> Self {
-        if body.len() <= Self::INLINE_BYTES {
+    fn of(body: &Bytes, inline_bytes: usize, digest: fn(&[u8]) -> String) -> Self {
+        if body.len() <= inline_bytes {
             return Self::Ready(digest(body));
         }
         let (body, digested) = (body.clone(), Arc::new(SetOnce::new()));
         let told = Arc::clone(&digested);
         tokio::task::spawn_blocking(move || {
-            let hex = digest(&body);
+            let text = digest(&body);
             // First: whoever hears of the digest may want the body's memory back.
             drop(body);
-            let _ = told.set(hex);
+            let _ = told.set(text);
         });
         Self::Running(digested)
     }
 
-    /// In lower case. Where the runtime goes down before it is there, so does the caller.
-    pub async fn hex(&self) -> &str {
+    /// Where the runtime goes down before it is there, so does the caller.
+    pub async fn text(&self) -> &str {
         match self {
-            Self::Ready(hex) => hex,
+            Self::Ready(text) => text,
             Self::Running(digested) => digested.wait().await,
         }
     }
+}
+
+/// As `x-amz-checksum-crc64nvme` has it.
+pub fn base64_crc64nvme(bytes: &[u8]) -> String {
+    base64::encode(crc_fast::checksum(Crc64Nvme, bytes).to_be_bytes())
 }
 
 /// An MD5 as an ETag has it.
@@ -103,7 +120,7 @@ mod tests {
         let expected = hex_md5(&body);
         let payload = Payload::from(body);
         let BodyDigest::Running(digested) = payload.md5().clone() else { panic!("on another thread") };
-        assert_eq!(payload.md5().hex().await, expected);
+        assert_eq!(payload.md5().text().await, expected);
         let BodyDigest::Running(again) = payload.md5() else { panic!("on another thread") };
         assert!(Arc::ptr_eq(&digested, again));
     }
@@ -111,9 +128,17 @@ mod tests {
     #[tokio::test]
     async fn a_digested_body_s_memory_is_free_again() {
         let payload = Payload::from(Bytes::from(vec![7; BodyDigest::INLINE_BYTES + 1]));
-        payload.md5().hex().await;
-        payload.sha256().hex().await;
+        payload.md5().text().await;
+        payload.sha256().text().await;
         assert!(payload.bytes().is_unique());
+    }
+
+    /// The check value of the catalogue of parametrised CRC algorithms.
+    #[test]
+    fn checksums_are_in_base64() {
+        assert_eq!(crc_fast::checksum(Crc64Nvme, b"123456789"), 0xae8b_1486_0a79_9888);
+        assert_eq!(base64_crc64nvme(b"123456789"), "rosUhgp5mIg=");
+        assert_eq!(base64_crc64nvme(b""), "AAAAAAAAAAA=");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod s3_http;
 mod s3_multipart;
 mod s3_objects;
 mod s3_pool;
+mod s3_proof;
 mod s3_sign;
 pub mod types;
 

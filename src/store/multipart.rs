@@ -11,6 +11,8 @@ use super::types::{BucketName, ObjectHeaders, ProgressSink};
 pub struct MultipartUpload {
     pub object: ObjectRef,
     pub upload_id: String,
+    /// Whether it was begun with the promise of a checksum for each part.
+    pub has_checksums: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -156,7 +156,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// is there now is the one that we sent.
     async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
         let there = self.inner.head_object(&object_of(request)).await?;
-        if there.etag.as_deref() == Some(request.body.md5().hex().await) { Ok(found(there.etag)) } else { Err(error) }
+        if there.etag.as_deref() == Some(request.body.md5().text().await) { Ok(found(there.etag)) } else { Err(error) }
     }
 
     /// The answer that was lost may have been of a success. It was, where what is there has the bytes and the headers
@@ -164,7 +164,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     async fn look_for(&self, request: &PutObject, context: RetryContext<'_>) -> Option<PutOutcome> {
         let object = object_of(request);
         let there = self.look(context, || self.inner.head_object(&object)).await?;
-        let is_ours = there.etag.as_deref() == Some(request.body.md5().hex().await) && has(&there, &request.headers);
+        let is_ours = there.etag.as_deref() == Some(request.body.md5().text().await) && has(&there, &request.headers);
         is_ours.then(|| found(there.etag))
     }
 

@@ -14,7 +14,6 @@ use aws_sdk_s3::config::{
 use url::Url;
 
 use super::ObjectStore;
-use super::digest::is_md5;
 use super::etag;
 use super::multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use super::objects::{
@@ -25,7 +24,7 @@ use super::s3_data::{DataVerbs, host_of};
 use super::s3_error::Origin;
 use super::s3_http::Transport;
 use super::types::{PutObject, PutOutcome, WriteCondition};
-use crate::error::{Category, Error, Result, Retryability, code};
+use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// Where the store is and how to prove who we are; already checked.
@@ -62,7 +61,7 @@ pub(super) use with_headers;
 #[derive(Debug)]
 pub struct S3Store {
     pub(super) client: Client,
-    data: DataVerbs,
+    pub(super) data: DataVerbs,
     transport: Transport,
     pub(super) origin: Origin,
 }
@@ -183,33 +182,4 @@ pub(super) fn if_match(condition: Option<&WriteCondition>) -> Option<String> {
 /// An ETag as people write it.
 pub(super) fn unquoted(etag: &str) -> String {
     etag::opaque(etag).to_owned()
-}
-
-/// Compares the ETag, where it is an MD5, with that of what was sent.
-pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
-    if !is_md5(etag) || etag.eq_ignore_ascii_case(expected) {
-        return Ok(());
-    }
-    let detail = "the storage holds other bytes than were sent (its ETag is not their MD5)";
-    Err(Error::new(code::INTEGRITY, Category::Service, Retryability::Once, detail)
-        .with(|failure| origin.mark(failure, true)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::digest::hex_md5;
-
-    fn origin() -> Origin {
-        Origin::of(&Url::parse("https://localhost:9000").expect("a URL"))
-    }
-
-    #[test]
-    fn an_etag_that_is_an_md5_must_match() {
-        let hello = hex_md5(b"hello");
-        assert_eq!(hello, "5d41402abc4b2a76b9719d911017c592");
-        assert!(verify(&hello.to_uppercase(), &hello, &origin()).is_ok());
-        assert!(verify(&hex_md5(b"other"), &hello, &origin()).is_err());
-        assert!(verify("abc-2", &hello, &origin()).is_ok());
-    }
 }

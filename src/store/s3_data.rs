@@ -2,7 +2,7 @@
 //! would take more time than everything else together. They send what the SDK would (a test compares), over the
 //! same connections, and fail with the same errors.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{
@@ -17,11 +17,12 @@ use url::Url;
 use super::digest::{Payload, is_md5};
 use super::multipart::{StoredPart, UploadPart};
 use super::objects::ObjectRef;
-use super::s3::{S3Settings, if_match, if_none_match, unquoted, verify};
+use super::s3::{S3Settings, if_match, if_none_match, unquoted};
 use super::s3_body::UploadBody;
 use super::s3_error::{Origin, describe_broken_answer, describe_transport, incomplete, read_answer};
 use super::s3_http::Transport;
 use super::s3_pool::AnswerBody;
+use super::s3_proof::{CHECKSUM, Proof, is_refused_checksum, verify, verify_checksum};
 use super::s3_sign::{QUERY, Signer, Target, UNSIGNED_PAYLOAD};
 use super::types::{ObjectHeaders, ProgressSink, PutObject, PutOutcome};
 use crate::error::{Error, Result};
@@ -38,7 +39,8 @@ pub(super) struct DataVerbs {
     signer: Signer,
     origin: Origin,
     is_tls: bool,
-    etags: EtagHabit,
+    puts: Proof,
+    parts: Proof,
     clock: ServerClock,
 }
 
@@ -49,7 +51,8 @@ struct Draft<'a> {
     headers: Headers,
     body: &'a Payload,
     verify_etag: bool,
-    progress: Option<ProgressSink>,
+    proof: &'a Proof,
+    progress: Option<&'a ProgressSink>,
 }
 
 impl DataVerbs {
@@ -61,21 +64,25 @@ impl DataVerbs {
             signer: signer.map_err(unbuildable)?,
             origin,
             is_tls: settings.endpoint.scheme() == "https",
-            etags: EtagHabit::default(),
+            puts: Proof::default(),
+            parts: Proof::default(),
             clock: ServerClock::default(),
         })
     }
 
     pub(super) async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
-        let draft = Draft {
-            path: request.key.path_in(&request.bucket),
-            query: "x-id=PutObject".to_owned(),
-            headers: headers_of(request)?,
-            body: &request.body,
-            verify_etag: request.verify_etag,
-            progress: request.progress.clone(),
+        let draft = || {
+            Ok(Draft {
+                path: request.key.path_in(&request.bucket),
+                query: "x-id=PutObject".to_owned(),
+                headers: headers_of(request)?,
+                body: &request.body,
+                verify_etag: request.verify_etag,
+                proof: &self.puts,
+                progress: request.progress.as_ref(),
+            })
         };
-        let outcome = self.send(draft).await?;
+        let outcome = self.send(draft, request.verify_etag && self.puts.may_be_a_checksum()).await?;
         // A 200 without an ETag is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         if outcome.etag.is_none() { Err(incomplete("an ETag", &self.origin)) } else { Ok(outcome) }
     }
@@ -83,43 +90,80 @@ impl DataVerbs {
     pub(super) async fn upload_part(&self, request: &UploadPart) -> Result<StoredPart> {
         let ObjectRef { bucket, key } = &request.upload.object;
         let upload_id = utf8_percent_encode(&request.upload.upload_id, QUERY);
-        let draft = Draft {
-            path: key.path_in(bucket),
-            query: format!("partNumber={}&uploadId={upload_id}&x-id=UploadPart", request.number),
-            headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))],
-            body: &request.body,
-            verify_etag: request.verify_etag,
-            progress: request.progress.clone(),
+        let draft = || {
+            Ok(Draft {
+                path: key.path_in(bucket),
+                query: format!("partNumber={}&uploadId={upload_id}&x-id=UploadPart", request.number),
+                headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))],
+                body: &request.body,
+                verify_etag: request.verify_etag,
+                proof: &self.parts,
+                progress: request.progress.as_ref(),
+            })
         };
-        let etag = self.send(draft).await?.etag.ok_or_else(|| incomplete("an ETag", &self.origin))?;
+        let outcome = self.send(draft, request.upload.has_checksums).await?;
+        let etag = outcome.etag.ok_or_else(|| incomplete("an ETag", &self.origin))?;
         Ok(StoredPart { number: request.number, etag })
     }
 
-    async fn send(&self, draft: Draft<'_>) -> Result<PutOutcome> {
-        let Draft { path, query, mut headers, body, verify_etag, progress } = draft;
-        // Begun before the body goes out, to be there when the answer is.
-        let md5 = verify_etag.then(|| body.md5());
-        let payload = match md5 {
-            Some(_) if self.is_tls && self.etags.are_md5s() => UNSIGNED_PAYLOAD,
-            _ => body.sha256().hex().await,
-        };
+    /// Whether uploads in parts are to be begun with checksums.
+    pub(super) fn parts_may_have_checksums(&self) -> bool {
+        self.parts.may_be_a_checksum()
+    }
+
+    pub(super) fn parts_have_no_checksums(&self) {
+        self.parts.refused_a_checksum();
+    }
+
+    /// `draft` is asked a second time where the server wants none of the checksum.
+    async fn send<'a>(&self, draft: impl Fn() -> Result<Draft<'a>>, with_checksum: bool) -> Result<PutOutcome> {
+        match self.send_draft(draft()?, with_checksum).await {
+            Err(error) if with_checksum && is_refused_checksum(&error) => {
+                let again = draft()?;
+                let proof = again.proof;
+                // Boxed: it is rare and large, and every upload's future would contain it.
+                let outcome = Box::pin(self.send_draft(again, false)).await?;
+                proof.refused_a_checksum();
+                Ok(outcome)
+            }
+            other => other,
+        }
+    }
+
+    async fn send_draft(&self, draft: Draft<'_>, with_checksum: bool) -> Result<PutOutcome> {
+        let Draft { path, query, mut headers, body, verify_etag, proof, progress } = draft;
+        let checksum = if with_checksum { Some(body.crc64nvme().text().await) } else { None };
+        let is_proven = verify_etag && proof.is_known(with_checksum);
+        if is_proven && !(with_checksum && proof.is_a_checksum()) {
+            // Begun before the body goes out, to be there when the answer is.
+            body.md5();
+        }
+        let payload = if self.is_tls && is_proven { UNSIGNED_PAYLOAD } else { body.sha256().text().await };
         let bytes = body.bytes();
         headers.push((CONTENT_LENGTH, HeaderValue::from(bytes.len())));
+        if let Some(checksum) = checksum {
+            headers.push((CHECKSUM.clone(), HeaderValue::from_str(checksum).map_err(unbuildable)?));
+        }
         let target = Target { method: "PUT", path: &path, query: &query, payload };
         let signed = self.signer.sign(target, headers, self.transport.host(), self.clock.now());
         let mut headers = signed.map_err(unbuildable)?;
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("reliable-r2/", env!("CARGO_PKG_VERSION"))));
         let uri = Uri::try_from(format!("{path}?{query}")).map_err(unbuildable)?;
-        let mut request = Request::new(UploadBody::new(bytes.clone(), progress));
+        let mut request = Request::new(UploadBody::new(bytes.clone(), progress.cloned()));
         *request.method_mut() = Method::PUT;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
 
         let answer = self.transport.send(request).await.map_err(|error| describe_transport(error, &self.origin))?;
+        let verified = answer.headers().get(&CHECKSUM).filter(|_| checksum.is_some()).cloned();
         let outcome = self.outcome_of(answer).await?;
-        if let (Some(md5), Some(etag)) = (md5, &outcome.etag) {
-            self.etags.saw(etag);
-            verify(etag, md5.hex().await, &self.origin)?;
+        if verify_etag {
+            proof.saw(checksum.map(|_| verified.is_some()), outcome.etag.as_deref());
+            match (checksum, verified, &outcome.etag) {
+                (Some(sent), Some(verified), _) => verify_checksum(verified.as_bytes(), sent, &self.origin)?,
+                (_, _, Some(etag)) if is_md5(etag) => verify(etag, body.md5().text().await, &self.origin)?,
+                _ => {}
+            }
         }
         Ok(outcome)
     }
@@ -196,29 +240,6 @@ fn headers_of(request: &PutObject) -> Result<Headers> {
     Ok(headers)
 }
 
-/// What the server's ETags have turned out to be. Where they are MD5s they prove which bytes arrived, and over TLS
-/// the signature need not cover the body as well: one digest for each upload instead of two. A server that has
-/// answered with another ETag once (some encrypt) gets signed bodies ever after.
-#[derive(Debug, Default)]
-struct EtagHabit(AtomicU8);
-
-impl EtagHabit {
-    const MD5S: u8 = 1;
-    const OTHERS: u8 = 2;
-
-    fn saw(&self, etag: &str) {
-        if is_md5(etag) {
-            let _ = self.0.compare_exchange(0, Self::MD5S, Ordering::Relaxed, Ordering::Relaxed);
-        } else {
-            self.0.store(Self::OTHERS, Ordering::Relaxed);
-        }
-    }
-
-    fn are_md5s(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Self::MD5S
-    }
-}
-
 /// The server's time, as far as it has complained of ours.
 #[derive(Debug, Default)]
 struct ServerClock {
@@ -257,18 +278,6 @@ pub(super) fn host_of(endpoint: &Url) -> Result<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bodies_go_unsigned_only_where_etags_are_md5s() {
-        let etags = EtagHabit::default();
-        assert!(!etags.are_md5s(), "nothing is known yet");
-        etags.saw("5d41402abc4b2a76b9719d911017c592");
-        assert!(etags.are_md5s());
-        etags.saw("opaque");
-        assert!(!etags.are_md5s());
-        etags.saw("5d41402abc4b2a76b9719d911017c592");
-        assert!(!etags.are_md5s(), "once is enough");
-    }
 
     #[test]
     fn the_server_s_time_is_kept_until_it_tells_another() {

@@ -3,28 +3,43 @@
 use std::time::SystemTime;
 
 use aws_sdk_s3::operation::RequestId;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 
 use super::multipart::{
     CreateMultipart, ListUploads, ListedPart, MultipartUpload, OpenUpload, PartPage, StoredPart, UploadPage,
 };
 use super::s3::{S3Store, if_match, if_none_match, unquoted, with_headers};
 use super::s3_error::{describe, incomplete};
+use super::s3_proof::is_refused_checksum;
 use super::types::{PutOutcome, WriteCondition};
 use crate::error::Result;
 
 impl S3Store {
     pub(super) async fn create(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
+        let with_checksums = self.data.parts_may_have_checksums();
+        match self.create_as(request, with_checksums).await {
+            Err(error) if with_checksums && is_refused_checksum(&error) => {
+                let created = self.create_as(request, false).await?;
+                self.data.parts_have_no_checksums();
+                Ok(created)
+            }
+            other => other,
+        }
+    }
+
+    async fn create_as(&self, request: &CreateMultipart, has_checksums: bool) -> Result<MultipartUpload> {
         let call = self
             .client
             .create_multipart_upload()
             .bucket(request.object.bucket.as_str())
-            .key(request.object.key.as_str());
+            .key(request.object.key.as_str())
+            .set_checksum_algorithm(has_checksums.then_some(ChecksumAlgorithm::Crc64Nvme))
+            .set_checksum_type(has_checksums.then_some(ChecksumType::FullObject));
         let call = with_headers!(call, &request.headers);
         let answer = Box::pin(call.send()).await.map_err(|error| describe(error, &self.origin))?;
         let upload_id =
             answer.upload_id().map(str::to_owned).ok_or_else(|| incomplete("an upload id", &self.origin))?;
-        Ok(MultipartUpload { object: request.object.clone(), upload_id })
+        Ok(MultipartUpload { object: request.object.clone(), upload_id, has_checksums })
     }
 
     pub(super) async fn complete(

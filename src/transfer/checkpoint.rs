@@ -7,12 +7,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::plan;
 use crate::store::digest::hex;
-use crate::store::multipart::CreateMultipart;
+use crate::store::multipart::{CreateMultipart, MultipartUpload};
+use crate::store::objects::ObjectRef;
 
 /// Which upload it is. The parts are the store's to list, and whether they are the source's is seen by their MD5s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     pub upload_id: String,
+    /// Whether each part is to have one.
+    pub has_checksums: bool,
     /// All parts but the last must be equal, also those of the next process.
     pub part_bytes: u64,
     /// Of the source, where it is known.
@@ -22,8 +25,15 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub fn of(upload_id: &str, part_bytes: u64, total: Option<u64>, request: &CreateMultipart) -> Self {
-        Self { upload_id: upload_id.to_owned(), part_bytes, total, fingerprint: fingerprint(request) }
+    pub fn of(upload: &MultipartUpload, part_bytes: u64, total: Option<u64>, request: &CreateMultipart) -> Self {
+        let MultipartUpload { upload_id, has_checksums, .. } = upload;
+        let fingerprint = fingerprint(request);
+        Self { upload_id: upload_id.clone(), has_checksums: *has_checksums, part_bytes, total, fingerprint }
+    }
+
+    /// The upload that it is of.
+    pub fn upload(&self, object: &ObjectRef) -> MultipartUpload {
+        MultipartUpload { object: object.clone(), upload_id: self.upload_id.clone(), has_checksums: self.has_checksums }
     }
 
     /// Whether it is of the same upload of a source of that length. It was kept by somebody else and may have been

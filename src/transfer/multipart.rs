@@ -98,7 +98,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
 
     async fn begin(&self, request: &CreateMultipart, total: Option<u64>) -> Result<Begun<S>> {
         if let Some(earlier) = &self.resume {
-            let upload = MultipartUpload { object: request.object.clone(), upload_id: earlier.upload_id.clone() };
+            let upload = earlier.upload(&request.object);
             if !earlier.fits(request, total) {
                 let _ = timeout(ABORT_WITHIN, remove(self.store, &upload)).await;
             } else if let Some(there) = self.parts_of(&upload).await? {
@@ -111,7 +111,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         let (mut cleanup, attempts) = self.store.run(self.context, create).await?;
         let part_bytes = plan::part_bytes(total, self.options.part_bytes);
         if let Some(sink) = &self.checkpoint {
-            (sink.0)(&Checkpoint::of(&cleanup.upload.upload_id, part_bytes, total, request));
+            (sink.0)(&Checkpoint::of(&cleanup.upload, part_bytes, total, request));
             cleanup.armed = false;
         }
         Ok(Begun { cleanup, part_bytes, there: BTreeMap::new(), attempts })
@@ -191,7 +191,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         progress: Option<ProgressSink>,
     ) -> Result<(StoredPart, u32)> {
         if let Some(there) = begun.there.get(&number).filter(|there| there.size == body.bytes().len() as u64)
-            && body.md5().hex().await.eq_ignore_ascii_case(&there.part.etag)
+            && body.md5().text().await.eq_ignore_ascii_case(&there.part.etag)
         {
             if let Some(progress) = progress {
                 (progress.0)(Progress { sent: there.size, total: there.size, part: number });

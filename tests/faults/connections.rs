@@ -176,12 +176,13 @@ async fn with_one_kept_connection_that_fails_the_others_that_were_idle_are_forgo
         let server = tokio::spawn(async move {
             for n in 0.. {
                 let (mut socket, _) = listener.accept().await.expect("a connection");
-                let first = (n < 3).then(|| Arc::clone(&all_there));
+                let mut all_there = (n < 3).then(|| Arc::clone(&all_there));
                 tokio::spawn(async move {
-                    let known = first.is_some();
-                    store(&mut socket, first).await;
-                    while !known {
-                        store(&mut socket, None).await;
+                    loop {
+                        store(&mut socket, all_there.take()).await;
+                        if n < 3 {
+                            break;
+                        }
                     }
                     if ends_by == "a reset" {
                         // What it never read makes the system send one.

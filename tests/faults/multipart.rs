@@ -192,6 +192,25 @@ async fn a_damaged_part_is_sent_again_and_then_given_up() {
     assert_eq!((fixture.stored("always.bin"), fixture.open_uploads()), (None, 0));
 }
 
+/// Where it does not give them back, and where it will not have them.
+#[tokio::test]
+async fn a_storage_without_checksums_of_parts_is_asked_for_none_later() {
+    let to_a_part = Rule { method: Some("PUT".into()), ..Rule::times(Fault::NoChecksum, 1) };
+    for rule in [to_a_part, Rule::times(status(501, "NotImplemented"), 1)] {
+        let (fixture, fault) = (fixture().await, rule.fault.clone());
+        fixture.lab.set_faults(vec![rule]);
+        let body = noise(SIZE);
+        for key in ["a.bin", "b.bin"] {
+            let receipt = fixture.upload(key, &body).await.expect("stored");
+            assert_eq!((receipt.attempts, receipt.parts), (1, 4), "{fault:?}");
+            assert!(fixture.stored(key).as_ref() == Some(&body), "{fault:?}: whole");
+        }
+        fixture.lab.set_faults(vec![Rule { method: Some("PUT".into()), ..Rule::times(Fault::BadEtag, 1) }]);
+        let receipt = fixture.upload("c.bin", &body).await.expect("stored");
+        assert_eq!(receipt.attempts, 2, "{fault:?}: seen by the ETag");
+    }
+}
+
 #[tokio::test]
 async fn an_aborted_upload_leaves_nothing() {
     let fixture = fixture().await;

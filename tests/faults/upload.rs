@@ -245,16 +245,42 @@ async fn damaged_bytes_are_found_and_sent_once_more() {
     fixture.storage.upload(options, Bytes::from_static(b"hello"), fixture.call()).await.expect("not asked to look");
 }
 
-/// Over TLS the signature does not cover the body once the ETags have turned out to be MD5s. The check stays.
+/// Over TLS the signature does not cover the body once answers have proven that it arrived, by a checksum or by an MD5.
+/// The check stays.
 #[tokio::test]
 async fn damaged_bytes_are_found_where_bodies_are_not_signed() {
-    let fixture = Fixture::tls().await;
-    fixture.upload("first.bin", b"hello").await.expect("stored");
-    fixture.lab.set_faults(vec![Rule::times(Fault::BadEtag, 1)]);
-    let body = noise(100_000);
-    let receipt = fixture.upload("a.bin", &body).await.expect("the second is right");
-    assert_eq!(receipt.attempts, 2);
-    assert!(fixture.stored("a.bin") == Some(body), "whole");
+    for by_md5 in [false, true] {
+        let fixture = Fixture::tls().await;
+        fixture.lab.set_faults(if by_md5 { vec![Rule::always(Fault::NoChecksum)] } else { vec![] });
+        fixture.upload("first.bin", b"hello").await.expect("stored");
+        fixture.lab.set_faults(vec![Rule::times(Fault::BadEtag, 1)]);
+        let body = noise(100_000);
+        let receipt = fixture.upload("a.bin", &body).await.expect("the second is right");
+        assert_eq!(receipt.attempts, 2, "{by_md5}");
+        assert!(fixture.stored("a.bin") == Some(body), "whole");
+    }
+}
+
+/// A server that knows no checksums says so instead of storing, once.
+#[tokio::test]
+async fn a_refused_checksum_is_left_out_from_then_on() {
+    let fixture = Fixture::plain().await;
+    let Fault::Status { status, code, retry_after, date, headers, .. } = status(400, "InvalidArgument") else {
+        unreachable!("that is what it makes")
+    };
+    let message = Some("Unsupported header 'x-amz-checksum-crc64nvme' received for this API call.".to_owned());
+    let refusal = Fault::Status { status, code, message, retry_after, date, headers };
+    fixture.lab.set_faults(vec![Rule::times(refusal.clone(), 1)]);
+    for key in ["a.bin", "b.bin"] {
+        let receipt = fixture.upload(key, b"hello").await.expect("stored");
+        assert_eq!((receipt.attempts, receipt.etag.as_deref()), (1, Some("5d41402abc4b2a76b9719d911017c592")), "{key}");
+    }
+    assert_eq!(fixture.actions(), ["status", "forward", "forward"]);
+    assert!(fixture.heard.codes().is_empty());
+    // From now on it says nothing of checksums.
+    fixture.lab.set_faults(vec![Rule::always(refusal)]);
+    fixture.upload("c.bin", b"hello").await.expect_err("refused, whatever it says");
+    assert_eq!(fixture.actions().len(), 4);
 }
 
 /// The server's clock is an hour ahead: its refusal teaches us its time, and the next attempt is signed by it.

@@ -1,0 +1,175 @@
+//! What proves that the bytes have arrived: a checksum that the server has verified, else an ETag that is their MD5, else
+//! the signature.
+//!
+//! R2 verifies CRC-64/NVME, of objects and of parts (its release notes of 2025-07-03), and says so by giving the header
+//! back. A server that does not know it ignores it, or refuses the request; then it is not sent again.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use http::HeaderName;
+
+use super::digest::is_md5;
+use super::s3_error::Origin;
+use crate::error::{Category, Error, Result, Retryability, code};
+
+pub(super) static CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-crc64nvme");
+
+/// How a server's answers to one verb have proven it so far. What is known once lets the request go unsigned over TLS,
+/// which keeps others from changing it: one digest for each upload instead of two.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    by_checksum: Habit,
+    by_md5: Habit,
+}
+
+impl Proof {
+    pub(super) fn may_be_a_checksum(&self) -> bool {
+        !self.by_checksum.is(Habit::NEVER)
+    }
+
+    pub(super) fn is_a_checksum(&self) -> bool {
+        self.by_checksum.is(Habit::ALWAYS)
+    }
+
+    /// Whether there will be a proof, by all that was seen.
+    pub(super) fn is_known(&self, with_checksum: bool) -> bool {
+        (with_checksum && self.is_a_checksum()) || self.by_md5.is(Habit::ALWAYS)
+    }
+
+    pub(super) fn refused_a_checksum(&self) {
+        self.by_checksum.saw(false);
+    }
+
+    /// `verified`: whether the server gave the checksum back, where it had one.
+    pub(super) fn saw(&self, verified: Option<bool>, etag: Option<&str>) {
+        if let Some(verified) = verified {
+            self.by_checksum.saw(verified);
+        }
+        if let Some(etag) = etag {
+            self.by_md5.saw(is_md5(etag));
+        }
+    }
+}
+
+/// Whether something is always so. Once it was not, it never counts as such again.
+#[derive(Debug, Default)]
+struct Habit(AtomicU8);
+
+impl Habit {
+    const UNKNOWN: u8 = 0;
+    const ALWAYS: u8 = 1;
+    const NEVER: u8 = 2;
+
+    fn is(&self, habit: u8) -> bool {
+        self.0.load(Ordering::Relaxed) == habit
+    }
+
+    fn saw(&self, it: bool) {
+        if !it {
+            self.0.store(Self::NEVER, Ordering::Relaxed);
+        } else if self.is(Self::UNKNOWN) {
+            let _ = self.0.compare_exchange(Self::UNKNOWN, Self::ALWAYS, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// An answer that is about the checksum, and not about the bytes: R2 before it knew any said 501, others name the header
+/// in a 400.
+pub(super) fn is_refused_checksum(error: &Error) -> bool {
+    match error.status {
+        Some(501) => true,
+        Some(400) => error.code != "BadDigest" && error.detail.to_ascii_lowercase().contains("checksum"),
+        _ => false,
+    }
+}
+
+pub(super) fn verify_checksum(verified: &[u8], sent: &str, origin: &Origin) -> Result<()> {
+    if verified == sent.as_bytes() { Ok(()) } else { Err(other_bytes("its checksum is not theirs", origin)) }
+}
+
+/// Compares the ETag, where it is an MD5, with that of what was sent.
+pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
+    if !is_md5(etag) || etag.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(other_bytes("its ETag is not their MD5", origin))
+}
+
+fn other_bytes(why: &str, origin: &Origin) -> Error {
+    let detail = format!("the storage holds other bytes than were sent ({why})");
+    Error::new(code::INTEGRITY, Category::Service, Retryability::Once, detail)
+        .with(|failure| origin.mark(failure, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+    use crate::store::digest::hex_md5;
+
+    const MD5: Option<&str> = Some("5d41402abc4b2a76b9719d911017c592");
+
+    fn origin() -> Origin {
+        Origin::of(&Url::parse("https://localhost:9000").expect("a URL"))
+    }
+
+    #[test]
+    fn an_etag_that_is_an_md5_must_match() {
+        let hello = hex_md5(b"hello");
+        assert!(verify(&hello.to_uppercase(), &hello, &origin()).is_ok());
+        assert!(verify(&hex_md5(b"other"), &hello, &origin()).is_err());
+        assert!(verify("abc-2", &hello, &origin()).is_ok());
+    }
+
+    #[test]
+    fn a_checksum_must_match() {
+        assert!(verify_checksum(b"rosUhgp5mIg=", "rosUhgp5mIg=", &origin()).is_ok());
+        assert!(verify_checksum(b"AAAAAAAAAAA=", "rosUhgp5mIg=", &origin()).is_err());
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_answer() {
+        let proof = Proof::default();
+        assert!(proof.may_be_a_checksum() && !proof.is_a_checksum());
+        assert!(!proof.is_known(true) && !proof.is_known(false));
+    }
+
+    #[test]
+    fn a_checksum_proves_it_until_one_is_not_given_back() {
+        let proof = Proof::default();
+        proof.saw(Some(true), Some("opaque"));
+        assert!(proof.is_a_checksum() && proof.is_known(true));
+        assert!(!proof.is_known(false), "a request without one has no proof then");
+        proof.saw(None, MD5);
+        assert!(proof.is_a_checksum(), "that one had none");
+        proof.saw(Some(false), MD5);
+        assert!(!proof.may_be_a_checksum() && !proof.is_known(true), "and one ETag was no MD5");
+    }
+
+    #[test]
+    fn etags_prove_it_until_one_is_no_md5() {
+        let proof = Proof::default();
+        proof.saw(Some(false), MD5);
+        assert!(proof.is_known(false) && !proof.may_be_a_checksum());
+        proof.saw(None, Some("opaque"));
+        assert!(!proof.is_known(false));
+        proof.saw(None, MD5);
+        assert!(!proof.is_known(false), "once is enough");
+    }
+
+    #[test]
+    fn what_is_said_of_a_checksum_is_told_from_what_is_said_of_the_bytes() {
+        let error = |status: u16, code: &'static str, detail: &str| {
+            Error::new(code, Category::Service, Retryability::Permanent, detail.to_owned())
+                .with(|failure| failure.status = Some(status))
+        };
+        let named = "Header 'x-amz-checksum-crc64nvme' with value '...' not implemented";
+        assert!(is_refused_checksum(&error(501, "NotImplemented", named)));
+        assert!(is_refused_checksum(&error(501, "NotImplemented", "A header is not implemented")));
+        assert!(is_refused_checksum(&error(400, "InvalidRequest", "Unsupported Checksum")));
+        assert!(!is_refused_checksum(&error(400, "InvalidRequest", "no such storage class")));
+        assert!(!is_refused_checksum(&error(400, "BadDigest", "The checksum did not match")));
+        assert!(!is_refused_checksum(&error(403, "AccessDenied", "checksum")));
+    }
+}
