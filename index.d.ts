@@ -182,7 +182,10 @@ export interface StorageConfig {
   retry?: RetryPresetName | RetryOptions | undefined
   /** Another name of `retry`; give one of them. */
   retryOptions?: RetryPresetName | RetryOptions | undefined
-  /** Whether the ETag in the answer is compared with the MD5 of what was sent. Default `true`. */
+  /**
+   * Whether it is proven that R2 has the bytes that were sent: by a CRC-64/NVME that R2 verifies, else by an ETag that is
+   * their MD5. `false` relies on the signature. Default `true`.
+   */
   verifyEtag?: boolean | undefined
   /** How long a connection may take to be made, in milliseconds. Default 10000. */
   connectTimeoutMs?: number | undefined
@@ -770,7 +773,15 @@ export interface EndpointMetrics {
   reconnects: number
   /** Requests that were sent a second time; see `hedging`. */
   hedged: number
+  /** How it is proven that the bytes of objects and of parts have arrived; see `verifyEtag`. Null before the first. */
+  verifiedBy: { objects: Verification | null; parts: Verification | null }
 }
+
+/**
+ * `checksum`: a CRC-64/NVME that the storage has verified, as R2 does. `md5`: the ETag is that of the bytes.
+ * `signature`: it covers the bytes.
+ */
+export type Verification = 'checksum' | 'md5' | 'signature'
 
 /** `closed`: requests pass. `open`: none does. `halfOpen`: one is under way, to find out. */
 export type BreakerState = 'closed' | 'open' | 'halfOpen'

@@ -168,6 +168,8 @@ export interface NativeEndpointStatus {
   queued: number
   reconnects: number
   hedged: number
+  objectsVerifiedBy?: string
+  partsVerifiedBy?: string
 }
 
 /**

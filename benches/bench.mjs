@@ -37,7 +37,7 @@ const bun = path.join(root, 'benches', 'node_modules', '.bin', onWindows ? 'bun.
 /** In the order in which they are shown. `md5`: against the sink whose ETags are the MD5s of the bodies. */
 const contenders = [
   { name: 'reliable-r2' },
-  { name: 'reliable-r2, ETags compared', md5: true },
+  { name: 'reliable-r2, MD5s compared', md5: true },
   { name: 'reliable-r2, `verifyEtag: false`' },
   { name: "Bun's S3Client", runtime: bun },
   { name: 'minio' },

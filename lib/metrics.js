@@ -31,6 +31,7 @@ function fromStep({ latencyMs = null, ...step }) {
 function fromEndpoint(status) {
   const { endpoint, bucket, isPrimary, breakerState, retryAfterMs = null, opened, inFlight, queued } = status
   const { requestsPerSecond = null, concurrency = null, reconnects, hedged } = status
+  const { objectsVerifiedBy = null, partsVerifiedBy = null } = status
   return {
     endpoint,
     bucket,
@@ -41,6 +42,7 @@ function fromEndpoint(status) {
     queued,
     reconnects,
     hedged,
+    verifiedBy: { objects: objectsVerifiedBy, parts: partsVerifiedBy },
   }
 }
 

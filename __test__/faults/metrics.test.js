@@ -64,6 +64,7 @@ describe('metrics', { timeout: 60_000 }, () => {
         queued: 0,
         reconnects: 0,
         hedged: 0,
+        verifiedBy: { objects: 'checksum', parts: null },
       },
     ])
     const text = storage.metricsText()

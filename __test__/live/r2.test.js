@@ -26,7 +26,10 @@ describe('a real R2', { skip, timeout: 300_000 }, () => {
   for (const size of [0, 1, 1024, 2 * 1024 * 1024, 20 * 1024 * 1024]) {
     test(`stores ${size} bytes`, async () => {
       const body = noise(size)
-      const result = await storage().uploadFile({ body, key: `reliable-r2-test/${size}.bin`, metadata: { test: 'yes' } })
+      const each = storage()
+      const result = await each.uploadFile({ body, key: `reliable-r2-test/${size}.bin`, metadata: { test: 'yes' } })
+      const [{ verifiedBy }] = each.metrics().endpoints
+      assert.deepEqual(verifiedBy, result.parts === 1 ? { objects: 'checksum', parts: null } : { objects: null, parts: 'checksum' })
       assert.equal(result.size, size)
       if (result.parts === 1) assert.equal(result.etag, createHash('md5').update(body).digest('hex'))
       else assert.match(result.etag, new RegExp(`-${result.parts}$`))

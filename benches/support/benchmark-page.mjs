@@ -67,14 +67,14 @@ ${results.map(details).join('\n\n')}
 
 ## What is compared
 
-- **reliable-r2** as it comes: it computes the MD5 of each body, since the server's ETag may be one. This sink's ETags are
-  not (they have the form of an object in parts), so nothing is compared, and the sink saves the time. With **ETags
-  compared**, the sink computes MD5s, too, on the same cores: throughput falls for that reason, CPU is still the
-  client's own. **\`verifyEtag: false\`** shows what the MD5 costs. None of the other clients compares.
+- **reliable-r2** as it comes: each body has a CRC-64/NVME, which R2 verifies and gives back. The sink gives it back and
+  verifies nothing, as it verifies no signature. **MD5s compared** is against a sink that knows no checksum and whose ETags
+  are MD5s, which it computes on the same cores: throughput falls for that reason, CPU is still the client's own.
+  **\`verifyEtag: false\`** relies on the signature. None of the other clients compares anything.
 - **The others** as their documentation has it, with one client for all uploads, kept connections, and no limit on
   sockets below the concurrency. Above 16 MiB @aws-sdk/lib-storage, s3mini and minio send parts as they choose; aws4fetch and
-  Bun send one request. They do not do the same work: reliable-r2 and the SDK sign the body's SHA-256, and the SDK adds a
-  CRC32; minio signs the SHA-256 on plain connections and sends an MD5 over TLS; Bun, s3mini and aws4fetch send neither
+  Bun send one request. They do not do the same work: the SDK signs the body's SHA-256 and adds a CRC32, reliable-r2 signs it on
+  plain connections; minio signs the SHA-256 on plain connections and sends an MD5 over TLS; Bun, s3mini and aws4fetch send neither
   hash nor checksum and leave the bytes to the connection.
 - **floor** is bare hyper sending a ready-made request on kept connections: the least that a client here can do. It is
   a program of its own, since an addon would have the seam to JavaScript in it. **Floor behind the seam** is the same

@@ -103,7 +103,7 @@ function bun({ url }) {
 /** By name: how it is opened. */
 export const clients = {
   'reliable-r2': ours(),
-  'reliable-r2, ETags compared': ours(),
+  'reliable-r2, MD5s compared': ours(),
   'reliable-r2, `verifyEtag: false`': ours({ verifyEtag: false }),
   'floor behind the seam': floorAddon,
   '@aws-sdk/client-s3': awsSdk,

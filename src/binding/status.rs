@@ -21,11 +21,14 @@ pub struct NativeEndpointStatus {
     pub queued: u32,
     pub reconnects: f64,
     pub hedged: f64,
+    pub objects_verified_by: Option<String>,
+    pub parts_verified_by: Option<String>,
 }
 
 impl From<EndpointStatus> for NativeEndpointStatus {
     fn from(status: EndpointStatus) -> Self {
-        let EndpointStatus { endpoint, bucket, is_primary, gate, reconnects, hedged } = status;
+        let EndpointStatus { endpoint, bucket, is_primary, gate, reconnects, hedged, proofs } = status;
+        let [objects, parts] = proofs.map(|proof| proof.map(str::to_owned));
         Self {
             endpoint,
             bucket,
@@ -39,6 +42,8 @@ impl From<EndpointStatus> for NativeEndpointStatus {
             queued: gate.queued,
             reconnects: number(reconnects),
             hedged: number(hedged),
+            objects_verified_by: objects,
+            parts_verified_by: parts,
         }
     }
 }

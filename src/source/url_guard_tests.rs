@@ -106,6 +106,47 @@ fn blocks_confusing_delimiters_schemes_and_ports() {
 }
 
 #[test]
+fn blocks_what_parsers_forgive() {
+    for text in [
+        "https://example.com/a b",
+        "https://example.com/\u{7f}",
+        "https://example.com/\u{a0}",
+        "https://example.com/\\",
+    ] {
+        assert_eq!(parse(text).expect_err(text).code, code::INVALID_URL, "{text:?}");
+    }
+}
+
+#[test]
+fn urls_are_at_most_eight_kibibytes() {
+    let text = format!("https://example.com/{}", "a".repeat(8 * 1024 - 20));
+    assert_eq!(text.len(), 8192);
+    assert!(passes(&text) && !passes(&format!("{text}a")));
+}
+
+#[test]
+fn labels_hold_letters_digits_hyphens_and_underscores() {
+    assert!(passes("https://a-1_b.example.com/"));
+    for text in ["https://a+b.example.com/", "https://a!.example.com/", "https://a*b.example.com/"] {
+        assert!(!passes(text), "{text}");
+    }
+}
+
+/// Whatever else is opened.
+#[test]
+fn other_schemes_and_port_zero_are_never_opened() {
+    let open = GuardPolicy { allow_private_networks: true, ..GuardPolicy::default() };
+    for (text, opened) in [
+        ("http://10.0.0.1:8080/", true),
+        ("ftp://example.com/", false),
+        ("http://example.com:0/", false),
+        ("http://u@example.com/", false),
+    ] {
+        assert_eq!(parse(text).and_then(|url| check(&url, &open)).is_ok(), opened, "{text}");
+    }
+}
+
+#[test]
 fn hosts_whose_name_depends_on_the_version_of_unicode_are_refused() {
     for text in ["https://stra\u{1e9e}e.com/", "https://stra%E1%BA%9Ee.com/", "https://b\u{fc}cher.de/"] {
         assert!(parse(text).is_err(), "{text}");

@@ -19,11 +19,13 @@ pub struct EndpointStatus {
     pub reconnects: u64,
     /// Requests that were sent a second time.
     pub hedged: u64,
+    /// How it is proven that an object's bytes have arrived, and a part's.
+    pub proofs: [Option<&'static str>; 2],
 }
 
 impl EndpointStatus {
     fn for_text(self) -> EndpointStats {
-        let Self { endpoint, bucket, is_primary, gate, reconnects, hedged } = self;
+        let Self { endpoint, bucket, is_primary, gate, reconnects, hedged, .. } = self;
         EndpointStats {
             endpoint,
             bucket,
@@ -59,6 +61,7 @@ impl Storage {
             gate: target.store.gate().snapshot(),
             reconnects: target.store.inner().reconnects(),
             hedged: target.store.hedged(),
+            proofs: target.store.inner().proofs(),
         };
         self.targets.iter().enumerate().map(status).collect()
     }

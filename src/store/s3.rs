@@ -107,6 +107,12 @@ impl S3Store {
         self.transport.reconnects()
     }
 
+    /// How it is proven that an object's bytes have arrived, and a part's: by `checksum`, `md5` or `signature`; none before
+    /// an answer has shown it.
+    pub fn proofs(&self) -> [Option<&'static str>; 2] {
+        self.data.proofs()
+    }
+
     /// Keeps no connection from here on, and closes those that are kept.
     pub fn close(&self) {
         self.transport.close();

@@ -106,6 +106,11 @@ impl DataVerbs {
         Ok(StoredPart { number: request.number, etag })
     }
 
+    /// How it is proven that objects and parts have arrived.
+    pub(super) fn proofs(&self) -> [Option<&'static str>; 2] {
+        [self.puts.name(), self.parts.name()]
+    }
+
     /// Whether uploads in parts are to be begun with checksums.
     pub(super) fn parts_may_have_checksums(&self) -> bool {
         self.parts.may_be_a_checksum()

@@ -36,6 +36,17 @@ impl Proof {
         (with_checksum && self.is_a_checksum()) || self.by_md5.is(Habit::ALWAYS)
     }
 
+    /// `checksum`, `md5` or `signature`; none before an answer has shown it.
+    pub(super) fn name(&self) -> Option<&'static str> {
+        if self.is_a_checksum() {
+            Some("checksum")
+        } else if self.by_md5.is(Habit::ALWAYS) {
+            Some("md5")
+        } else {
+            (self.by_checksum.is(Habit::NEVER) && self.by_md5.is(Habit::NEVER)).then_some("signature")
+        }
+    }
+
     pub(super) fn refused_a_checksum(&self) {
         self.by_checksum.saw(false);
     }
@@ -131,7 +142,7 @@ mod tests {
     #[test]
     fn nothing_is_known_before_the_first_answer() {
         let proof = Proof::default();
-        assert!(proof.may_be_a_checksum() && !proof.is_a_checksum());
+        assert!(proof.may_be_a_checksum() && !proof.is_a_checksum() && proof.name().is_none());
         assert!(!proof.is_known(true) && !proof.is_known(false));
     }
 
@@ -140,6 +151,7 @@ mod tests {
         let proof = Proof::default();
         proof.saw(Some(true), Some("opaque"));
         assert!(proof.is_a_checksum() && proof.is_known(true));
+        assert_eq!(proof.name(), Some("checksum"));
         assert!(!proof.is_known(false), "a request without one has no proof then");
         proof.saw(None, MD5);
         assert!(proof.is_a_checksum(), "that one had none");
@@ -152,10 +164,12 @@ mod tests {
         let proof = Proof::default();
         proof.saw(Some(false), MD5);
         assert!(proof.is_known(false) && !proof.may_be_a_checksum());
+        assert_eq!(proof.name(), Some("md5"));
         proof.saw(None, Some("opaque"));
         assert!(!proof.is_known(false));
         proof.saw(None, MD5);
         assert!(!proof.is_known(false), "once is enough");
+        assert_eq!(proof.name(), Some("signature"));
     }
 
     #[test]

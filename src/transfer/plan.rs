@@ -39,6 +39,28 @@ mod tests {
         assert_eq!(part_bytes(Some(MAX_PARTS * 8 * MIB + 1), 8 * MIB), 9 * MIB);
     }
 
+    #[test]
+    fn the_limits_are_s3_s() {
+        assert_eq!((MIN_PART_BYTES, MAX_PART_BYTES, MAX_PARTS), (5_242_880, 5_363_466_240, 10_000));
+    }
+
+    #[test]
+    fn parts_are_sound_within_the_limits() {
+        for (part, total, sound) in [
+            (0, None, false),
+            (0, Some(1), false),
+            (MIN_PART_BYTES - 1, None, false),
+            (MIN_PART_BYTES, None, true),
+            (MIN_PART_BYTES, Some(0), true),
+            (MAX_PART_BYTES, Some(5 * TIB), true),
+            (MAX_PART_BYTES + 1, None, false),
+            (MIN_PART_BYTES, Some(MAX_PARTS * MIN_PART_BYTES), true),
+            (MIN_PART_BYTES, Some(MAX_PARTS * MIN_PART_BYTES + 1), false),
+        ] {
+            assert_eq!(is_sound(part, total), sound, "{part} {total:?}");
+        }
+    }
+
     /// Every size up to S3's limit of 5 TiB, in steps that meet no round number twice.
     #[test]
     fn any_object_fits_into_ten_thousand_sound_parts() {

@@ -36,6 +36,8 @@ pub struct Head {
     pub body: BodyLength,
     pub expects_continue: bool,
     pub close: bool,
+    /// What `x-amz-checksum-crc64nvme` says.
+    pub checksum: Option<String>,
     /// Without the query; for the answers that repeat the key.
     pub path: String,
 }
@@ -54,7 +56,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> {
         httparse::Status::Partial => return Ok(None),
     };
     let mut body = BodyLength::Known(0);
-    let (mut expects_continue, mut close) = (false, false);
+    let (mut expects_continue, mut close, mut checksum) = (false, false, None);
     for header in request.headers.iter() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("content-length") {
@@ -64,6 +66,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> {
             body = BodyLength::Chunked;
         } else if is("expect") {
             expects_continue = true;
+        } else if is("x-amz-checksum-crc64nvme") {
+            checksum = std::str::from_utf8(header.value).ok().map(str::to_owned);
         } else if is("connection") {
             close = header.value.eq_ignore_ascii_case(b"close");
         }
@@ -71,7 +75,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> {
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let verb = verb(request.method.unwrap_or_default(), query);
-    Ok(Some((Head { verb, body, expects_continue, close, path: path.to_owned() }, length)))
+    Ok(Some((Head { verb, body, expects_continue, close, checksum, path: path.to_owned() }, length)))
 }
 
 fn verb(method: &str, query: &str) -> Verb {

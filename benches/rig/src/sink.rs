@@ -19,9 +19,10 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// What the answers to uploads say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Etags {
-    /// The MD5 of the body, as S3 has it: the client may compare it.
+    /// The MD5 of the body, as S3 has it: the client may compare it. A checksum is not known.
     Md5,
-    /// Always the same one, in the form of an object in parts, which tells nothing of the bytes and costs nothing.
+    /// Always the same one, in the form of an object in parts, which tells nothing of the bytes and costs nothing; and
+    /// the checksum that came, as from R2, where it would have been verified.
     Fixed,
 }
 
@@ -92,12 +93,12 @@ impl Sink {
         md5: Option<[u8; 16]>,
     ) -> io::Result<()> {
         let answer = match &head.verb {
-            Verb::Put => stored(&md5.map_or_else(|| FIXED_ETAG.to_owned(), |md5| hex(&md5))),
+            Verb::Put => stored(head, md5),
             Verb::Part { upload, number } => {
                 if let Some(md5) = md5 {
                     self.parts().entry(upload.clone()).or_default().insert(*number, md5);
                 }
-                stored(&md5.map_or_else(|| FIXED_ETAG.to_owned(), |md5| hex(&md5)))
+                stored(head, md5)
             }
             Verb::CreateMultipart => {
                 let id = self.uploads.fetch_add(1, Ordering::Relaxed) + 1;
@@ -132,8 +133,13 @@ impl Sink {
     }
 }
 
-fn stored(etag: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\netag: \"{etag}\"\r\ncontent-length: 0\r\n\r\n")
+fn stored(head: &Head, md5: Option<[u8; 16]>) -> String {
+    let etag = md5.map_or_else(|| FIXED_ETAG.to_owned(), |md5| hex(&md5));
+    let checksum = match (&head.checksum, md5) {
+        (Some(checksum), None) => format!("x-amz-checksum-crc64nvme: {checksum}\r\n"),
+        _ => String::new(),
+    };
+    format!("HTTP/1.1 200 OK\r\netag: \"{etag}\"\r\n{checksum}content-length: 0\r\n\r\n")
 }
 
 fn xml(name: &str, inner: &str) -> String {
@@ -282,6 +288,14 @@ mod tests {
         }
         let answers = exchange(&Sink::new(Etags::Fixed), known, 1000).await;
         assert!(answers.contains(FIXED_ETAG), "{answers}");
+    }
+
+    #[tokio::test]
+    async fn a_checksum_comes_back_where_there_is_no_md5() {
+        let checksum = "x-amz-checksum-crc64nvme: rosUhgp5mIg=\r\n";
+        let put = format!("PUT /b/k HTTP/1.1\r\n{checksum}content-length: 9\r\n\r\n123456789");
+        assert!(exchange(&Sink::new(Etags::Fixed), &put, 1000).await.contains(checksum));
+        assert!(!exchange(&Sink::new(Etags::Md5), &put, 1000).await.contains("checksum"));
     }
 
     #[tokio::test]
