@@ -251,17 +251,29 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::error::{Category, Retryability};
+    use crate::error::{Category, Retryability, code};
     use crate::resilience::backoff::Jitter;
+    use crate::resilience::breaker::BreakerState;
     use crate::resilience::preset::Preset;
 
+    /// The waits in milliseconds, and the phases.
     #[derive(Default)]
-    struct Heard(Mutex<Vec<u64>>);
+    struct Heard(Mutex<Vec<u64>>, Mutex<Vec<Phase>>);
 
     impl RetryObserver for Heard {
         fn on_retry(&self, event: &RetryEvent<'_>) {
             let ms = u64::try_from(event.wait.as_millis()).unwrap_or(u64::MAX);
             self.0.lock().expect("no panic elsewhere").push(ms);
+        }
+
+        fn on_phase(&self, phase: Phase, _: Duration) {
+            self.1.lock().expect("no panic elsewhere").push(phase);
+        }
+    }
+
+    impl Heard {
+        fn phases(&self) -> Vec<Phase> {
+            std::mem::take(&mut *self.1.lock().expect("no panic elsewhere"))
         }
     }
 
@@ -362,5 +374,81 @@ mod tests {
         let denied = || Error::new("AccessDenied", Category::Auth, Retryability::Permanent, "no");
         let error = run(&gate(), context(&policy, &heard), async |_| Err::<(), _>(denied())).await.expect_err("denied");
         assert_eq!((error.attempts, error.elapsed), (1, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_call_has_the_deadline_of_its_policy() {
+        let heard = Heard::default();
+        let (without, with) = (Preset::Standard.policy(), Preset::Persistent.policy());
+        assert_eq!(context(&without, &heard).deadline(), None);
+        let call = context(&with, &heard);
+        assert_eq!(call.deadline(), Some(call.started + Duration::from_secs(120)));
+        assert!(format!("{call:?}").starts_with("RetryContext { policy: RetryPolicy"));
+    }
+
+    /// Who waits for a breaker that is open, and who does not: the deadline, another endpoint, whether it has begun.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_an_open_breaker() {
+        let patient = RetryPolicy { max_delay: Duration::from_secs(60), ..Preset::Standard.policy() };
+        let hurried = RetryPolicy { max_delay: Duration::from_millis(1), ..patient.clone() };
+        let with_deadline = RetryPolicy { deadline: Some(Duration::from_secs(120)), ..patient.clone() };
+        for (name, policy, has_alternative, opens_in_it, waits, passes) in [
+            ("nobody knows how long it may", &patient, false, false, false, false),
+            ("until its deadline", &with_deadline, false, false, true, true),
+            ("another endpoint stands ready", &with_deadline, true, false, false, false),
+            ("it has begun, and might have waited as long", &patient, false, true, true, true),
+            ("it has begun, and would have waited little", &hurried, false, true, true, false),
+        ] {
+            let (gate, heard) = (gate(), Heard::default());
+            if !opens_in_it {
+                gate.set_breaker(BreakerState::Open);
+            }
+            let context = RetryContext { has_alternative, ..context(policy, &heard) };
+            let outcome = run(&gate, context, async |attempt: Attempt| {
+                if opens_in_it && attempt.number == 1 {
+                    gate.set_breaker(BreakerState::Open);
+                    return Err(elsewhere());
+                }
+                Ok(())
+            })
+            .await;
+            assert_eq!(outcome.is_ok(), passes, "{name}: {outcome:?}");
+            assert_eq!(heard.phases().contains(&Phase::Queue), waits, "{name}");
+            if let Err(error) = outcome {
+                let begun = u32::from(opens_in_it);
+                assert_eq!((error.code.as_ref(), error.attempts), (code::CIRCUIT_OPEN, begun), "{name}");
+                assert_eq!(std::error::Error::source(&error).is_some(), opens_in_it, "{name}: what failed before");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn phases_are_told_as_they_end() {
+        let (policy, heard, gate) = (Preset::Fast.policy(), Heard::default(), gate());
+        let tried = run(
+            &gate,
+            context(&policy, &heard),
+            async |attempt: Attempt| {
+                if attempt.number == 1 { Err(elsewhere()) } else { Ok(()) }
+            },
+        );
+        tried.await.expect("the second succeeds");
+        assert_eq!(heard.phases(), [Phase::Attempt, Phase::Wait, Phase::Attempt]);
+    }
+
+    /// A transfer that goes on counts its failures from where it got on.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_moved_on_begins_to_count_anew() {
+        let (policy, heard) = (Preset::Fast.policy(), Heard::default());
+        let mut attempts = Attempts::new(None, context(&policy, &heard));
+        for number in [1, 2] {
+            assert_eq!(attempts.begin().await.expect("no gate").number, number);
+            attempts.failed(elsewhere()).await.expect("three may be made");
+        }
+        assert_eq!(attempts.next().number, 3);
+        attempts.moved_on();
+        assert_eq!(attempts.next().number, 1);
+        attempts.failed(elsewhere()).await.expect("the first again");
+        assert_eq!(attempts.next().number, 2);
     }
 }
