@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use reliable_r2::net::trust;
+use reliable_r2::net::trust::Trust;
 use reliable_r2::secret::Secret;
 use reliable_r2::store::multipart::{MultipartUpload, UploadPart};
 use reliable_r2::store::objects::ObjectRef;
@@ -88,9 +88,12 @@ impl Capture {
             }
             let (method, target) = (first.next().expect("a method"), first.next().expect("a target"));
             let request = sent(method, target, headers.into_iter(), &read[end + 4..end + 4 + length]);
+            // As R2: else none would be sent from now on.
+            let checksum = &request.headers["x-amz-checksum-crc64nvme"];
+            let fields = format!("etag: \"x\"\r\nx-amz-checksum-crc64nvme: {checksum}\r\ncontent-length: 0");
             *self.0.lock().expect("no panic elsewhere") = Some(request);
             read.clear();
-            socket.write_all(b"HTTP/1.1 200 OK\r\netag: \"x\"\r\ncontent-length: 0\r\n\r\n").await.expect("written");
+            socket.write_all(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n").as_bytes()).await.expect("written");
         }
     }
 }
@@ -137,7 +140,7 @@ impl Both {
             connect_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(5),
         };
-        let tls = trust::client_config(&[]).expect("somebody to trust");
+        let tls = Trust::default();
         let given = Capture::default();
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())

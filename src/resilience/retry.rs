@@ -417,7 +417,7 @@ mod tests {
             if let Err(error) = outcome {
                 let begun = u32::from(opens_in_it);
                 assert_eq!((error.code.as_ref(), error.attempts), (code::CIRCUIT_OPEN, begun), "{name}");
-                assert_eq!(std::error::Error::source(&error).is_some(), opens_in_it, "{name}: what failed before");
+                assert_eq!(error.source.is_some(), opens_in_it, "{name}: what failed before");
             }
         }
     }

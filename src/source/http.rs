@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use reqwest::header::{
     LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::chunks::Chunks;
@@ -20,6 +22,7 @@ use super::version;
 use crate::error::{Category, Error, Result, Retryability, code};
 use crate::net::content_range::{self, ContentRange};
 use crate::net::headers::text;
+use crate::net::trust::Trust;
 use crate::net::{dns, fault};
 use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
@@ -40,14 +43,31 @@ pub struct SourceRequest {
 /// come, for hosts that the caller vouches for. Their connections are never mixed.
 #[derive(Debug, Clone)]
 pub struct HttpSource {
+    clients: Arc<OnceCell<Clients>>,
+    trust: Trust,
+    connect_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Clients {
     guarded: reqwest::Client,
     open: reqwest::Client,
 }
 
 impl HttpSource {
-    /// # Errors
-    /// `ERR_INTERNAL` when the TLS settings cannot be used.
-    pub fn new(tls: &rustls::ClientConfig, connect_timeout: Duration) -> Result<Self> {
+    pub fn new(trust: Trust, connect_timeout: Duration) -> Self {
+        Self { clients: Arc::default(), trust, connect_timeout }
+    }
+
+    async fn clients(&self) -> Result<&Clients> {
+        self.clients.get_or_try_init(async || Clients::new(&self.trust, self.connect_timeout).await).await
+    }
+}
+
+impl Clients {
+    async fn new(trust: &Trust, connect_timeout: Duration) -> Result<Self> {
+        let tls = trust.client_config().await;
+        let tls = tls.map_err(|error| Error::internal("the download client could not be made").caused_by(error))?;
         let client = |guarded| {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -66,13 +86,16 @@ impl HttpSource {
         };
         Ok(Self { guarded: client(true)?, open: client(false)? })
     }
+}
 
+impl HttpSource {
     /// Asks for a URL, following its redirects.
     async fn get(&self, request: &SourceRequest, range: &HeaderMap) -> Result<(reqwest::Response, String)> {
+        let clients = self.clients().await?;
         let mut url = request.url.clone();
         for hop in 0..=MAX_REDIRECTS {
             let host = url_guard::check(&url, &request.guard)?;
-            let client = if request.guard.opens(&host) { &self.open } else { &self.guarded };
+            let client = if request.guard.opens(&host) { &clients.open } else { &clients.guarded };
             // What the caller sends (a token, perhaps) is for the host that they named, not for others.
             let same_origin = url.origin() == request.url.origin();
             let headers = if same_origin { header_map(&request.headers)? } else { HeaderMap::new() };

@@ -30,7 +30,7 @@ pub use target::{TargetConfig, TargetOptions};
 
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
 use crate::metrics::Metrics;
-use crate::net::trust;
+use crate::net::trust::Trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
 use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition, etag};
@@ -111,11 +111,11 @@ impl Storage {
     /// # Errors
     /// Bad certificates in `caCertificates`.
     pub fn new(config: ResolvedConfig) -> Result<Self> {
-        let tls = trust::client_config(&config.ca_certificates)
+        let trust = Trust::with(&config.ca_certificates)
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
-        let target = |it: &TargetConfig| Target::new(it.clone(), tls.clone(), &config);
+        let target = |it: &TargetConfig| Target::new(it.clone(), trust.clone(), &config);
         Ok(Self {
-            source: Mutex::new(Some(HttpSource::new(&tls, config.connect_timeout)?)),
+            source: Mutex::new(Some(HttpSource::new(trust.clone(), config.connect_timeout))),
             targets: config.targets.iter().map(target).collect::<Result<_>>()?,
             closed: CancellationToken::new(),
             metrics: Arc::default(),

@@ -9,6 +9,7 @@ use url::Url;
 use super::config::{Environment, ResolvedConfig, default};
 use super::endpoint::{self, Endpoint};
 use crate::error::{Error, Result, code};
+use crate::net::trust::Trust;
 use crate::secret::Secret;
 use crate::store::resilient::EndpointOptions;
 use crate::store::{BucketName, ResilientStore, S3Settings, S3Store};
@@ -43,14 +44,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(config: TargetConfig, tls: rustls::ClientConfig, common: &ResolvedConfig) -> Result<Self> {
+    pub(super) fn new(config: TargetConfig, trust: Trust, common: &ResolvedConfig) -> Result<Self> {
         let options = EndpointOptions {
             name: config.origin(),
             write_spacing: config.write_spacing,
             max_connections: NonZeroUsize::new(common.max_connections),
             hedging: common.hedging,
         };
-        Ok(Self { store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, tls)?, options)), config })
+        Ok(Self { store: Arc::new(ResilientStore::new(S3Store::new(&config.s3, trust)?, options)), config })
     }
 }
 

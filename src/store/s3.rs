@@ -25,6 +25,7 @@ use super::s3_error::Origin;
 use super::s3_http::Transport;
 use super::types::{PutObject, PutOutcome, WriteCondition};
 use crate::error::{Error, Result};
+use crate::net::trust::Trust;
 use crate::secret::Secret;
 
 /// Where the store is and how to prove who we are; already checked.
@@ -69,10 +70,10 @@ pub struct S3Store {
 impl S3Store {
     /// # Errors
     /// Settings that no request can be made of.
-    pub fn new(settings: &S3Settings, tls: rustls::ClientConfig) -> Result<Self> {
+    pub fn new(settings: &S3Settings, trust: Trust) -> Result<Self> {
         let endpoint = http::Uri::try_from(settings.endpoint.as_str())
             .map_err(|error| Error::internal("the endpoint is no URI").caused_by(error))?;
-        let connector = Connector::new(endpoint, tls, settings.connect_timeout);
+        let connector = Connector::new(endpoint, trust, settings.connect_timeout);
         let transport = Transport::new(connector, host_of(&settings.endpoint)?, settings.stall_timeout);
         let origin = Origin::of(&settings.endpoint);
         let credentials = Credentials::new(

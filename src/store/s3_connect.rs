@@ -9,17 +9,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use super::s3_http::TransportError;
 use crate::error::Retryability;
 use crate::net::dns;
+use crate::net::trust::{self, Trust, TrustError};
 use crate::resilience::backoff::{self, Jitter};
 use crate::resilience::classify;
 
@@ -32,11 +35,13 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT_BYTES: u32 = 128 * 1024;
 
+type Layers = HttpsConnector<Tuned<HttpConnector<Resolver>>>;
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 #[derive(Debug)]
 pub(super) struct Connector {
-    layers: HttpsConnector<Tuned<HttpConnector<Resolver>>>,
+    layers: OnceCell<Layers>,
+    trust: Trust,
     endpoint: Uri,
     limit: Duration,
     reconnects: AtomicU64,
@@ -44,17 +49,25 @@ pub(super) struct Connector {
 
 impl Connector {
     /// `limit` is for name, TCP and TLS together, and for trying them again.
-    pub(super) fn new(endpoint: Uri, mut tls: rustls::ClientConfig, limit: Duration) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        // Shared out over the addresses of the name by hyper-util, so that one dead address does not take the
-        // time of the others.
-        tcp.set_connect_timeout(Some(limit));
-        tls.alpn_protocols.clear(); // hyper-rustls sets them
-        let layers =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(Tuned(tcp));
-        Self { layers, endpoint, limit, reconnects: AtomicU64::new(0) }
+    pub(super) fn new(endpoint: Uri, trust: Trust, limit: Duration) -> Self {
+        Self { layers: OnceCell::new(), trust, endpoint, limit, reconnects: AtomicU64::new(0) }
+    }
+
+    async fn layers(&self) -> Result<Layers, TransportError> {
+        let make = async || {
+            let is_tls = self.endpoint.scheme() == Some(&Scheme::HTTPS);
+            let mut tls = if is_tls { self.trust.client_config().await? } else { trust::without_tls()? };
+            tls.alpn_protocols.clear(); // hyper-rustls sets them
+            let mut tcp = HttpConnector::new_with_resolver(Resolver);
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            // Shared out over the addresses of the name by hyper-util, so that one dead address does not take the
+            // time of the others.
+            tcp.set_connect_timeout(Some(self.limit));
+            let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+            Ok::<_, TrustError>(builder.wrap_connector(Tuned(tcp)))
+        };
+        self.layers.get_or_try_init(make).await.cloned().map_err(|error| TransportError::connecting(error.into()))
     }
 
     /// How often a connection was tried again.
@@ -68,10 +81,11 @@ impl Connector {
     }
 
     async fn connect_until_final(&self) -> Result<Stream, TransportError> {
+        let mut layers = self.layers().await?;
         let mut failed = 0;
         loop {
             // The name is asked for afresh each time.
-            let error = match self.layers.clone().call(self.endpoint.clone()).await {
+            let error = match layers.call(self.endpoint.clone()).await {
                 Ok(stream) => return Ok(stream),
                 Err(source) => TransportError::connecting(source),
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reliable_r2::error::Operation;
-use reliable_r2::net::trust;
+use reliable_r2::net::trust::Trust;
 use reliable_r2::resilience::{Preset, RetryContext, RetryEvent, RetryObserver};
 use reliable_r2::secret::Secret;
 use reliable_r2::storage::{Call, Environment, ObjectOptions, ResolvedConfig, Storage, StorageConfig};
@@ -48,7 +48,7 @@ pub fn storage(url: String) -> Storage {
 
 /// What is under a storage: one request at a time, as it is asked for.
 pub fn store(url: String) -> S3Store {
-    let tls = trust::client_config(&[]).expect("trust");
+    let tls = Trust::default();
     S3Store::new(&config(url).targets[0].s3, tls).expect("a store")
 }
 
