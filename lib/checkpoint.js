@@ -2,7 +2,7 @@
 
 // Where an upload in parts is remembered, so that the next process can go on with it.
 
-const { readFile, rename, rm, writeFile } = require('node:fs/promises')
+const fs = require('node:fs')
 const { inputError } = require('./errors.js')
 
 const VERSION = 1
@@ -32,6 +32,8 @@ async function openCheckpoint(place, call) {
 
 /** One file for one upload; a crash in the middle of writing leaves the old one or the new one. */
 function fileStore(file) {
+  // Asked for here: Node loads it when it is first asked for, and most uploads have no checkpoint.
+  const { readFile, rename, rm, writeFile } = fs.promises
   return {
     get: () => readFile(file, 'utf8').catch((error) => (error.code === 'ENOENT' ? undefined : Promise.reject(error))),
     async set(_, text) {

@@ -21,8 +21,8 @@ const MODULES = [
   'store::types',
   'transfer::plan',
 ]
-/** Each of them plays a day of uploads: minutes for a processor, days for an interpreter. */
-const TOO_LONG = []
+/** They play days of uploads: a moment for a processor, hours for an interpreter. */
+const TOO_LONG = ['resilience::budget', 'resilience::pacing']
 
 requireTools()
 if (spawnSync('cargo', ['+nightly', 'miri', '--version'], { stdio: 'ignore' }).status !== 0) {

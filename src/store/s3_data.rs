@@ -22,7 +22,7 @@ use super::s3_body::UploadBody;
 use super::s3_error::{Origin, describe_broken_answer, describe_transport, incomplete, read_answer};
 use super::s3_http::Transport;
 use super::s3_pool::AnswerBody;
-use super::s3_proof::{CHECKSUM, Proof, is_refused_checksum, verify, verify_checksum};
+use super::s3_proof::{CHECKSUM, Proof, verify, verify_checksum};
 use super::s3_sign::{QUERY, Signer, Target, UNSIGNED_PAYLOAD};
 use super::types::{ObjectHeaders, ProgressSink, PutObject, PutOutcome};
 use crate::error::{Error, Result};
@@ -111,24 +111,20 @@ impl DataVerbs {
         [self.puts.name(), self.parts.name()]
     }
 
-    /// Whether uploads in parts are to be begun with checksums.
-    pub(super) fn parts_may_have_checksums(&self) -> bool {
-        self.parts.may_be_a_checksum()
-    }
-
-    pub(super) fn parts_have_no_checksums(&self) {
-        self.parts.refused_a_checksum();
+    pub(super) const fn proof_of_parts(&self) -> &Proof {
+        &self.parts
     }
 
     /// `draft` is asked a second time where the server wants none of the checksum.
     async fn send<'a>(&self, draft: impl Fn() -> Result<Draft<'a>>, with_checksum: bool) -> Result<PutOutcome> {
-        match self.send_draft(draft()?, with_checksum).await {
-            Err(error) if with_checksum && is_refused_checksum(&error) => {
+        let first = draft()?;
+        let proof = first.proof;
+        match self.send_draft(first, with_checksum).await {
+            Err(error) if with_checksum && proof.may_have_refused(&error) => {
                 let again = draft()?;
-                let proof = again.proof;
                 // Boxed: it is rare and large, and every upload's future would contain it.
                 let outcome = Box::pin(self.send_draft(again, false)).await?;
-                proof.refused_a_checksum();
+                proof.refused();
                 Ok(outcome)
             }
             other => other,

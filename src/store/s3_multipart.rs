@@ -10,17 +10,17 @@ use super::multipart::{
 };
 use super::s3::{S3Store, if_match, if_none_match, unquoted, with_headers};
 use super::s3_error::{describe, incomplete};
-use super::s3_proof::is_refused_checksum;
 use super::types::{PutOutcome, WriteCondition};
 use crate::error::Result;
 
 impl S3Store {
     pub(super) async fn create(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
-        let with_checksums = self.data.parts_may_have_checksums();
+        let proof = self.data.proof_of_parts();
+        let with_checksums = proof.may_be_a_checksum();
         match self.create_as(request, with_checksums).await {
-            Err(error) if with_checksums && is_refused_checksum(&error) => {
+            Err(error) if with_checksums && proof.may_have_refused(&error) => {
                 let created = self.create_as(request, false).await?;
-                self.data.parts_have_no_checksums();
+                proof.refused();
                 Ok(created)
             }
             other => other,

@@ -47,7 +47,13 @@ impl Proof {
         }
     }
 
-    pub(super) fn refused_a_checksum(&self) {
+    /// Whether this may be for the checksum, of which nothing is known yet.
+    pub(super) fn may_have_refused(&self, error: &Error) -> bool {
+        self.by_checksum.is(Habit::UNKNOWN) && may_be_about_the_header(error)
+    }
+
+    /// It was for the checksum: without it, the request succeeded.
+    pub(super) fn refused(&self) {
         self.by_checksum.saw(false);
     }
 
@@ -84,12 +90,12 @@ impl Habit {
     }
 }
 
-/// An answer that is about the checksum, and not about the bytes: R2 before it knew any said 501, others name the header
-/// in a 400.
-pub(super) fn is_refused_checksum(error: &Error) -> bool {
+/// What a server answers that will not have the header; R2 said 501 before it knew any. Some of it may be about
+/// something else: then it is answered again where the header is left out.
+fn may_be_about_the_header(error: &Error) -> bool {
     match error.status {
         Some(501) => true,
-        Some(400) => error.code != "BadDigest" && error.detail.to_ascii_lowercase().contains("checksum"),
+        Some(400) => matches!(&*error.code, "InvalidArgument" | "InvalidRequest" | "NotImplemented"),
         _ => false,
     }
 }
@@ -173,17 +179,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_checksum_is_told_from_what_is_said_of_the_bytes() {
-        let error = |status: u16, code: &'static str, detail: &str| {
-            Error::new(code, Category::Service, Retryability::Permanent, detail.to_owned())
-                .with(|failure| failure.status = Some(status))
+    fn a_refusal_may_be_for_the_checksum_while_nothing_is_known_of_it() {
+        let error = |status: u16, code: &'static str| {
+            Error::new(code, Category::Service, Retryability::Permanent, "no").with(|it| it.status = Some(status))
         };
-        let named = "Header 'x-amz-checksum-crc64nvme' with value '...' not implemented";
-        assert!(is_refused_checksum(&error(501, "NotImplemented", named)));
-        assert!(is_refused_checksum(&error(501, "NotImplemented", "A header is not implemented")));
-        assert!(is_refused_checksum(&error(400, "InvalidRequest", "Unsupported Checksum")));
-        assert!(!is_refused_checksum(&error(400, "InvalidRequest", "no such storage class")));
-        assert!(!is_refused_checksum(&error(400, "BadDigest", "The checksum did not match")));
-        assert!(!is_refused_checksum(&error(403, "AccessDenied", "checksum")));
+        let proof = Proof::default();
+        for (status, code) in
+            [(501, "NotImplemented"), (501, "HTTP_501"), (400, "InvalidRequest"), (400, "InvalidArgument")]
+        {
+            assert!(proof.may_have_refused(&error(status, code)), "{status} {code}");
+        }
+        for (status, code) in [(400, "BadDigest"), (400, "HTTP_400"), (403, "AccessDenied"), (500, "InternalError")] {
+            assert!(!proof.may_have_refused(&error(status, code)), "{status} {code}");
+        }
+        for verified in [true, false] {
+            let proof = Proof::default();
+            proof.saw(Some(verified), MD5);
+            assert!(!proof.may_have_refused(&error(501, "NotImplemented")), "{verified}");
+        }
     }
 }
