@@ -289,7 +289,7 @@ function requireKey(given, call) {
 
 function pick(fields, given) {
   const picked = {}
-  for (const name in fields) if (name in given) picked[name] = given[name]
+  for (const name in given) if (name in fields) picked[name] = given[name]
   return picked
 }
 

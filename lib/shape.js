@@ -13,19 +13,26 @@ function readObject(fields, given, name, call, prefix = '') {
   if (given === null || typeof given !== 'object' || Array.isArray(given)) {
     throw invalid(name, `${name} must be an object, not ${typeName(given)}`, call)
   }
-  for (const unknown of Object.keys(given)) {
+  const names = Object.keys(given)
+  for (const unknown of names) {
     if (Object.hasOwn(fields, unknown)) continue
     const shown = shorten(prefix + unknown)
     throw invalid(shown, `${shown} is not an option${didYouMean(unknown, Object.keys(fields))}`, call)
   }
   const read = {}
-  for (const field in fields) {
+  // An object of a class may have what is asked for from its prototype.
+  for (const field of isPlain(given) ? names : Object.keys(fields)) {
     const value = given[field]
     if (value === undefined || value === null) continue
     const accepted = fields[field](value, prefix + field, call)
     if (accepted !== undefined) read[field] = accepted
   }
   return read
+}
+
+function isPlain(object) {
+  const prototype = Object.getPrototypeOf(object)
+  return prototype === Object.prototype || prototype === null
 }
 
 function reader(allowed, accepts, finish = asIs) {
