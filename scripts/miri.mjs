@@ -8,12 +8,12 @@ import { machine, writeSection } from './lib/verification.mjs'
 
 const MODULES = [
   'error::',
-  'net::content_range',
+  'net::content_range::',
   'net::fault',
   'net::headers',
-  'phase',
+  'phase::',
   'resilience::',
-  'secret',
+  'secret::',
   'source::url_guard',
   'source::version',
   'store::etag',
