@@ -158,12 +158,13 @@ impl DataVerbs {
         let answer = self.transport.send(request).await.map_err(|error| describe_transport(error, &self.origin))?;
         let verified = answer.headers().get(&CHECKSUM).filter(|_| checksum.is_some()).cloned();
         let outcome = self.outcome_of(answer).await?;
-        if verify_etag {
-            proof.saw(checksum.map(|_| verified.is_some()), outcome.etag.as_deref());
-            match (checksum, verified, &outcome.etag) {
-                (Some(sent), Some(verified), _) => verify_checksum(verified.as_bytes(), sent, &self.origin)?,
-                (_, _, Some(etag)) if is_md5(etag) => verify(etag, body.md5().text().await, &self.origin)?,
-                _ => {}
+        // One without an ETag is not the store's, and tells nothing of its habits.
+        if let Some(etag) = outcome.etag.as_deref().filter(|_| verify_etag) {
+            proof.saw(checksum.map(|_| verified.is_some()), etag);
+            match checksum.zip(verified) {
+                Some((sent, verified)) => verify_checksum(verified.as_bytes(), sent, &self.origin)?,
+                None if is_md5(etag) => verify(etag, body.md5().text().await, &self.origin)?,
+                None => {}
             }
         }
         Ok(outcome)

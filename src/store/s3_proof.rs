@@ -58,13 +58,11 @@ impl Proof {
     }
 
     /// `verified`: whether the server gave the checksum back, where it had one.
-    pub(super) fn saw(&self, verified: Option<bool>, etag: Option<&str>) {
+    pub(super) fn saw(&self, verified: Option<bool>, etag: &str) {
         if let Some(verified) = verified {
             self.by_checksum.saw(verified);
         }
-        if let Some(etag) = etag {
-            self.by_md5.saw(is_md5(etag));
-        }
+        self.by_md5.saw(is_md5(etag));
     }
 }
 
@@ -125,7 +123,7 @@ mod tests {
     use super::*;
     use crate::store::digest::hex_md5;
 
-    const MD5: Option<&str> = Some("5d41402abc4b2a76b9719d911017c592");
+    const MD5: &str = "5d41402abc4b2a76b9719d911017c592";
 
     fn origin() -> Origin {
         Origin::of(&Url::parse("https://localhost:9000").expect("a URL"))
@@ -155,7 +153,7 @@ mod tests {
     #[test]
     fn a_checksum_proves_it_until_one_is_not_given_back() {
         let proof = Proof::default();
-        proof.saw(Some(true), Some("opaque"));
+        proof.saw(Some(true), "opaque");
         assert!(proof.is_a_checksum() && proof.is_known(true));
         assert_eq!(proof.name(), Some("checksum"));
         assert!(!proof.is_known(false), "a request without one has no proof then");
@@ -171,7 +169,7 @@ mod tests {
         proof.saw(Some(false), MD5);
         assert!(proof.is_known(false) && !proof.may_be_a_checksum());
         assert_eq!(proof.name(), Some("md5"));
-        proof.saw(None, Some("opaque"));
+        proof.saw(None, "opaque");
         assert!(!proof.is_known(false));
         proof.saw(None, MD5);
         assert!(!proof.is_known(false), "once is enough");

@@ -31,6 +31,11 @@ async fn a_200_that_is_not_the_storages_is_no_success() {
     let receipt = fixture.upload("a.bin", b"hello").await.expect("stored by the second");
     assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["ERR_PROTOCOL".to_owned()]));
     assert_eq!(fixture.stored("a.bin").as_deref(), Some(b"hello".as_slice()));
+    assert_eq!(
+        fixture.storage.endpoints()[0].proofs,
+        [Some("checksum"), None],
+        "that page said nothing of the storage"
+    );
 }
 
 /// Each fault that another attempt mends, twice in a row: stored on the third, whole.
