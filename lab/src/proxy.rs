@@ -393,10 +393,12 @@ impl Connection<'_> {
             },
             answer = &mut answer => Some(answer?),
         };
-        let end = if early.is_some() { End::Drain } else { End::KeepAlive };
-        let mut answer = match early {
-            Some(answer) => answer,
-            None => answer.await?,
+        let (end, mut answer) = match early {
+            Some(mut answer) => {
+                answer.announce_close();
+                (End::Drain, answer)
+            }
+            None => (End::KeepAlive, answer.await?),
         };
         match fault {
             Some(Fault::DropResponse) => return Ok(End::Reset),

@@ -238,6 +238,12 @@ impl Answer {
         self.head.extend_from_slice(b"\r\n");
     }
 
+    /// As a server has to that will close behind its answer: else the next request is lost on the way.
+    pub fn announce_close(&mut self) {
+        self.head.truncate(self.head.len() - 2);
+        self.head.extend_from_slice(b"connection: close\r\n\r\n");
+    }
+
     /// As of a server that does not know the checksum.
     pub fn remove_checksum(&mut self) {
         self.head = edit_head(&self.head, |line| !line.starts_with(CHECKSUM));
