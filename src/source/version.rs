@@ -11,8 +11,9 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// What `If-Range` takes: a strong ETag, or a date that is old enough to stand for one version (RFC 9110, 8.8.2.2).
 pub fn of(headers: &HeaderMap) -> Option<&str> {
-    if let Some(etag) = text(headers, ETAG) {
-        return Some(etag).filter(|etag| is_strong(etag));
+    // Also one that is no text: a date must not stand in for an ETag (RFC 9110, 13.1.5).
+    if let Some(etag) = headers.get(ETAG) {
+        return etag.to_str().ok().filter(|etag| is_strong(etag));
     }
     let time = |name| httpdate::parse_http_date(text(headers, name)?).ok();
     let age = time(DATE)?.duration_since(time(LAST_MODIFIED)?).ok()?;
@@ -42,6 +43,14 @@ mod tests {
         for etag in ["W/\"abc\"", "abc", "\"", "\"abc", "abc\"", "\"a\"b\"", "\"a b\"", ""] {
             assert_eq!(version(&[(ETAG, etag)]), None, "{etag}");
         }
+    }
+
+    #[test]
+    fn an_etag_that_is_no_text_is_no_version_and_no_date_stands_in_for_it() {
+        let (etag, date) = (HeaderValue::from_bytes(b"\xf3").expect("a value"), HeaderValue::from_static);
+        let modified = (LAST_MODIFIED, date("Sun, 06 Nov 1994 08:49:37 GMT"));
+        let later = (DATE, date("Sun, 06 Nov 1994 09:49:37 GMT"));
+        assert_eq!(of(&[(ETAG, etag), modified, later].into_iter().collect()), None);
     }
 
     #[test]
