@@ -22,7 +22,7 @@ const MODULES = [
   'transfer::plan',
 ]
 /** They play days of uploads: a moment for a processor, hours for an interpreter. */
-const TOO_LONG = ['resilience::budget', 'resilience::pacing']
+const TOO_LONG = ['budget', 'hedge', 'pacing', 'retry::', 'writers'].map((name) => `resilience::${name}`)
 
 requireTools()
 if (spawnSync('cargo', ['+nightly', 'miri', '--version'], { stdio: 'ignore' }).status !== 0) {
