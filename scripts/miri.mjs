@@ -21,7 +21,7 @@ const MODULES = [
   'store::types',
   'transfer::plan',
 ]
-/** They play days of uploads: a moment for a processor, hours for an interpreter. */
+/** A moment for a processor, hours for an interpreter. */
 const TOO_LONG = ['budget', 'hedge', 'pacing', 'retry::', 'writers'].map((name) => `resilience::${name}`)
 
 requireTools()
@@ -41,6 +41,7 @@ console.log(stdout)
 if (status !== 0) giveUp('Miri has found something, or could not begin.')
 const [, passed] = /test result: ok\. (\d+) passed/.exec(stdout)
 writeSection('Miri', `\`npm run test:miri\` runs unit tests in Miri, which notices undefined behaviour: ours has no \`unsafe\`, what it stands on has. \
-Modules: \`${MODULES.map((name) => name.replace(/::$/, '')).join('`, `')}\`. The others need sockets, files or the cryptography's assembler.
+Modules: \`${MODULES.map((name) => name.replace(/::$/, '')).join('`, `')}\`. The others need sockets, files or the cryptography's assembler. \
+Left out, since they play days of uploads: \`${TOO_LONG.map((name) => name.replace(/::$/, '')).join('`, `')}\`.
 
 ${passed} tests, nothing found, on ${new Date().toISOString().slice(0, 10)}; ${machine()}.`)

@@ -8,12 +8,14 @@ use url::Url;
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(url) = url_guard::parse(text) else { return };
-    // What is sent, logged and joined with a Location is what was judged.
-    if matches!(url.scheme(), "http" | "https") {
-        let again = Url::parse(url.as_str()).expect("what was serialized can be read");
-        assert_eq!(again, url, "one URL, whoever reads it");
-    }
     judge(&url);
+    // The others have been refused: nobody joins them with anything.
+    if !matches!(url.scheme(), "http" | "https") {
+        return;
+    }
+    // What is sent, logged and joined with a Location is what was judged.
+    let again = Url::parse(url.as_str()).expect("what was serialized can be read");
+    assert_eq!(again, url, "one URL, whoever reads it");
     for location in ["/x", "//127.0.0.1/", "https://169.254.169.254/", "?q", "..", "\\\\[::1]\\"] {
         if let Ok(next) = url.join(location) {
             judge(&next);
