@@ -1,7 +1,9 @@
 //! Memory that bodies are copied into. New memory costs more than the copy: the system hands it out page by page,
 //! each with a fault. So what has been used is kept for the next body, and large memory is asked for in large pages.
 
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use bytes::Bytes;
 use memmap2::MmapMut;
@@ -10,6 +12,10 @@ use memmap2::MmapMut;
 const SMALLEST: usize = 64 * 1024;
 /// From here on memory is the system's own, in pages of this size where it has them.
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
+/// A thread takes some 50 µs to begin, and this much as long to be copied into memory that is there.
+const LEAST_OF_A_HELPER: usize = 2 * LARGE_PAGE;
+/// More threads than that wait for the memory.
+const MOST_COPYING: usize = 4;
 /// What is kept at most while nobody uses it.
 const MOST_KEPT: usize = 32 * 1024 * 1024;
 
@@ -50,7 +56,7 @@ impl Memory {
                 memory.extend_from_slice(bytes);
             }
             Self::Mapped(memory, length) => {
-                memory[..bytes.len()].copy_from_slice(bytes);
+                copy_together(&mut memory[..bytes.len()], bytes);
                 *length = bytes.len();
             }
         }
@@ -62,6 +68,26 @@ impl Memory {
             Self::Mapped(memory, length) => &memory[..*length],
         }
     }
+}
+
+/// Copies with the help of other threads: most of the time goes into new pages and the memory's own pace, and the thread
+/// that waits runs JavaScript.
+fn copy_together(to: &mut [u8], from: &[u8]) {
+    let work = Mutex::new(to.chunks_mut(LARGE_PAGE).zip(from.chunks(LARGE_PAGE)));
+    let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let copy = || {
+        while let Some((to, from)) = next() {
+            to.copy_from_slice(from);
+        }
+    };
+    let useful = thread::available_parallelism().map_or(1, NonZero::get).min(from.len() / LEAST_OF_A_HELPER);
+    thread::scope(|scope| {
+        for _ in 1..useful.min(MOST_COPYING) {
+            // Where the system has no more threads, those that there are do it.
+            let _ = thread::Builder::new().name("reliable-r2-copy".into()).spawn_scoped(scope, copy);
+        }
+        copy();
+    });
 }
 
 /// None where the system has no more to map; then the heap may still have some.
@@ -161,6 +187,14 @@ mod tests {
         assert_eq!(second.as_ptr(), address);
         assert_eq!(second, vec![2; 2 * MIB - 5]);
         assert_eq!(kept(&buffers), (0, 0));
+    }
+
+    #[test]
+    fn large_bodies_are_copied_whole_whoever_copies() {
+        for size in [4 * MIB, 8 * MIB - 1, 8 * MIB, 9 * MIB + 1, 40 * MIB + 12_345] {
+            let body: Vec<u8> = (0..size).map(|at| (at / 7 % 251) as u8).collect();
+            assert!(Buffers::default().copy(&body) == body, "{size}");
+        }
     }
 
     #[test]
