@@ -50,7 +50,8 @@ pub fn parse(text: &str) -> Result<Url> {
     if matches!(url.scheme(), "http" | "https") {
         // The standard takes any number of slashes before the host, none among them; others do not.
         let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
-        let authority = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        let before_query = after_scheme.and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default();
+        let (authority, path) = before_query.split_once('/').unwrap_or((before_query, ""));
         if authority.is_empty() {
             return Err(invalid("has no host"));
         }
@@ -58,9 +59,21 @@ pub fn parse(text: &str) -> Result<Url> {
         if !authority.is_ascii() || authority.contains('%') {
             return Err(invalid("has a host that is not in ASCII; pass new URL(url)"));
         }
+        // Ours does not leave a segment that looks like a drive by "..", as it must not in URLs of files.
+        if path.split('/').any(is_drive) && path.split('/').any(is_parent) {
+            return Err(invalid("has a path that is read in more than one way; pass new URL(url)"));
+        }
     }
     url.set_fragment(None);
     Ok(url)
+}
+
+fn is_drive(segment: &str) -> bool {
+    matches!(segment.as_bytes(), [letter, b':' | b'|'] if letter.is_ascii_alphabetic())
+}
+
+fn is_parent(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().as_str(), ".." | ".%2e" | "%2e." | "%2e%2e")
 }
 
 /// Judges a parsed URL before anything is resolved. Gives its host, lower case, without brackets.

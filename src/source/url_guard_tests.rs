@@ -117,6 +117,21 @@ fn blocks_what_parsers_forgive() {
     }
 }
 
+/// "a|" looks like a drive, which ".." does not leave in URLs of files, and here.
+#[test]
+fn paths_that_are_read_in_two_ways_are_refused() {
+    for text in ["https://a.example/a|/../b", "https://a.example/C:/x/%2E./b", "https://a.example/b/a:/.."] {
+        assert_eq!(parse(text).expect_err(text).code, code::INVALID_URL, "{text}");
+    }
+    for (text, read) in [
+        ("https://a.example/ab|/../b", "https://a.example/b"),
+        ("https://a.example/a:/b", "https://a.example/a:/b"),
+        ("https://a.example/1:/../b?a:/..", "https://a.example/b?a:/.."),
+    ] {
+        assert_eq!(parse(text).expect(text).as_str(), read);
+    }
+}
+
 #[test]
 fn urls_are_at_most_eight_kibibytes() {
     let text = format!("https://example.com/{}", "a".repeat(8 * 1024 - 20));
