@@ -36,6 +36,8 @@ const watched = {
 }
 
 catchesWhatItIsFor()
+// What one of the tests asks how Rust reads a URL.
+output('cargo', ['build', '--quiet', '--no-default-features', '--example', 'parse-urls'])
 console.log('Building the addon under AddressSanitizer (some minutes the first time) ...')
 const addon = build()
 const tests = ['facade', 'faults', 'cli', 'testing'].flatMap((name) => {
