@@ -58,7 +58,7 @@ if (status !== 0) giveUp('Tests failed under AddressSanitizer, which itself foun
 const passed = /^# pass (\d+)$/m.exec(stdout)[1]
 console.log(`${passed} tests passed, AddressSanitizer found nothing`)
 writeSection('AddressSanitizer', `\`npm run test:asan\` builds the addon's Rust code, that of all crates with it, under AddressSanitizer, and runs the Node \
-tests with it: uploads through faults, streams, cancellation, worker threads that end, processes that are killed. Before, \
+tests with it: uploads through faults, streams, cancellation, worker threads that end. Before, \
 a library that uses freed memory on purpose has to be caught.
 
 ${passed} tests passed, nothing was found, on ${new Date().toISOString().slice(0, 10)}; ${machine()}. Left out: \
