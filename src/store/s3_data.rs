@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::utf8_percent_encode;
 use url::Url;
 
-use super::digest::{Payload, is_md5};
+use super::digest::Payload;
 use super::multipart::{StoredPart, UploadPart};
 use super::objects::ObjectRef;
 use super::s3::{S3Settings, if_match, if_none_match, unquoted};
@@ -22,7 +22,7 @@ use super::s3_body::UploadBody;
 use super::s3_error::{Origin, describe_broken_answer, describe_transport, incomplete, read_answer};
 use super::s3_http::Transport;
 use super::s3_pool::AnswerBody;
-use super::s3_proof::{CHECKSUM, Proof, verify, verify_checksum};
+use super::s3_proof::{self, CHECKSUM, Evidence, Proof};
 use super::s3_sign::{QUERY, Signer, Target, UNSIGNED_PAYLOAD};
 use super::types::{ObjectHeaders, ProgressSink, PutObject, PutOutcome};
 use crate::error::{Error, Result};
@@ -82,7 +82,9 @@ impl DataVerbs {
                 progress: request.progress.as_ref(),
             })
         };
-        let outcome = self.send(draft, request.verify_etag && self.puts.may_be_a_checksum()).await?;
+        let with_checksum = request.verify_etag && self.puts.may_be_a_checksum();
+        let sent = self.puts.unless_refused(with_checksum, |with_checksum| self.send(draft(), with_checksum));
+        let outcome = sent.await?;
         // A 200 without an ETag is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         if outcome.etag.is_none() { Err(incomplete("an ETag", &self.origin)) } else { Ok(outcome) }
     }
@@ -101,7 +103,9 @@ impl DataVerbs {
                 progress: request.progress.as_ref(),
             })
         };
-        let outcome = self.send(draft, request.upload.has_checksums).await?;
+        let with_checksum = request.upload.has_checksums;
+        let sent = self.parts.unless_refused(with_checksum, |with_checksum| self.send(draft(), with_checksum));
+        let outcome = sent.await?;
         let etag = outcome.etag.ok_or_else(|| incomplete("an ETag", &self.origin))?;
         Ok(StoredPart { number: request.number, etag })
     }
@@ -115,31 +119,15 @@ impl DataVerbs {
         &self.parts
     }
 
-    /// `draft` is asked a second time where the server wants none of the checksum.
-    async fn send<'a>(&self, draft: impl Fn() -> Result<Draft<'a>>, with_checksum: bool) -> Result<PutOutcome> {
-        let first = draft()?;
-        let proof = first.proof;
-        match self.send_draft(first, with_checksum).await {
-            Err(error) if with_checksum && proof.may_have_refused(&error) => {
-                let again = draft()?;
-                // Boxed: it is rare and large, and every upload's future would contain it.
-                let outcome = Box::pin(self.send_draft(again, false)).await?;
-                proof.refused();
-                Ok(outcome)
-            }
-            other => other,
-        }
-    }
-
-    async fn send_draft(&self, draft: Draft<'_>, with_checksum: bool) -> Result<PutOutcome> {
-        let Draft { path, query, mut headers, body, verify_etag, proof, progress } = draft;
+    async fn send(&self, draft: Result<Draft<'_>>, with_checksum: bool) -> Result<PutOutcome> {
+        let Draft { path, query, mut headers, body, verify_etag, proof, progress } = draft?;
         let checksum = if with_checksum { Some(body.crc64nvme().text().await) } else { None };
-        let is_proven = verify_etag && proof.is_known(with_checksum);
-        if is_proven && !(with_checksum && proof.is_a_checksum()) {
+        let expected = if verify_etag { proof.expected(with_checksum) } else { None };
+        if expected == Some(Evidence::Md5) {
             // Begun before the body goes out, to be there when the answer is.
             body.md5();
         }
-        let payload = if self.is_tls && is_proven { UNSIGNED_PAYLOAD } else { body.sha256().text().await };
+        let payload = if self.is_tls && expected.is_some() { UNSIGNED_PAYLOAD } else { body.sha256().text().await };
         let bytes = body.bytes();
         headers.push((CONTENT_LENGTH, HeaderValue::from(bytes.len())));
         if let Some(checksum) = checksum {
@@ -162,9 +150,8 @@ impl DataVerbs {
         if let Some(etag) = outcome.etag.as_deref().filter(|_| verify_etag) {
             proof.saw(checksum.map(|_| verified.is_some()), etag);
             match checksum.zip(verified) {
-                Some((sent, verified)) => verify_checksum(verified.as_bytes(), sent, &self.origin)?,
-                None if is_md5(etag) => verify(etag, body.md5().text().await, &self.origin)?,
-                None => {}
+                Some((sent, verified)) => s3_proof::verify_checksum(verified.as_bytes(), sent, &self.origin)?,
+                None => s3_proof::verify_etag(etag, body, &self.origin).await?,
             }
         }
         Ok(outcome)

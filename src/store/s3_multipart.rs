@@ -16,15 +16,7 @@ use crate::error::Result;
 impl S3Store {
     pub(super) async fn create(&self, request: &CreateMultipart) -> Result<MultipartUpload> {
         let proof = self.data.proof_of_parts();
-        let with_checksums = proof.may_be_a_checksum();
-        match self.create_as(request, with_checksums).await {
-            Err(error) if with_checksums && proof.may_have_refused(&error) => {
-                let created = self.create_as(request, false).await?;
-                proof.refused();
-                Ok(created)
-            }
-            other => other,
-        }
+        proof.unless_refused(proof.may_be_a_checksum(), |with_checksums| self.create_as(request, with_checksums)).await
     }
 
     async fn create_as(&self, request: &CreateMultipart, has_checksums: bool) -> Result<MultipartUpload> {

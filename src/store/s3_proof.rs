@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::HeaderName;
 
-use super::digest::is_md5;
+use super::digest::{Payload, is_md5};
 use super::s3_error::Origin;
 use crate::error::{Category, Error, Result, Retryability, code};
 
@@ -22,39 +22,55 @@ pub(super) struct Proof {
     by_md5: Habit,
 }
 
+/// What an answer proves it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evidence {
+    Checksum,
+    Md5,
+}
+
 impl Proof {
     pub(super) fn may_be_a_checksum(&self) -> bool {
         !self.by_checksum.is(Habit::NEVER)
     }
 
-    pub(super) fn is_a_checksum(&self) -> bool {
-        self.by_checksum.is(Habit::ALWAYS)
-    }
-
-    /// Whether there will be a proof, by all that was seen.
-    pub(super) fn is_known(&self, with_checksum: bool) -> bool {
-        (with_checksum && self.is_a_checksum()) || self.by_md5.is(Habit::ALWAYS)
+    /// What will prove it, by all that was seen.
+    pub(super) fn expected(&self, with_checksum: bool) -> Option<Evidence> {
+        if with_checksum && self.by_checksum.is(Habit::ALWAYS) {
+            Some(Evidence::Checksum)
+        } else {
+            self.by_md5.is(Habit::ALWAYS).then_some(Evidence::Md5)
+        }
     }
 
     /// `checksum`, `md5` or `signature`; none before an answer has shown it.
     pub(super) fn name(&self) -> Option<&'static str> {
-        if self.is_a_checksum() {
-            Some("checksum")
-        } else if self.by_md5.is(Habit::ALWAYS) {
-            Some("md5")
-        } else {
-            (self.by_checksum.is(Habit::NEVER) && self.by_md5.is(Habit::NEVER)).then_some("signature")
+        match self.expected(true) {
+            Some(Evidence::Checksum) => Some("checksum"),
+            Some(Evidence::Md5) => Some("md5"),
+            None => (self.by_checksum.is(Habit::NEVER) && self.by_md5.is(Habit::NEVER)).then_some("signature"),
+        }
+    }
+
+    /// Asks `with_checksum`, and again without where that may be what the server refused.
+    pub(super) async fn unless_refused<T, F>(&self, with_checksum: bool, ask: impl Fn(bool) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        match ask(with_checksum).await {
+            Err(error) if with_checksum && self.may_have_refused(&error) => {
+                // Boxed: it is rare and large, and every upload's future would contain it.
+                let outcome = Box::pin(ask(false)).await?;
+                self.by_checksum.saw(false);
+                Ok(outcome)
+            }
+            other => other,
         }
     }
 
     /// Whether this may be for the checksum, of which nothing is known yet.
-    pub(super) fn may_have_refused(&self, error: &Error) -> bool {
+    fn may_have_refused(&self, error: &Error) -> bool {
         self.by_checksum.is(Habit::UNKNOWN) && may_be_about_the_header(error)
-    }
-
-    /// It was for the checksum: without it, the request succeeded.
-    pub(super) fn refused(&self) {
-        self.by_checksum.saw(false);
     }
 
     /// `verified`: whether the server gave the checksum back, where it had one.
@@ -103,8 +119,8 @@ pub(super) fn verify_checksum(verified: &[u8], sent: &str, origin: &Origin) -> R
 }
 
 /// Compares the ETag, where it is an MD5, with that of what was sent.
-pub(super) fn verify(etag: &str, expected: &str, origin: &Origin) -> Result<()> {
-    if !is_md5(etag) || etag.eq_ignore_ascii_case(expected) {
+pub(super) async fn verify_etag(etag: &str, sent: &Payload, origin: &Origin) -> Result<()> {
+    if !is_md5(etag) || etag.eq_ignore_ascii_case(sent.md5().text().await) {
         return Ok(());
     }
     Err(other_bytes("its ETag is not their MD5", origin))
@@ -118,23 +134,25 @@ fn other_bytes(why: &str, origin: &Origin) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use url::Url;
 
     use super::*;
     use crate::store::digest::hex_md5;
 
+    /// Of "hello".
     const MD5: &str = "5d41402abc4b2a76b9719d911017c592";
 
     fn origin() -> Origin {
         Origin::of(&Url::parse("https://localhost:9000").expect("a URL"))
     }
 
-    #[test]
-    fn an_etag_that_is_an_md5_must_match() {
-        let hello = hex_md5(b"hello");
-        assert!(verify(&hello.to_uppercase(), &hello, &origin()).is_ok());
-        assert!(verify(&hex_md5(b"other"), &hello, &origin()).is_err());
-        assert!(verify("abc-2", &hello, &origin()).is_ok());
+    #[tokio::test]
+    async fn an_etag_that_is_an_md5_must_match() {
+        let hello = Payload::from(Bytes::from_static(b"hello"));
+        assert!(verify_etag(&MD5.to_uppercase(), &hello, &origin()).await.is_ok());
+        assert!(verify_etag(&hex_md5(b"other"), &hello, &origin()).await.is_err());
+        assert!(verify_etag("abc-2", &hello, &origin()).await.is_ok());
     }
 
     #[test]
@@ -146,33 +164,35 @@ mod tests {
     #[test]
     fn nothing_is_known_before_the_first_answer() {
         let proof = Proof::default();
-        assert!(proof.may_be_a_checksum() && !proof.is_a_checksum() && proof.name().is_none());
-        assert!(!proof.is_known(true) && !proof.is_known(false));
+        assert!(proof.may_be_a_checksum() && proof.name().is_none());
+        assert_eq!([true, false].map(|it| proof.expected(it)), [None, None]);
     }
 
     #[test]
     fn a_checksum_proves_it_until_one_is_not_given_back() {
         let proof = Proof::default();
         proof.saw(Some(true), "opaque");
-        assert!(proof.is_a_checksum() && proof.is_known(true));
+        assert_eq!(proof.expected(true), Some(Evidence::Checksum));
         assert_eq!(proof.name(), Some("checksum"));
-        assert!(!proof.is_known(false), "a request without one has no proof then");
+        assert_eq!(proof.expected(false), None, "a request without one has no proof then");
         proof.saw(None, MD5);
-        assert!(proof.is_a_checksum(), "that one had none");
+        assert_eq!(proof.expected(true), Some(Evidence::Checksum), "that one had none");
         proof.saw(Some(false), MD5);
-        assert!(!proof.may_be_a_checksum() && !proof.is_known(true), "and one ETag was no MD5");
+        assert!(!proof.may_be_a_checksum());
+        assert_eq!(proof.expected(true), None, "and one ETag was no MD5");
     }
 
     #[test]
     fn etags_prove_it_until_one_is_no_md5() {
         let proof = Proof::default();
         proof.saw(Some(false), MD5);
-        assert!(proof.is_known(false) && !proof.may_be_a_checksum());
+        assert!(!proof.may_be_a_checksum());
+        assert_eq!(proof.expected(false), Some(Evidence::Md5));
         assert_eq!(proof.name(), Some("md5"));
         proof.saw(None, "opaque");
-        assert!(!proof.is_known(false));
+        assert_eq!(proof.expected(false), None);
         proof.saw(None, MD5);
-        assert!(!proof.is_known(false), "once is enough");
+        assert_eq!(proof.expected(false), None, "once is enough");
         assert_eq!(proof.name(), Some("signature"));
     }
 
