@@ -2,7 +2,7 @@
 //! each with a fault. So what has been used is kept for the next body, and large memory is asked for in large pages.
 
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
@@ -14,8 +14,8 @@ const SMALLEST: usize = 64 * 1024;
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
 /// A thread takes some 50 µs to begin, and this much as long to be copied into memory that is there.
 const LEAST_OF_A_HELPER: usize = 2 * LARGE_PAGE;
-/// More threads than that wait for the memory.
-const MOST_COPYING: usize = 4;
+/// One for each processor; more than four wait for the memory. Read once: it takes several files.
+static MOST_COPYING: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get).min(4));
 /// What is kept at most while nobody uses it.
 const MOST_KEPT: usize = 32 * 1024 * 1024;
 
@@ -70,9 +70,14 @@ impl Memory {
     }
 }
 
-/// Copies with the help of other threads: most of the time goes into new pages and the memory's own pace, and the thread
-/// that waits runs JavaScript.
+/// Copies a large body with the help of other threads: most of the time goes into new pages and the memory's own pace,
+/// and the thread that waits runs JavaScript.
 fn copy_together(to: &mut [u8], from: &[u8]) {
+    let helpers = (from.len() / LEAST_OF_A_HELPER).min(*MOST_COPYING).saturating_sub(1);
+    if helpers == 0 {
+        to.copy_from_slice(from);
+        return;
+    }
     let work = Mutex::new(to.chunks_mut(LARGE_PAGE).zip(from.chunks(LARGE_PAGE)));
     let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
     let copy = || {
@@ -80,9 +85,8 @@ fn copy_together(to: &mut [u8], from: &[u8]) {
             to.copy_from_slice(from);
         }
     };
-    let useful = thread::available_parallelism().map_or(1, NonZero::get).min(from.len() / LEAST_OF_A_HELPER);
     thread::scope(|scope| {
-        for _ in 1..useful.min(MOST_COPYING) {
+        for _ in 0..helpers {
             // Where the system has no more threads, those that there are do it.
             let _ = thread::Builder::new().name("reliable-r2-copy".into()).spawn_scoped(scope, copy);
         }
