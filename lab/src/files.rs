@@ -1,5 +1,6 @@
 //! `s3s-fs`, and where it is not like R2: buckets must be there, storage classes are R2's, uploads in parts can be
-//! listed, their parts have ETags and verified checksums and are equal but for the last, and an unknown upload is `NoSuchUpload`.
+//! listed, their parts have ETags and verified checksums and are equal but for the last, and an unknown upload is
+//! `NoSuchUpload`.
 
 use std::fs::{self, DirEntry};
 use std::io;

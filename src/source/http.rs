@@ -62,33 +62,7 @@ impl HttpSource {
     async fn clients(&self) -> Result<&Clients> {
         self.clients.get_or_try_init(async || Clients::new(&self.trust, self.connect_timeout).await).await
     }
-}
 
-impl Clients {
-    async fn new(trust: &Trust, connect_timeout: Duration) -> Result<Self> {
-        let tls = trust.client_config().await;
-        let tls = tls.map_err(|error| Error::internal("the download client could not be made").caused_by(error))?;
-        let client = |guarded| {
-            reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                // A proxy would resolve the name itself, past the guard.
-                .no_proxy()
-                // Every hop is judged by the guard, so redirects are followed by hand.
-                .redirect(redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .user_agent(USER_AGENT)
-                .connect_timeout(connect_timeout)
-                .pool_idle_timeout(Duration::from_secs(15))
-                .dns_resolver(Resolver { guarded })
-                .build()
-                .map_err(|error| Error::internal("the download client could not be made").caused_by(error))
-        };
-        Ok(Self { guarded: client(true)?, open: client(false)? })
-    }
-}
-
-impl HttpSource {
     /// Asks for a URL, following its redirects.
     async fn get(&self, request: &SourceRequest, range: &HeaderMap) -> Result<(reqwest::Response, String)> {
         let clients = self.clients().await?;
@@ -115,6 +89,30 @@ impl HttpSource {
             }
         }
         Err(redirect_error("the source redirects too often"))
+    }
+}
+
+impl Clients {
+    async fn new(trust: &Trust, connect_timeout: Duration) -> Result<Self> {
+        let tls = trust.client_config().await;
+        let tls = tls.map_err(|error| Error::internal("the download client could not be made").caused_by(error))?;
+        let client = |guarded| {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                // A proxy would resolve the name itself, past the guard.
+                .no_proxy()
+                // Every hop is judged by the guard, so redirects are followed by hand.
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .user_agent(USER_AGENT)
+                .connect_timeout(connect_timeout)
+                .pool_idle_timeout(Duration::from_secs(15))
+                .dns_resolver(Resolver { guarded })
+                .build()
+                .map_err(|error| Error::internal("the download client could not be made").caused_by(error))
+        };
+        Ok(Self { guarded: client(true)?, open: client(false)? })
     }
 }
 
