@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { buildLab, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
+import { buildLab, giveUp, hostTriple, installPackage, read, requireTools, root, testFiles } from './lib/prepare.mjs'
 import { machine, writeSection } from './lib/verification.mjs'
 
 /** By file, and why. */
@@ -19,8 +19,8 @@ if (process.platform !== 'linux') giveUp('npm run test:asan needs Linux.')
 requireTools()
 await installPackage()
 await buildLab()
-const host = /^host: (.+)$/m.exec(output('rustc', ['-vV']))[1]
-const runtime = output('gcc', ['-print-file-name=libasan.so']).trim()
+const host = hostTriple()
+const runtime = read('gcc', ['-print-file-name=libasan.so']).trim()
 if (!path.isAbsolute(runtime)) giveUp('gcc has no AddressSanitizer: install libasan.')
 
 const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-asan-'))
@@ -37,13 +37,10 @@ const watched = {
 
 catchesWhatItIsFor()
 // What one of the tests asks how Rust reads a URL.
-output('cargo', ['build', '--quiet', '--no-default-features', '--example', 'parse-urls'])
+read('cargo', ['build', '--quiet', '--no-default-features', '--example', 'parse-urls'])
 console.log('Building the addon under AddressSanitizer (some minutes the first time) ...')
 const addon = build()
-const tests = ['facade', 'faults', 'cli', 'testing'].flatMap((name) => {
-  const place = path.join('__test__', name)
-  return readdirSync(path.join(root, place)).filter((file) => file.endsWith('.test.js') && !(file in LEFT_OUT)).map((file) => path.join(place, file))
-})
+const tests = testFiles(['facade', 'faults', 'cli', 'testing'], Object.keys(LEFT_OUT))
 const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...tests], {
   cwd: root,
   env: { ...watched, NAPI_RS_NATIVE_LIBRARY_PATH: addon },
@@ -82,7 +79,7 @@ extern "C" fn use_after_free() {
 `,
   )
   const canary = path.join(folder, 'canary.node')
-  output('rustc', ['--edition=2024', '--crate-type=cdylib', '-Zsanitizer=address', `--target=${host}`, '-o', canary, source], compiler)
+  read('rustc', ['--edition=2024', '--crate-type=cdylib', '-Zsanitizer=address', `--target=${host}`, '-o', canary, source], compiler)
   spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${JSON.stringify(canary)})`], { env: watched })
   if (!findings().includes('heap-use-after-free')) giveUp('AddressSanitizer does not see what it is for; nothing was tested.')
   for (const file of reportFiles()) rmSync(file)
@@ -91,7 +88,7 @@ extern "C" fn use_after_free() {
 function build() {
   // A folder of its own: flags that differ would have everything built anew, here and there in turn.
   const target = path.join(root, 'target', 'asan')
-  output('cargo', ['build', '--lib', '--locked', '--quiet', '--target', host], {
+  read('cargo', ['build', '--lib', '--locked', '--quiet', '--target', host], {
     ...compiler,
     CARGO_TARGET_DIR: target,
     CARGO_PROFILE_DEV_DEBUG: 'line-tables-only',
@@ -109,10 +106,4 @@ function reportFiles() {
 
 function findings() {
   return reportFiles().map((file) => readFileSync(file, 'utf8')).join('\n')
-}
-
-function output(command, args, env = process.env) {
-  const { status, stdout } = spawnSync(command, args, { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-  if (status !== 0) giveUp(`${command} failed`)
-  return stdout
 }

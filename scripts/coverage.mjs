@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { giveUp, requireTools, root } from './lib/prepare.mjs'
+import { giveUp, hostTriple, read, requireTools, root } from './lib/prepare.mjs'
 import { machine, table, writeSection } from './lib/verification.mjs'
 
 const FILES = /^src\/(resilience\/|net\/|source\/url_guard\.rs|source\/version\.rs|transfer\/plan\.rs)/
@@ -13,8 +13,7 @@ const LEAST_PERCENT = 95
 
 requireTools()
 const sysroot = read('rustc', ['--print', 'sysroot']).trim()
-const host = /^host: (.+)$/m.exec(read('rustc', ['-vV']))[1]
-const tool = (name) => path.join(sysroot, 'lib', 'rustlib', host, 'bin', name)
+const tool = (name) => path.join(sysroot, 'lib', 'rustlib', hostTriple(), 'bin', name)
 if (!existsSync(tool('llvm-cov'))) giveUp('llvm-tools are missing: rustup component add llvm-tools')
 
 const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-coverage-'))
@@ -50,12 +49,6 @@ of the modules that decide: at least ${LEAST_PERCENT} % together. A file's own u
 ${report}
 
 On ${new Date().toISOString().slice(0, 10)}; ${machine()}.`)
-
-function read(command, args, environment = process.env) {
-  const { status, stdout } = spawnSync(command, args, { cwd: root, env: environment, encoding: 'utf8', maxBuffer: 2 ** 29, stdio: ['ignore', 'pipe', 'inherit'] })
-  if (status !== 0) giveUp(`${command} failed`)
-  return stdout
-}
 
 function run(command, args, environment = process.env) {
   if (spawnSync(command, args, { cwd: root, env: environment, stdio: 'inherit' }).status !== 0) giveUp(`${command} failed`)

@@ -1,10 +1,10 @@
 // Runs the tests in the other runtimes that load Node addons, all of them from the npm registry: the whole suite in
 // later versions of Node.js, what must work everywhere in Bun and Deno.
 
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { root, run } from './lib/prepare.mjs'
+import { root, run, testFiles } from './lib/prepare.mjs'
 
 const NODES = [22, 24, 26]
 const OTHERS = { bun: ['1.4.5'], deno: ['2.9.6', 'run', '--allow-all', '--no-prompt'] }
@@ -28,11 +28,7 @@ async function install(name, ...packages) {
 // About the core and not about the runtime, and longer than all else.
 const LONG = ['crash.test.js', 'leaks.test.js']
 
-const suite = ['facade', 'faults', 'cli'].flatMap((folder) => {
-  const place = path.join('__test__', folder)
-  const names = readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js') && !LONG.includes(name))
-  return names.map((name) => path.join(place, name))
-})
+const suite = testFiles(['facade', 'faults', 'cli'], LONG)
 
 for (const version of NODES) {
   const name = `node-${platform}-${process.arch}`

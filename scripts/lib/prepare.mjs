@@ -25,6 +25,25 @@ export function run(command, args, options = {}) {
   })
 }
 
+/** What a command prints; a failure ends this one. */
+export function read(command, args, env = process.env) {
+  const { status, stdout } = spawnSync(command, args, { cwd: root, env, encoding: 'utf8', maxBuffer: 2 ** 29, stdio: ['ignore', 'pipe', 'inherit'] })
+  if (status !== 0) giveUp(`${command} failed`)
+  return stdout
+}
+
+/** What rustc calls this machine. */
+export const hostTriple = () => /^host: (.+)$/m.exec(read('rustc', ['-vV']))[1]
+
+/** The Node tests in these folders of __test__, but those of the names that are left out. */
+export function testFiles(folders, leftOut = []) {
+  return folders.flatMap((folder) => {
+    const place = path.join('__test__', folder)
+    const names = readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js') && !leftOut.includes(name))
+    return names.map((name) => path.join(place, name))
+  })
+}
+
 export function requireTools() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 9)) {
