@@ -270,7 +270,7 @@ async fn a_turn_that_does_not_come_in_time_is_a_timeout_of_the_call() {
     fixture.lab.set_faults(vec![Rule::always(Fault::Hang { for_ms: None })]);
     let second = async {
         // The first has begun.
-        while fixture.lab.events().is_empty() {
+        while fixture.storage.endpoints()[0].gate.in_flight == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let retry = Some(RetryOptions { deadline_ms: Some(300.0), ..quick() });
