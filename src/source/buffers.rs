@@ -1,12 +1,18 @@
 //! Memory that bodies are copied into. New memory costs more than the copy: the system hands it out page by page,
-//! each with a fault. So what has been used is kept for the next body, and large memory is asked for in large pages.
+//! each with a fault. So what has been used is kept for a while for the next body, and large memory is asked for in
+//! large pages.
 
+use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::num::NonZero;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use memmap2::MmapMut;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
 
 /// Smaller bodies live in memory that the allocator keeps warm by itself.
 const SMALLEST: usize = 64 * 1024;
@@ -16,17 +22,22 @@ const LARGE_PAGE: usize = 2 * 1024 * 1024;
 const LEAST_OF_A_HELPER: usize = 2 * LARGE_PAGE;
 /// One for each processor; more than four wait for the memory. Read once: it takes several files.
 static MOST_COPYING: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get).min(4));
-/// What is kept at most while nobody uses it.
-const MOST_KEPT: usize = 32 * 1024 * 1024;
+/// What is kept at most while nobody uses it: the bodies of some requests that come together.
+const MOST_KEPT: usize = 256 * 1024 * 1024;
+/// Long enough for the next request of a busy server; an idle one has its memory back.
+const KEPT_FOR: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Default)]
 pub struct Buffers(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    buffers: Vec<Memory>,
+    /// Since when nobody uses it; oldest first.
+    buffers: VecDeque<(Instant, Memory)>,
     /// Of all of them together.
     bytes: usize,
+    /// Whether somebody will come and free what grows old.
+    watched: bool,
 }
 
 #[derive(Debug)]
@@ -117,32 +128,72 @@ impl Buffers {
     /// The smallest that is large enough and not a waste.
     fn take(&self, size: usize) -> Memory {
         let mut kept = self.lock();
-        let fits = |buffer: &Memory| (size..=size.saturating_mul(2)).contains(&buffer.capacity());
-        let best = kept.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
-        let Some((at, _)) = best.min_by_key(|(_, buffer)| buffer.capacity()) else {
-            drop(kept);
-            return Memory::new(size);
-        };
-        let buffer = kept.buffers.swap_remove(at);
-        kept.bytes -= buffer.capacity();
-        buffer
+        let capacities = kept.buffers.iter().map(|(_, buffer)| buffer.capacity()).enumerate();
+        let fits = capacities.filter(|(_, capacity)| (size..=size.saturating_mul(2)).contains(capacity));
+        // Of those of one size the one that is warmest.
+        let best = fits.min_by_key(|&(at, capacity)| (capacity, Reverse(at)));
+        let best = best.and_then(|(at, capacity)| {
+            kept.bytes -= capacity;
+            kept.buffers.remove(at)
+        });
+        drop(kept);
+        best.map_or_else(|| Memory::new(size), |(_, buffer)| buffer)
     }
 
     fn give_back(&self, memory: Memory) {
+        // Without a runtime nobody would come and free it.
+        let Ok(runtime) = Handle::try_current() else { return };
         if memory.capacity() > MOST_KEPT {
             return;
         }
         let mut kept = self.lock();
         kept.bytes += memory.capacity();
-        kept.buffers.push(memory);
-        // Those in front have not been of use for the longest.
-        while kept.bytes > MOST_KEPT {
-            kept.bytes -= kept.buffers.remove(0).capacity();
+        kept.buffers.push_back((Instant::now(), memory));
+        let freed = kept.forget_while(|kept, _| kept.bytes > MOST_KEPT);
+        if !kept.watched {
+            kept.watched = true;
+            runtime.spawn(free_what_grows_old(Arc::downgrade(&self.0)));
         }
+        drop(kept);
+        // Which takes its time.
+        drop(freed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// From the oldest on.
+    fn forget_while(&mut self, is_due: impl Fn(&Self, Instant) -> bool) -> Vec<Memory> {
+        let mut forgotten = Vec::new();
+        while let Some((since, memory)) = self.buffers.pop_front() {
+            if !is_due(self, since) {
+                self.buffers.push_front((since, memory));
+                break;
+            }
+            self.bytes -= memory.capacity();
+            forgotten.push(memory);
+        }
+        forgotten
+    }
+}
+
+/// Ends when there is nothing left to watch.
+async fn free_what_grows_old(kept: Weak<Mutex<Kept>>) {
+    let mut next = Instant::now() + KEPT_FOR;
+    loop {
+        sleep_until(next).await;
+        let Some(kept) = kept.upgrade() else { return };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let freed = kept.forget_while(|_, since| since.elapsed() >= KEPT_FOR);
+        let oldest = kept.buffers.front().map(|&(since, _)| since);
+        kept.watched = oldest.is_some();
+        drop(kept);
+        drop(freed);
+        let Some(since) = oldest else { return };
+        next = since + KEPT_FOR;
     }
 }
 
@@ -168,6 +219,8 @@ impl Drop for Lent {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     const MIB: usize = 1024 * 1024;
@@ -177,8 +230,8 @@ mod tests {
         (kept.buffers.len(), kept.bytes)
     }
 
-    #[test]
-    fn memory_comes_back_with_the_last_who_needs_it_and_is_used_again() {
+    #[tokio::test]
+    async fn memory_comes_back_with_the_last_who_needs_it_and_is_used_again() {
         let buffers = Buffers::default();
         let first = buffers.copy(&vec![1; 2 * MIB]);
         let (address, part) = (first.as_ptr(), first.slice(MIB..));
@@ -201,8 +254,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn small_bodies_and_wasteful_buffers_are_left_alone() {
+    #[tokio::test]
+    async fn small_bodies_and_wasteful_buffers_are_left_alone() {
         let buffers = Buffers::default();
         drop(buffers.copy(&vec![1; SMALLEST - 1]));
         assert_eq!(kept(&buffers), (0, 0));
@@ -212,13 +265,37 @@ mod tests {
         assert_eq!(small, vec![2; MIB]);
     }
 
-    #[test]
-    fn what_is_kept_is_bounded() {
+    #[tokio::test]
+    async fn what_is_kept_is_bounded() {
         let buffers = Buffers::default();
-        let bodies: Vec<_> = (0..20).map(|_| buffers.copy(&vec![1; 4 * MIB])).collect();
+        let bodies: Vec<_> = (0..6).map(|_| buffers.copy(&vec![1; 50 * MIB])).collect();
         drop(bodies);
-        assert_eq!(kept(&buffers), (8, MOST_KEPT));
+        assert_eq!(kept(&buffers), (5, 250 * MIB));
         drop(buffers.copy(&vec![1; MOST_KEPT + 1]));
-        assert_eq!(kept(&buffers), (8, MOST_KEPT));
+        assert_eq!(kept(&buffers), (5, 250 * MIB), "it would leave no place for others");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_uses_is_freed_after_a_while() {
+        let buffers = Buffers::default();
+        let (first, second) = (buffers.copy(&vec![1; 2 * MIB]), buffers.copy(&vec![2; 4 * MIB]));
+        drop(first);
+        sleep(KEPT_FOR / 2).await;
+        drop(second);
+        assert_eq!(kept(&buffers), (2, 6 * MIB));
+        sleep(KEPT_FOR * 3 / 4).await;
+        assert_eq!(kept(&buffers), (1, 4 * MIB));
+        sleep(KEPT_FOR).await;
+        assert_eq!(kept(&buffers), (0, 0));
+        drop(buffers.copy(&vec![3; 2 * MIB]));
+        sleep(KEPT_FOR * 2).await;
+        assert_eq!(kept(&buffers), (0, 0), "again, though the first watch has ended");
+    }
+
+    #[test]
+    fn nothing_is_kept_where_nobody_would_free_it() {
+        let buffers = Buffers::default();
+        drop(buffers.copy(&vec![1; 2 * MIB]));
+        assert_eq!(kept(&buffers), (0, 0));
     }
 }
