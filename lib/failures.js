@@ -1,6 +1,5 @@
 'use strict'
 
-const { adviceFor } = require('./advice.js')
 const { StorageError } = require('./errors.js')
 
 const CAPACITY = 50
@@ -33,6 +32,8 @@ class FailureLog {
 
   /** The newest first. */
   list() {
+    // Loaded when somebody looks: every import of the package would wait for it.
+    const { adviceFor } = require('./advice.js')
     return this.#entries.map((entry) => ({ ...entry, advice: adviceFor(entry) })).reverse()
   }
 }

@@ -6,8 +6,6 @@ const native = require('./load.js')
 const { endQuietly, onAbort, reasonOf, throwIfAborted } = require('./abort.js')
 const { Answers } = require('./answers.js')
 const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
-const { openCheckpoint } = require('./checkpoint.js')
-const { bodyOf } = require('./download.js')
 const { readEnvironment } = require('./environment.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { FailureLog } = require('./failures.js')
@@ -26,7 +24,6 @@ const {
   readStorageConfig,
   readUpload,
 } = require('./options.js')
-const { fromMetrics } = require('./metrics.js')
 const { makeSignals } = require('./signals.js')
 const { fromInfo, fromListed, fromOpenUpload, fromPresigned } = require('./objects.js')
 
@@ -79,6 +76,8 @@ class Storage {
   }
 
   async #storeResumably(call, place, observers, object, begin) {
+    // Loaded when it is needed, as other things that most processes never do: every import would wait for them.
+    const { openCheckpoint } = require('./checkpoint.js')
     const checkpoint = await openCheckpoint(place, { ...call, bucket: object.bucket })
     const { resume } = checkpoint
     const resumable = { ...object, checkpoint: true, ...(resume && { resume }) }
@@ -174,6 +173,7 @@ class Storage {
     const info = fromInfo(object.key, download.takeInfo())
     const succeeded = () => this.#succeeded(running, { bucket: info.bucket, size: info.size, attempts: download.attempts })
     const failed = (error) => this.#failed(running, error)
+    const { bodyOf } = require('./download.js')
     const onEnd = { succeeded: AsyncResource.bind(succeeded), failed: AsyncResource.bind(failed) }
     return { ...info, body: bodyOf(download, running.operation, observers.signal, onEnd) }
   }
@@ -248,6 +248,7 @@ class Storage {
 
   metrics() {
     Storage.#require(this, 'metrics')
+    const { fromMetrics } = require('./metrics.js')
     const storage = this.#native
     return storage ? fromMetrics(storage.ageMs, storage.metrics(), storage.endpoints()) : fromMetrics(0, [], [])
   }
