@@ -12,6 +12,11 @@
 //! | 4 | [`storage`] | the product: configuration, validation, calls |
 //! | 6 | `binding` | the only place with `#[napi]` (feature `binding`) |
 
+/// Bodies are allocated by the JavaScript thread and freed by another, which the system's allocators are slow at (ADR 0014).
+#[cfg(feature = "allocator")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod error;
 pub mod net;
 pub mod phase;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{ClassInstance, Either, Function, ObjectFinalize};
 use napi::{Env, Result};
 use napi_derive::napi;
-use tokio_util::sync::CancellationToken;
 
 use super::answers::Answers;
 use super::events::{BreakerEvents, CallEvents, EventFunction, NativeEvent};
@@ -174,8 +173,8 @@ impl NativeStorage {
     ) -> (u32, ObjectOptions, Call) {
         let options = options.unwrap_or_default();
         let (id, cancel) = match call {
-            Either::A(id) => (*id, CancellationToken::new()),
-            Either::B(operation) => (operation.id, operation.cancel.clone()),
+            Either::A(id) => (*id, None),
+            Either::B(operation) => (operation.id, Some(operation.cancel.clone())),
         };
         let events = CallEvents { id, send: Arc::clone(&self.events) };
         let call = Call {
@@ -189,6 +188,7 @@ impl NativeStorage {
 
     pub(super) fn call(&self, operation: &NativeOperation) -> Call {
         let events = CallEvents { id: operation.id, send: Arc::clone(&self.events) };
-        Call { progress: None, checkpoint: None, observer: Arc::new(events), cancel: operation.cancel.clone() }
+        let cancel = Some(operation.cancel.clone());
+        Call { progress: None, checkpoint: None, observer: Arc::new(events), cancel }
     }
 }

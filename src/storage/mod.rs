@@ -17,6 +17,7 @@ pub mod target;
 mod upload;
 
 use std::fmt;
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, timeout};
@@ -65,7 +66,8 @@ pub struct Call {
     pub progress: Option<ProgressSink>,
     /// With one, an upload in parts that fails stays to be gone on with.
     pub checkpoint: Option<CheckpointSink>,
-    pub cancel: CancellationToken,
+    /// None for a call that nobody can call off.
+    pub cancel: Option<CancellationToken>,
 }
 
 impl fmt::Debug for Call {
@@ -208,9 +210,15 @@ impl Storage {
     /// Runs `work` until it ends, the caller aborts or the storage is closed. Dropping the work closes its
     /// connection, whatever phase it is in.
     async fn race<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let called_off = async {
+            match &call.cancel {
+                Some(cancel) => cancel.cancelled().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            () = call.cancel.cancelled() => Err(aborted()),
+            () = called_off => Err(aborted()),
             () = self.closed.cancelled() => Err(closed()),
             outcome = work => outcome,
         }

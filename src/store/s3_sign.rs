@@ -153,7 +153,7 @@ fn push_all(out: &mut String, pieces: &[&str]) {
 /// Without spaces at the ends, and with one where there are several.
 fn push_folded(out: &mut String, value: &str) {
     let value = value.trim_matches(' ');
-    if !value.contains("  ") {
+    if !value.as_bytes().windows(2).any(|pair| pair == b"  ") {
         out.push_str(value);
         return;
     }
@@ -171,7 +171,14 @@ fn iso8601(time: SystemTime) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    let mut text = String::with_capacity(16);
+    let of_two_digits =
+        [(year / 100, ""), (year % 100, ""), (month, ""), (day, "T"), (hour, ""), (minute, ""), (second, "Z")];
+    for (number, behind) in of_two_digits {
+        text.extend([number / 10, number].map(|digit| char::from(b'0' + (digit % 10) as u8)));
+        text.push_str(behind);
+    }
+    text
 }
 
 /// The date of a day since 1970, by Howard Hinnant's `civil_from_days`: years begin in March, so that the day

@@ -59,7 +59,7 @@ impl ObjectKey {
 
     /// Its path in a request, as it is signed: with the bucket in front, escaped.
     pub fn path_in(&self, bucket: &BucketName) -> String {
-        format!("/{}/{}", bucket.as_str(), utf8_percent_encode(&self.0, PATH))
+        ["/", bucket.as_str(), "/"].into_iter().chain(utf8_percent_encode(&self.0, PATH)).collect()
     }
 
     /// The last segment.

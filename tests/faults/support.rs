@@ -106,7 +106,7 @@ impl Fixture {
 
     pub(crate) fn call(&self) -> Call {
         let observer: Arc<dyn RetryObserver> = self.heard.clone();
-        Call { observer, progress: None, checkpoint: None, cancel: CancellationToken::new() }
+        Call { observer, progress: None, checkpoint: None, cancel: Some(CancellationToken::new()) }
     }
 
     pub(crate) async fn upload(&self, key: &str, body: &[u8]) -> Result<Receipt, Error> {

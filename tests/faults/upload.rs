@@ -313,7 +313,7 @@ async fn an_abort_ends_every_phase_and_closes_the_connection() {
         let retry = RetryOptions { initial_delay_ms: Some(10_000.0), max_delay_ms: Some(10_000.0), ..quick() };
         let options = ObjectOptions { retry: Some(retry), ..to("a.bin") };
         let call = fixture.call();
-        let cancel = call.cancel.clone();
+        let cancel = call.cancel.clone().expect("support gives one");
         let body = Bytes::from(noise(100_000));
         let upload = fixture.storage.upload(options, body, call);
         let aborted_at = async {

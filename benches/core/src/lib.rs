@@ -13,7 +13,6 @@ use reliable_r2::store::{BucketName, ObjectHeaders, ObjectKey, PutObject, S3Stor
 use reliable_r2_rig::sink::{Etags, Sink};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 struct Deaf;
 
@@ -79,7 +78,7 @@ pub async fn with_context<T>(work: impl AsyncFnOnce(RetryContext<'_>) -> T) -> T
 
 pub async fn upload(storage: &Storage, body: &Bytes) {
     let options = ObjectOptions { key: "inputs/picture.png".to_owned(), ..ObjectOptions::default() };
-    let call = Call { observer: Arc::new(Deaf), progress: None, checkpoint: None, cancel: CancellationToken::new() };
+    let call = Call { observer: Arc::new(Deaf), progress: None, checkpoint: None, cancel: None };
     let receipt = storage.upload(options, body.clone(), call).await.expect("stored");
     assert_eq!(receipt.attempts, 1);
 }
