@@ -168,11 +168,10 @@ impl Kept {
     /// From the oldest on.
     fn forget_while(&mut self, is_due: impl Fn(&Self, Instant) -> bool) -> Vec<Memory> {
         let mut forgotten = Vec::new();
-        while let Some((since, memory)) = self.buffers.pop_front() {
-            if !is_due(self, since) {
-                self.buffers.push_front((since, memory));
-                break;
-            }
+        while let Some(&(since, _)) = self.buffers.front()
+            && is_due(self, since)
+            && let Some((_, memory)) = self.buffers.pop_front()
+        {
             self.bytes -= memory.capacity();
             forgotten.push(memory);
         }

@@ -137,7 +137,7 @@ impl DataVerbs {
         let signed = self.signer.sign(target, headers, self.transport.host(), self.clock.now());
         let mut headers = signed.map_err(unbuildable)?;
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("reliable-r2/", env!("CARGO_PKG_VERSION"))));
-        let uri = Uri::try_from([&*path, &*query].join("?")).map_err(unbuildable)?;
+        let uri = Uri::try_from([&*path, "?", &query].concat()).map_err(unbuildable)?;
         let mut request = Request::new(UploadBody::new(bytes.clone(), progress.cloned()));
         *request.method_mut() = Method::PUT;
         *request.uri_mut() = uri;
