@@ -1,11 +1,10 @@
 // `npm run coverage`: which lines of the modules that decide (retries, their classification, the URL guard, the plan of
 // parts, the network's words) the Rust tests reach. Needs the toolchain's component llvm-tools.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { giveUp, hostTriple, read, requireTools, root } from './lib/prepare.mjs'
+import { giveUp, hostTriple, read, requireTools, root, run } from './lib/prepare.mjs'
 import { machine, table, writeSection } from './lib/verification.mjs'
 
 const FILES = /^src\/(resilience\/|net\/|source\/url_guard\.rs|source\/version\.rs|transfer\/plan\.rs)/
@@ -27,10 +26,10 @@ const tests = ['test', '--package', 'reliable-r2', '--no-default-features', '--l
 
 const built = read('cargo', [...tests, '--no-run', '--message-format=json'], env)
 const programs = built.split('\n').filter(Boolean).map((line) => JSON.parse(line).executable).filter(Boolean)
-run('cargo', tests, env)
+await run('cargo', tests, { env })
 const profiles = readdirSync(folder).filter((name) => name.endsWith('.profraw')).map((name) => path.join(folder, name))
 const merged = path.join(folder, 'all.profdata')
-run(tool('llvm-profdata'), ['merge', '--sparse', '--output', merged, ...profiles])
+await run(tool('llvm-profdata'), ['merge', '--sparse', '--output', merged, ...profiles])
 const objects = programs.slice(1).flatMap((program) => ['--object', program])
 const { data } = JSON.parse(read(tool('llvm-cov'), ['export', '--summary-only', '--instr-profile', merged, programs[0], ...objects]))
 
@@ -41,7 +40,7 @@ const sum = (field) => rows.reduce((all, row) => all + row[field], 0)
 const total = { name: 'together', count: sum('count'), covered: sum('covered'), percent: (100 * sum('covered')) / sum('count') }
 const report = table(['file', 'lines', 'reached', 'percent'], [...rows, total].map(({ name, count, covered, percent }) => [name, count, covered, percent.toFixed(1)]))
 console.log(report)
-if (process.argv.includes('--lines')) run(tool('llvm-cov'), ['show', '--instr-profile', merged, programs[0], ...objects, ...rows.map(({ name }) => path.join(root, name)), '--show-line-counts-or-regions', '--region-coverage-lt=100'])
+if (process.argv.includes('--lines')) await run(tool('llvm-cov'), ['show', '--instr-profile', merged, programs[0], ...objects, ...rows.map(({ name }) => path.join(root, name)), '--show-line-counts-or-regions', '--region-coverage-lt=100'])
 if (total.percent < LEAST_PERCENT) giveUp(`Less than ${LEAST_PERCENT} % of the lines are reached.`)
 writeSection('Coverage', `\`npm run coverage\` runs the Rust tests but those at the fault proxy, instrumented, and tells which lines they reach \
 of the modules that decide: at least ${LEAST_PERCENT} % together. A file's own unit tests count among its lines.
@@ -49,7 +48,3 @@ of the modules that decide: at least ${LEAST_PERCENT} % together. A file's own u
 ${report}
 
 On ${new Date().toISOString().slice(0, 10)}; ${machine()}.`)
-
-function run(command, args, environment = process.env) {
-  if (spawnSync(command, args, { cwd: root, env: environment, stdio: 'inherit' }).status !== 0) giveUp(`${command} failed`)
-}
