@@ -88,7 +88,42 @@ test('200 workers that end in the middle of uploads and retries crash nothing', 
   assert.equal(String(lab.stored('alive.txt')), 'alive')
 })
 
-test('calls that are aborted or closed in any phase leave nothing behind', { skip: process.platform !== 'linux' && 'descriptors are counted in /proc' }, async () => {
+const onLinux = { skip: process.platform !== 'linux' && 'threads and descriptors are counted in /proc' }
+
+test('there is no thread before the first call, nor after the last environment', onLinux, async () => {
+  await lab.faults()
+  const script = `
+    const { readdirSync, readFileSync } = require('node:fs')
+    const { Worker } = require('node:worker_threads')
+    const nameOf = (task) => readFileSync('/proc/self/task/' + task + '/comm', 'utf8').trim()
+    const threads = () => readdirSync('/proc/self/task').map(nameOf).filter((name) => name.startsWith('r2-'))
+    const inWorker = (work) => new Promise((resolve, reject) => {
+      let during
+      const script = 'setInterval(() => {}, 1000); const { uploadFile } = require("./index.js");' + work
+      const worker = new Worker(script, { eval: true })
+        .on('message', () => { during = threads(); worker.terminate() })
+        .on('error', reject)
+        .on('exit', () => resolve({ during, after: threads() }))
+    })
+    const told = '.then(() => require("node:worker_threads").parentPort.postMessage("done"))'
+    async function main() {
+      const idle = await inWorker('Promise.resolve()' + told)
+      const small = await inWorker('uploadFile({ body: "hello", key: "small.txt" })' + told)
+      const large = await inWorker('uploadFile({ body: Buffer.alloc(100_000), key: "large.bin" })' + told)
+      console.log(JSON.stringify({ idle, small, large }))
+    }
+    main()`
+  const { code, output } = await run(script)
+  assert.equal(code, 0, output)
+  const { idle, small, large } = JSON.parse(output)
+  assert.deepEqual(idle, { during: [], after: [] })
+  assert.ok(small.during.length > 0 && small.during.every((name) => name === 'r2-small'), `${small.during}`)
+  assert.ok(large.during.length > 0 && large.during.every((name) => name === 'r2-large'), `${large.during}`)
+  assert.deepEqual([...small.after, ...large.after], [])
+  assert.deepEqual([lab.stored('small.txt').length, lab.stored('large.bin').length], [5, 100_000])
+})
+
+test('calls that are aborted or closed in any phase leave nothing behind', onLinux, async () => {
   await lab.faults()
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
   const file = path.join(folder, 'file.bin')

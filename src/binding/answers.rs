@@ -7,13 +7,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use napi::bindgen_prelude::{Function, spawn};
+use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status};
 use serde::Serialize;
 
 use super::failure::NativeFailure;
 use super::output::NativeReceipt;
+use super::runtime::Lane;
 use crate::error::{self, Error};
 use crate::transfer::Receipt;
 
@@ -54,6 +55,7 @@ impl Answers {
         self: &Arc<Self>,
         env: &Env,
         id: u32,
+        lane: Lane,
         upload: impl Future<Output = error::Result<Receipt>> + Send + 'static,
     ) -> Result<()> {
         #[expect(deprecated, reason = "it is deprecated for counting references, and this counts none")]
@@ -61,7 +63,7 @@ impl Answers {
         let answers = Arc::clone(self);
         // Boxed here: the runtime would move all of its kilobytes, several times.
         let upload = AssertUnwindSafe(Box::pin(upload));
-        spawn(async move {
+        lane.spawn(async move {
             let outcome = upload.catch_unwind().await;
             answers.tell(
                 id,
@@ -71,8 +73,7 @@ impl Answers {
                     Err(_) => Answer::Failure(Error::internal("the upload panicked").into()),
                 },
             );
-        });
-        Ok(())
+        })
     }
 
     /// Nothing is awaited: the process may end.

@@ -18,6 +18,7 @@ pub mod options;
 pub mod output;
 pub mod reconcile;
 pub mod retry;
+mod runtime;
 pub mod source;
 pub mod status;
 pub mod storage;

@@ -12,6 +12,7 @@ use super::events::{BreakerEvents, CallEvents, EventFunction, NativeEvent};
 use super::failure::NativeFailure;
 use super::operation::NativeOperation;
 use super::options::{NativeEnvironment, NativeFile, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
+use super::runtime::Lane;
 use super::source::NativeSource;
 use crate::error::Error;
 use crate::resilience::gate::BreakerWatcher;
@@ -101,8 +102,8 @@ impl NativeStorage {
     ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
-        let body = self.buffers.copy(body);
-        self.answers.expect(env, id, async move { storage.upload(options, body, call).await })
+        let (lane, body) = (Lane::of(body.len()), self.buffers.copy(body));
+        self.answers.expect(env, id, lane, async move { storage.upload(options, body, call).await })
     }
 
     /// Stores what is pushed into `source`. A source is read once.
@@ -119,7 +120,7 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
         let source = source.take();
-        self.answers.expect(env, id, async move {
+        self.answers.expect(env, id, Lane::Large, async move {
             let source = source.ok_or_else(|| Error::internal("the source was read before"))?;
             storage.upload_chunks(options, source, call).await
         })
@@ -138,7 +139,7 @@ impl NativeStorage {
     ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
-        self.answers.expect(env, id, async move {
+        self.answers.expect(env, id, Lane::Large, async move {
             storage.upload_path(options, Path::new(&file.path), file.length, call).await
         })
     }
@@ -155,7 +156,9 @@ impl NativeStorage {
     ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
-        self.answers.expect(env, id, async move { storage.download_and_upload(source.into(), options, call).await })
+        self.answers.expect(env, id, Lane::Large, async move {
+            storage.download_and_upload(source.into(), options, call).await
+        })
     }
 
     /// Ends what is in flight and refuses what comes later. Can be called twice.

@@ -1,0 +1,138 @@
+//! What calls run on: two runtimes of Tokio, each begun by its first call and ended with the last environment of Node that
+//! has loaded the addon (ADR 0015).
+
+use std::num::NonZero;
+use std::pin::Pin;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+use std::{mem, thread};
+
+use napi::bindgen_prelude::{AsyncRuntime, AsyncRuntimeRejection, AsyncRuntimeTask, register_async_runtime};
+use napi::{Error, Result, Status};
+use napi_derive::module_init;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Where a call runs. Both have threads of their own beside these for what takes long: digests, compression, files, names.
+#[derive(Clone, Copy)]
+pub(super) enum Lane {
+    /// One thread: with a second, each would look for work that the other does, which takes longer than a small upload.
+    /// Nor does one have to wait here until a piece of a large one is encrypted.
+    Small,
+    Large,
+}
+
+impl Lane {
+    const MOST_SMALL_BYTES: usize = 64 * 1024;
+    /// More than a network takes.
+    const MOST_WORKERS: usize = 4;
+
+    pub(super) const fn of(bytes: usize) -> Self {
+        if bytes <= Self::MOST_SMALL_BYTES { Self::Small } else { Self::Large }
+    }
+
+    /// Runs `future` until its end, or that of the last environment.
+    pub(super) fn spawn(self, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.handle()?.spawn(future);
+        Ok(())
+    }
+
+    fn handle(self) -> Result<Handle> {
+        if let State::Running(runtime) = &*self.state().read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(runtime.handle().clone());
+        }
+        let mut state = self.change();
+        if let State::Awaited = *state {
+            *state = State::Running(self.begin()?);
+        }
+        match &*state {
+            State::Running(runtime) => Ok(runtime.handle().clone()),
+            State::Awaited | State::Ended => Err(Error::new(Status::Closing, "the environment has ended")),
+        }
+    }
+
+    fn begin(self) -> Result<Runtime> {
+        let (name, workers) = match self {
+            Self::Small => ("r2-small", 1),
+            Self::Large => {
+                ("r2-large", thread::available_parallelism().map_or(1, NonZero::get).min(Self::MOST_WORKERS))
+            }
+        };
+        let made = Builder::new_multi_thread().worker_threads(workers).thread_name(name).enable_all().build();
+        made.map_err(|error| Error::new(Status::GenericFailure, error.to_string()))
+    }
+
+    const fn state(self) -> &'static RwLock<State> {
+        static SMALL: RwLock<State> = RwLock::new(State::Ended);
+        static LARGE: RwLock<State> = RwLock::new(State::Ended);
+        match self {
+            Self::Small => &SMALL,
+            Self::Large => &LARGE,
+        }
+    }
+
+    fn change(self) -> RwLockWriteGuard<'static, State> {
+        self.state().write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum State {
+    /// There is no environment.
+    Ended,
+    /// There is one, and no call was made.
+    Awaited,
+    Running(Runtime),
+}
+
+/// Node's last environment waits for it. A thread that is busy for longer is left to itself, as by the runtime that
+/// napi-rs would have.
+const END: Duration = Duration::from_millis(100);
+
+#[module_init]
+fn register() {
+    register_async_runtime(Lanes);
+}
+
+struct Lanes;
+
+impl Lanes {
+    const ALL: [Lane; 2] = [Lane::Small, Lane::Large];
+}
+
+#[expect(unsafe_code, reason = "its implementations promise that nothing of the addon runs once it is unloaded")]
+// SAFETY: napi-rs never unloads an addon that has registered a runtime.
+unsafe impl AsyncRuntime for Lanes {
+    fn start(&self) -> Result<()> {
+        for lane in Self::ALL {
+            let mut state = lane.change();
+            if let State::Ended = *state {
+                *state = State::Awaited;
+            }
+        }
+        Ok(())
+    }
+
+    fn shutdown(&self) -> Result<()> {
+        for lane in Self::ALL {
+            let ended = mem::replace(&mut *lane.change(), State::Ended);
+            if let State::Running(runtime) = ended {
+                runtime.shutdown_timeout(END);
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, task: AsyncRuntimeTask) -> std::result::Result<(), AsyncRuntimeRejection<AsyncRuntimeTask>> {
+        match Lane::Large.handle() {
+            Ok(handle) => {
+                handle.spawn(task);
+                Ok(())
+            }
+            Err(error) => Err(AsyncRuntimeRejection::new(task, error)),
+        }
+    }
+
+    fn block_on(&self, future: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
+        Lane::Large.handle()?.block_on(future);
+        Ok(())
+    }
+}
