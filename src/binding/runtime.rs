@@ -51,14 +51,15 @@ impl Lane {
     }
 
     fn begin(self) -> Result<Runtime> {
-        let (name, workers) = match self {
-            Self::Small => ("r2-small", 1),
-            Self::Large => {
-                ("r2-large", thread::available_parallelism().map_or(1, NonZero::get).min(Self::MOST_WORKERS))
-            }
+        let mut builder = Builder::new_multi_thread();
+        match self {
+            Self::Small => builder.worker_threads(1).thread_name("r2-small"),
+            Self::Large => builder
+                .worker_threads(thread::available_parallelism().map_or(1, NonZero::get).min(Self::MOST_WORKERS))
+                .thread_name("r2-large")
+                .on_thread_start(yield_to_javascript),
         };
-        let made = Builder::new_multi_thread().worker_threads(workers).thread_name(name).enable_all().build();
-        made.map_err(|error| Error::new(Status::GenericFailure, error.to_string()))
+        builder.enable_all().build().map_err(|error| Error::new(Status::GenericFailure, error.to_string()))
     }
 
     const fn state(self) -> &'static RwLock<State> {
@@ -73,6 +74,13 @@ impl Lane {
     fn change(self) -> RwLockWriteGuard<'static, State> {
         self.state().write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where processors are short, encrypting and hashing large bodies waits for the event loop, and not the other way round.
+/// Linux counts niceness by thread, other systems by process.
+fn yield_to_javascript() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 enum State {
