@@ -5,17 +5,18 @@
 //!
 //! | floor | rooms | what lives there |
 //! |---|---|---|
-//! | 0 | [`error`], [`phase`], [`secret`], [`net`] | words, and what the network's raw faults are called |
+//! | 0 | [`error`], [`phase`], [`secret`], [`net`], `allocator` | words, what the network's raw faults are called, memory |
 //! | 1 | [`resilience`] | when to try again; no I/O, no S3 |
 //! | 2 | [`source`], [`store`] | where bytes come from and where they go |
 //! | 3 | [`transfer`] | one object, moved whole |
 //! | 4 | [`storage`] | the product: configuration, validation, calls |
 //! | 6 | `binding` | the only place with `#[napi]` (feature `binding`) |
 
-/// Bodies are allocated by the JavaScript thread and freed by another, which the system's allocators are slow at (ADR 0014).
+#[cfg(feature = "allocator")]
+mod allocator;
 #[cfg(feature = "allocator")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 pub mod error;
 pub mod net;
