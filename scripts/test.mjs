@@ -5,7 +5,7 @@ import { prepareAll, run, testFiles } from './lib/prepare.mjs'
 await prepareAll()
 
 console.log('\nRust tests')
-await run('cargo', ['test', '--workspace', '--no-default-features', '--quiet'])
+await run('cargo', ['test', '--workspace', '--no-default-features', '--features', 'reliable-r2/allocator', '--quiet'])
 
 console.log('\nNode tests')
 const tests = testFiles(['facade', 'faults', 'testing', 'catalogue', 'cli', 'dashboard', 'docs', 'live', 'release'])

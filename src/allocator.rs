@@ -18,6 +18,7 @@ const fn is_small(layout: Layout) -> bool {
     layout.size() <= MOST_SMALL && layout.align() <= MOST_SMALL
 }
 
+// Called rather than copied to each place that allocates, where that makes the binary smaller and nothing slower.
 // SAFETY: each layout belongs to one of two allocators that keep to the contract, and memory goes back with the layout
 // that it came with.
 unsafe impl GlobalAlloc for Allocator {
@@ -26,16 +27,19 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe { if is_small(layout) { MiMalloc.alloc(layout) } else { System.alloc(layout) } }
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: see alloc.
         unsafe { if is_small(layout) { MiMalloc.alloc_zeroed(layout) } else { System.alloc_zeroed(layout) } }
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: see alloc.
         unsafe { if is_small(layout) { MiMalloc.dealloc(memory, layout) } else { System.dealloc(memory, layout) } }
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: see alloc; the caller promises as well that the new size makes a layout.
         unsafe {

@@ -4,8 +4,14 @@
 // in docs/verification.md.
 
 const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
 const { describe, test } = require('node:test')
+const { ended } = require('../support/ended.js')
 const { kinds } = require('../support/failing-uploads.js')
+const { root } = require('../support/lab.js')
 const { measure } = require('../support/leaks.js')
 
 describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threads are counted in /proc' }, () => {
@@ -13,6 +19,33 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
     const { calls, outcomes, leaks } = await measure(Object.keys(kinds), 100)
     assert.deepEqual(leaks, [])
     assert.equal(Object.values(outcomes).reduce((sum, times) => sum + times), calls)
+  })
+
+  // An allocator may keep for a thread what others have freed of it, and files are read by many threads.
+  test('memory that files were read into is used again', async () => {
+    const script = `
+      const { writeFileSync } = require('node:fs')
+      const { newStorage } = require('./index.js')
+      const file = { path: process.argv[1] }
+      writeFileSync(file.path, Buffer.alloc(64 * 1024, 7))
+      // Nobody listens there.
+      const storage = newStorage({ endpoint: 'http://127.0.0.1:1', bucket: 'leaks', accessKey: 'a', secretKey: 'b', retry: { maxAttempts: 1 }, logger: false })
+      async function fail(calls) {
+        const worker = async () => { while (calls-- > 0) await storage.uploadFile({ key: 'file.bin', body: file }).catch(() => {}) }
+        await Promise.all(Array.from({ length: 32 }, worker))
+        return process.memoryUsage.rss()
+      }
+      fail(1500).then(async (before) => console.log(await fail(3000) - before))`
+    const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
+    try {
+      const child = spawn(process.execPath, ['-e', script, path.join(folder, 'file.bin')], { cwd: root })
+      const { code, output } = await ended(child, 120_000)
+      assert.equal(code, 0, output)
+      const grown = Number(output)
+      assert.ok(grown < 3000 * 16 * 1024, `3000 files of 64 KiB have left ${grown} bytes`)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   test('what is left behind on purpose is seen', async () => {
