@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A module imports its own folder or a strictly lower floor.
 const FLOORS: &[(&str, u32)] = &[
+    ("allocator", 0),
     ("error", 0),
     ("phase", 0),
     ("secret", 0),
@@ -30,6 +31,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("reqwest", &["source/http"]),
     ("ring", &["store/"]),
     ("rand", &["resilience/"]),
+    ("mimalloc", &["allocator"]),
+    ("rustix", &["binding/runtime"]),
 ];
 
 const MAX_LINES: usize = 500;
