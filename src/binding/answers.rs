@@ -58,8 +58,6 @@ impl Answers {
         lane: Lane,
         upload: impl Future<Output = error::Result<Receipt>> + Send + 'static,
     ) -> Result<()> {
-        #[expect(deprecated, reason = "it is deprecated for counting references, and this counts none")]
-        lock(&self.wake).refer(env)?;
         let answers = Arc::clone(self);
         // Boxed here: the runtime would move all of its kilobytes, several times.
         let upload = AssertUnwindSafe(Box::pin(upload));
@@ -73,7 +71,9 @@ impl Answers {
                     Err(_) => Answer::Failure(Error::internal("the upload panicked").into()),
                 },
             );
-        })
+        })?;
+        #[expect(deprecated, reason = "it is deprecated for counting references, and this counts none")]
+        lock(&self.wake).refer(env)
     }
 
     /// Nothing is awaited: the process may end.
