@@ -55,7 +55,9 @@ impl Chunks for FileSource {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+        // And a byte more: a file that has grown is known by it.
+        let rest = usize::try_from(self.length - self.read).unwrap_or(usize::MAX).saturating_add(1);
+        let mut piece = BytesMut::with_capacity(rest.min(PIECE_BYTES));
         let failed = |error: std::io::Error| {
             let detail = format!("the file could not be read to its end: {}", error.kind());
             Error::new(code::SOURCE_FAILED, Category::Source, Retryability::Permanent, detail).caused_by(error)
