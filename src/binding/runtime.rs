@@ -80,7 +80,14 @@ impl Lane {
 /// Linux counts niceness by thread, other systems by process.
 fn yield_to_javascript() {
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 10);
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        const NICENESS: i32 = 10;
+        // A process that is nicer stays so.
+        if getpriority_process(None).is_ok_and(|now| now < NICENESS) {
+            let _ = setpriority_process(None, NICENESS);
+        }
+    }
 }
 
 enum State {
