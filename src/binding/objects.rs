@@ -267,6 +267,8 @@ pub(super) const fn number(bytes: u64) -> f64 {
     bytes as f64
 }
 
+/// The millisecond that it is in, as JavaScript counts: the nearest one may be later than it is.
 pub(super) fn since_epoch_ms(time: SystemTime) -> f64 {
-    milliseconds(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    number(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
