@@ -5,7 +5,7 @@
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
-const { mkdtempSync, rmSync } = require('node:fs')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { describe, test } = require('node:test')
@@ -24,10 +24,8 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
   // An allocator may keep for a thread what others have freed of it, and files are read by many threads.
   test('memory that files were read into is used again', async () => {
     const script = `
-      const { writeFileSync } = require('node:fs')
       const { newStorage } = require('./index.js')
       const file = { path: process.argv[1] }
-      writeFileSync(file.path, Buffer.alloc(64 * 1024, 7))
       // Nobody listens there.
       const storage = newStorage({ endpoint: 'http://127.0.0.1:1', bucket: 'leaks', accessKey: 'a', secretKey: 'b', retry: { maxAttempts: 1 }, logger: false })
       async function fail(calls) {
@@ -37,8 +35,10 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
       }
       fail(1500).then(async (before) => console.log(await fail(3000) - before))`
     const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
+    const file = path.join(folder, 'file.bin')
+    writeFileSync(file, Buffer.alloc(64 * 1024, 7))
     try {
-      const child = spawn(process.execPath, ['-e', script, path.join(folder, 'file.bin')], { cwd: root })
+      const child = spawn(process.execPath, ['-e', script, file], { cwd: root })
       const { code, output } = await ended(child, 120_000)
       assert.equal(code, 0, output)
       const grown = Number(output)

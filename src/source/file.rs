@@ -56,7 +56,7 @@ impl Chunks for FileSource {
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
         // And a byte more: a file that has grown is known by it.
-        let rest = usize::try_from(self.length - self.read).unwrap_or(usize::MAX).saturating_add(1);
+        let rest = usize::try_from(self.length.saturating_sub(self.read)).unwrap_or(usize::MAX).saturating_add(1);
         let mut piece = BytesMut::with_capacity(rest.min(PIECE_BYTES));
         let failed = |error: std::io::Error| {
             let detail = format!("the file could not be read to its end: {}", error.kind());
