@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("allocator", 0),
     ("error", 0),
     ("phase", 0),
+    ("processors", 0),
     ("secret", 0),
     ("net", 0),
     ("resilience", 1),

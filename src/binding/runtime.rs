@@ -1,16 +1,17 @@
 //! What calls run on: two runtimes of Tokio, each begun by its first call and ended with the last environment of Node that
 //! has loaded the addon (ADR 0015).
 
-use std::num::NonZero;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
-use std::{mem, thread};
 
 use napi::bindgen_prelude::{AsyncRuntime, AsyncRuntimeRejection, AsyncRuntimeTask, register_async_runtime};
 use napi::{Error, Result, Status};
 use napi_derive::module_init;
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::processors;
 
 /// Where a call runs. Both have threads of their own beside these for what takes long: digests, compression, files, names.
 #[derive(Clone, Copy)]
@@ -22,6 +23,7 @@ pub(super) enum Lane {
 }
 
 impl Lane {
+    const ALL: [Self; 2] = [Self::Small, Self::Large];
     const MOST_SMALL_BYTES: usize = 64 * 1024;
     /// More than a network takes.
     const MOST_WORKERS: usize = 4;
@@ -37,17 +39,15 @@ impl Lane {
     }
 
     fn handle(self) -> Result<Handle> {
-        if let State::Running(runtime) = &*self.state().read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(runtime.handle().clone());
+        let running = self.state().read().unwrap_or_else(PoisonError::into_inner).handle();
+        if let Some(handle) = running {
+            return Ok(handle);
         }
         let mut state = self.change();
         if let State::Awaited = *state {
             *state = State::Running(self.begin()?);
         }
-        match &*state {
-            State::Running(runtime) => Ok(runtime.handle().clone()),
-            State::Awaited | State::Ended => Err(Error::new(Status::Closing, "the environment has ended")),
-        }
+        state.handle().ok_or_else(|| Error::new(Status::Closing, "the environment has ended"))
     }
 
     fn begin(self) -> Result<Runtime> {
@@ -55,7 +55,7 @@ impl Lane {
         match self {
             Self::Small => builder.worker_threads(1).thread_name("r2-small"),
             Self::Large => builder
-                .worker_threads(thread::available_parallelism().map_or(1, NonZero::get).min(Self::MOST_WORKERS))
+                .worker_threads(processors::at_most(Self::MOST_WORKERS))
                 .thread_name("r2-large")
                 .on_thread_start(yield_to_javascript),
         };
@@ -98,6 +98,12 @@ enum State {
     Running(Runtime),
 }
 
+impl State {
+    fn handle(&self) -> Option<Handle> {
+        if let Self::Running(runtime) = self { Some(runtime.handle().clone()) } else { None }
+    }
+}
+
 /// Node's last environment waits for it. A thread that is busy for longer is left to itself, as by the runtime that
 /// napi-rs would have.
 const END: Duration = Duration::from_millis(100);
@@ -109,15 +115,11 @@ fn register() {
 
 struct Lanes;
 
-impl Lanes {
-    const ALL: [Lane; 2] = [Lane::Small, Lane::Large];
-}
-
 #[expect(unsafe_code, reason = "its implementations promise that nothing of the addon runs once it is unloaded")]
 // SAFETY: napi-rs never unloads an addon that has registered a runtime.
 unsafe impl AsyncRuntime for Lanes {
     fn start(&self) -> Result<()> {
-        for lane in Self::ALL {
+        for lane in Lane::ALL {
             let mut state = lane.change();
             if let State::Ended = *state {
                 *state = State::Awaited;
@@ -127,7 +129,7 @@ unsafe impl AsyncRuntime for Lanes {
     }
 
     fn shutdown(&self) -> Result<()> {
-        for lane in Self::ALL {
+        for lane in Lane::ALL {
             let ended = mem::replace(&mut *lane.change(), State::Ended);
             if let State::Running(runtime) = ended {
                 runtime.shutdown_timeout(END);

@@ -4,8 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::num::NonZero;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -14,14 +13,16 @@ use memmap2::MmapMut;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::processors;
+
 /// Smaller bodies live in memory that the allocator keeps warm by itself.
 const SMALLEST: usize = 64 * 1024;
 /// From here on memory is the system's own, in pages of this size where it has them.
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
 /// A thread takes some 50 µs to begin, and this much as long to be copied into memory that is there.
 const LEAST_OF_A_HELPER: usize = 2 * LARGE_PAGE;
-/// One for each processor; more than four wait for the memory. Read once: it takes several files.
-static MOST_COPYING: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get).min(4));
+/// More than that wait for the memory.
+const MOST_COPYING: usize = 4;
 /// What is kept at most while nobody uses it: the bodies of some requests that come together.
 const MOST_KEPT: usize = 256 * 1024 * 1024;
 /// Long enough for the next request of a busy server; an idle one has its memory back.
@@ -84,7 +85,7 @@ impl Memory {
 /// Copies a large body with the help of other threads: most of the time goes into new pages and the memory's own pace,
 /// and the thread that waits runs JavaScript.
 fn copy_together(to: &mut [u8], from: &[u8]) {
-    let helpers = (from.len() / LEAST_OF_A_HELPER).min(*MOST_COPYING).saturating_sub(1);
+    let helpers = (from.len() / LEAST_OF_A_HELPER).min(processors::at_most(MOST_COPYING)).saturating_sub(1);
     if helpers == 0 {
         to.copy_from_slice(from);
         return;
@@ -99,7 +100,7 @@ fn copy_together(to: &mut [u8], from: &[u8]) {
     thread::scope(|scope| {
         for _ in 0..helpers {
             // Where the system has no more threads, those that there are do it.
-            let _ = thread::Builder::new().name("reliable-r2-copy".into()).spawn_scoped(scope, copy);
+            let _ = thread::Builder::new().name("r2-copy".into()).spawn_scoped(scope, copy);
         }
         copy();
     });
