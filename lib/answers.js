@@ -1,8 +1,10 @@
 'use strict'
 
+const { InFlight } = require('./in-flight.js')
+
 /** The promises of a storage's uploads. Their answers come together, as one text (docs/adr/0011). */
 class Answers {
-  #waiting = new Map()
+  #waiting = new InFlight()
   /** Weak: the native part holds what it calls, and that is us. */
   #native
 
@@ -14,7 +16,7 @@ class Answers {
   of(id, begin) {
     return new Promise((resolve) => {
       begin()
-      this.#waiting.set(id, resolve)
+      this.#waiting.add(id, resolve)
     })
   }
 

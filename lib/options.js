@@ -17,8 +17,8 @@ const signal = reader('an AbortSignal', isAbortSignal)
 /** The empty string is how forms, `File.type` and `process.env.X || ''` say that there is nothing. */
 const optionalText = (value, path, call) => (value === '' ? undefined : text(value, path, call))
 const key = coded('ERR_INVALID_KEY', text)
-const url = coded('ERR_INVALID_URL', (value, path, call) =>
-  asNodeReads(text(Object.prototype.toString.call(value) === '[object URL]' ? value.href : value, path, call)),
+const url = coded('ERR_INVALID_URL', (value, path, call, code) =>
+  asNodeReads(text(Object.prototype.toString.call(value) === '[object URL]' ? value.href : value, path, call, code)),
 )
 
 const RETRY = {

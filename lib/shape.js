@@ -1,7 +1,7 @@
 'use strict'
 
 // Reading objects whose names and types are not to be trusted. A reader takes (value, path, call) and gives
-// the value to go on with, or throws an InputError that names the path.
+// the value to go on with, or throws an InputError that names the path; with a code of its own where one is given.
 
 const { inputError } = require('./errors.js')
 
@@ -36,20 +36,20 @@ function isPlain(object) {
 }
 
 function reader(allowed, accepts, finish = asIs) {
-  return (value, path, call) => {
-    if (!accepts(value)) throw invalid(path, `${path} must be ${allowed}, not ${typeName(value)}`, call)
-    return finish(value, path, call)
+  return (value, path, call, code) => {
+    if (!accepts(value)) throw invalid(path, `${path} must be ${allowed}, not ${typeName(value)}`, call, code)
+    return finish(value, path, call, code)
   }
 }
 
 /** Half a surrogate pair would become U+FFFD on the way: another key than the caller's, without a word. */
-function checkedText(value, path, call) {
-  if (!value.isWellFormed()) throw invalid(path, `${path} must be well-formed Unicode; it holds half a surrogate pair`, call)
+function checkedText(value, path, call, code) {
+  if (!value.isWellFormed()) throw invalid(path, `${path} must be well-formed Unicode; it holds half a surrogate pair`, call, code)
   return value
 }
 
 function coded(code, read) {
-  return (value, path, call) => read(value, path, { ...call, code })
+  return (value, path, call) => read(value, path, call, code)
 }
 
 function textList(value, path, call) {
@@ -72,7 +72,7 @@ function textRecord(value, path, call) {
   return record
 }
 
-function invalid(option, detail, { code = 'ERR_INVALID_OPTION', ...call }) {
+function invalid(option, detail, call, code = 'ERR_INVALID_OPTION') {
   return inputError(code, option, detail, call)
 }
 

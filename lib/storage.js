@@ -9,6 +9,7 @@ const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
 const { readEnvironment } = require('./environment.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { FailureLog } = require('./failures.js')
+const { InFlight } = require('./in-flight.js')
 const { pathOf, pump, sourceOf } = require('./source.js')
 const { isUpload } = require('./log.js')
 const { Observer } = require('./observe.js')
@@ -34,7 +35,7 @@ class Storage {
   #closed = false
   #failures = new FailureLog()
   /** Calls in flight, by the id that comes back in their events. */
-  #calls = new Map()
+  #calls = new InFlight()
   #lastId = 0
   #answers = new Answers()
 
@@ -294,7 +295,7 @@ class Storage {
     // It costs as much as all else here, and an upload that nobody can call off does without.
     const operation = signal || !isUpload(call.operation) ? new native.NativeOperation(id) : undefined
     const observer = new Observer(observers, call, this.#signals)
-    this.#calls.set(id, observer)
+    this.#calls.add(id, observer)
     return { call, signal, storage, id, operation, observer }
   }
 

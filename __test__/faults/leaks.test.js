@@ -48,6 +48,31 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
     }
   })
 
+  // What the young generation cannot let go costs every upload a copy into the old one, and full collections.
+  test('what belonged to an upload is garbage for a minor collection', async () => {
+    const script = `
+      const { newStorage } = require('./index.js')
+      const storage = newStorage({ endpoint: 'http://127.0.0.1:1', bucket: 'leaks', accessKey: 'a', secretKey: 'b', retry: { maxAttempts: 1 }, logger: false })
+      async function fail(calls) {
+        const worker = async () => {
+          while (calls-- > 0) {
+            const held = new Array(100).fill(calls)
+            await storage.uploadFile({ key: 'a', body: 'b', onRetry: () => held }).catch(() => {})
+          }
+        }
+        await Promise.all(Array.from({ length: 32 }, worker))
+        for (let round = 0; round < 3; round += 1) gc({ type: 'minor' })
+        return process.memoryUsage().heapUsed
+      }
+      fail(2000).then(async (before) => console.log((await fail(2000)) - before))`
+    // A heap that large has no full collection meanwhile.
+    const child = spawn(process.execPath, ['--expose-gc', '--initial-old-space-size=1000', '-e', script], { cwd: root })
+    const { code, output } = await ended(child, 120_000)
+    assert.equal(code, 0, output)
+    const grown = Number(output)
+    assert.ok(grown < 2000 * 500, `2000 uploads have left ${grown} bytes`)
+  })
+
   test('what is left behind on purpose is seen', async () => {
     const plants = { descriptor: /^descriptors: \d+ file/, timer: /^resources: \d+ Timeout/, memory: /^memory of JavaScript/, rejection: /^\d+ unhandled/, file: /^temporary files/ }
     const { leaks } = await measure(['bad input'], 500, { plants: Object.keys(plants), patienceMs: 0 })

@@ -24,7 +24,7 @@ const LEAST_OF_A_HELPER: usize = 2 * LARGE_PAGE;
 /// More than that wait for the memory.
 const MOST_COPYING: usize = 4;
 /// What is kept at most while nobody uses it: the bodies of some requests that come together.
-const MOST_KEPT: usize = 256 * 1024 * 1024;
+const MOST_KEPT: usize = 512 * 1024 * 1024;
 /// Long enough for the next request of a busy server; an idle one has its memory back.
 const KEPT_FOR: Duration = Duration::from_secs(2);
 

@@ -21,7 +21,8 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     if let Some(given) = given {
         return given.to_owned();
     }
-    let sniffed = infer::get(body).map(|kind| kind.mime_type());
+    let sniffed =
+        infer::get(body).map(|kind| kind.mime_type()).filter(|&sniffed| sniffed != PDF || body.starts_with(b"%PDF-"));
     match (sniffed, author) {
         (Some(sniffed), Author::Caller) => return sniffed.to_owned(),
         (Some(sniffed), Author::Stranger { .. }) if !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
@@ -35,6 +36,9 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     }
     guess.to_owned()
 }
+
+/// `infer` looks for it everywhere in the first KiB, as readers of PDFs do: a text that speaks of them would be one.
+const PDF: &str = "application/pdf";
 
 /// A head may end in the middle of a character.
 fn begins_as_utf8(head: &[u8]) -> bool {
@@ -69,6 +73,8 @@ mod tests {
         assert_eq!(choose(None, Author::Caller, &"é".as_bytes()[..1], "a.txt"), "text/plain; charset=utf-8", "cut");
         assert_eq!(choose(None, Author::Caller, b"\xe9 latin", "a.txt"), "text/plain");
         assert_eq!(choose(None, Author::Caller, b"{}", "a.json"), "application/json");
+        assert_eq!(choose(None, Author::Caller, b"%PDF-1.7\n", "a"), "application/pdf");
+        assert_eq!(choose(None, Author::Caller, b"begin it with %PDF-1.7", "a.md"), "text/markdown; charset=utf-8");
         assert_eq!(choose(None, Author::Caller, b"<svg xmlns=\"x\"/>", "a.svg"), "image/svg+xml");
         assert_eq!(choose(None, Author::Caller, b"hello", "a"), FALLBACK);
         assert_eq!(choose(None, Author::Caller, b"", ""), FALLBACK);
