@@ -9,6 +9,8 @@ const values = Object.getPrototypeOf(Uint8Array).prototype.values
 
 /** Blobs of this realm, of another and of polyfills; their bytes can only be awaited. */
 function isBlob(body) {
+  // Most bodies, for which to ask for the tag would take long.
+  if (ArrayBuffer.isView(body)) return false
   const tag = Object.prototype.toString.call(body)
   return (tag === '[object Blob]' || tag === '[object File]') && typeof body.arrayBuffer === 'function'
 }
@@ -46,7 +48,7 @@ function viewBytes(view, call) {
   try {
     // Both throw where the memory is gone; byteLength of a typed array would only say 0.
     if (types.isTypedArray(view)) values.call(view)
-    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+    return types.isUint8Array(view) ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
   } catch (cause) {
     throw invalid('body is a view of a detached or shrunken ArrayBuffer', call, cause)
   }

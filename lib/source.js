@@ -31,7 +31,7 @@ function sourceOf(body, call) {
 
 /** The path of a file that is to be stored, or undefined for any other body. The native part reads it. */
 function pathOf(body, call) {
-  if (body === null || typeof body !== 'object') return undefined
+  if (body === null || typeof body !== 'object' || ArrayBuffer.isView(body)) return undefined
   if (Object.prototype.toString.call(body) === '[object URL]' && body.protocol === 'file:') return checkedPath(pathOfUrl(body, call), call)
   const { prototype } = Object
   if (Object.getPrototypeOf(body) === prototype && typeof body.path === 'string') return checkedPath(body.path, call)

@@ -66,7 +66,7 @@ impl Answers {
             answers.tell(
                 id,
                 match outcome {
-                    Ok(Ok(receipt)) => Answer::Receipt(receipt.into()),
+                    Ok(Ok(receipt)) => Answer::Receipt(NativeReceipt(receipt)),
                     Ok(Err(error)) => Answer::Failure(error.into()),
                     Err(_) => Answer::Failure(Error::internal("the upload panicked").into()),
                 },
