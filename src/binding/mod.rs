@@ -19,6 +19,7 @@ pub mod output;
 pub mod reconcile;
 pub mod retry;
 mod runtime;
+mod single_thread;
 pub mod source;
 pub mod status;
 pub mod storage;

@@ -1,6 +1,7 @@
 //! What calls run on: two runtimes of Tokio, each begun by its first call and ended with the last environment of Node that
 //! has loaded the addon (ADR 0015).
 
+use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
@@ -11,6 +12,7 @@ use napi::{Error, Result, Status};
 use napi_derive::module_init;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::single_thread::SingleThread;
 use crate::processors;
 
 /// Where a call runs. Both have threads of their own beside these for what takes long: digests, compression, files, names.
@@ -45,21 +47,22 @@ impl Lane {
         }
         let mut state = self.change();
         if let State::Awaited = *state {
-            *state = State::Running(self.begin()?);
+            *state = self.begin().map_err(|error| Error::new(Status::GenericFailure, error.to_string()))?;
         }
         state.handle().ok_or_else(|| Error::new(Status::Closing, "the environment has ended"))
     }
 
-    fn begin(self) -> Result<Runtime> {
-        let mut builder = Builder::new_multi_thread();
+    fn begin(self) -> io::Result<State> {
         match self {
-            Self::Small => builder.worker_threads(1).thread_name("r2-small"),
-            Self::Large => builder
+            Self::Small => SingleThread::begin("r2-small", END).map(State::Single),
+            Self::Large => Builder::new_multi_thread()
                 .worker_threads(processors::at_most(Self::MOST_WORKERS))
                 .thread_name("r2-large")
-                .on_thread_start(yield_to_javascript),
-        };
-        builder.enable_all().build().map_err(|error| Error::new(Status::GenericFailure, error.to_string()))
+                .on_thread_start(yield_to_javascript)
+                .enable_all()
+                .build()
+                .map(State::Multi),
+        }
     }
 
     const fn state(self) -> &'static RwLock<State> {
@@ -95,12 +98,17 @@ enum State {
     Ended,
     /// There is one, and no call was made.
     Awaited,
-    Running(Runtime),
+    Single(SingleThread),
+    Multi(Runtime),
 }
 
 impl State {
     fn handle(&self) -> Option<Handle> {
-        if let Self::Running(runtime) = self { Some(runtime.handle().clone()) } else { None }
+        match self {
+            Self::Single(runtime) => Some(runtime.handle()),
+            Self::Multi(runtime) => Some(runtime.handle().clone()),
+            Self::Ended | Self::Awaited => None,
+        }
     }
 }
 
@@ -131,8 +139,10 @@ unsafe impl AsyncRuntime for Lanes {
     fn shutdown(&self) -> Result<()> {
         for lane in Lane::ALL {
             let ended = mem::replace(&mut *lane.change(), State::Ended);
-            if let State::Running(runtime) = ended {
-                runtime.shutdown_timeout(END);
+            match ended {
+                State::Single(runtime) => runtime.shutdown(),
+                State::Multi(runtime) => runtime.shutdown_timeout(END),
+                State::Ended | State::Awaited => {}
             }
         }
         Ok(())
