@@ -268,11 +268,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_is_bounded() {
         let buffers = Buffers::default();
-        let bodies: Vec<_> = (0..6).map(|_| buffers.copy(&vec![1; 50 * MIB])).collect();
+        let bodies: Vec<_> = (0..6).map(|_| buffers.copy(&vec![1; 100 * MIB])).collect();
         drop(bodies);
-        assert_eq!(kept(&buffers), (5, 250 * MIB));
+        assert_eq!(kept(&buffers), (5, 500 * MIB));
         drop(buffers.copy(&vec![1; MOST_KEPT + 1]));
-        assert_eq!(kept(&buffers), (5, 250 * MIB), "it would leave no place for others");
+        assert_eq!(kept(&buffers), (5, 500 * MIB), "it would leave no place for others");
     }
 
     #[tokio::test(start_paused = true)]
