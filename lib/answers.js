@@ -1,30 +1,26 @@
 'use strict'
 
+const { InFlight } = require('./in-flight.js')
 const { receiptOf } = require('./receipt.js')
 
-/** The promises of a storage's uploads. Their answers come together, as one text (docs/adr/0011). */
+/**
+ * The promises of a storage's uploads, and nothing else: the native part holds what is here. Their answers come together,
+ * as one text (docs/adr/0011).
+ */
 class Answers {
-  #calls
-  /** How many of the calls wait for an answer from here. */
-  #awaited = 0
+  #waiting = new InFlight()
   /** Weak: the native part holds what it calls, and that is us. */
   #native
-
-  /** @param calls those of the storage that are in flight */
-  constructor(calls) {
-    this.#calls = calls
-  }
 
   comeFrom(native) {
     this.#native = new WeakRef(native)
   }
 
-  /** What that call of them comes to, which `begin` begins. */
-  of(running, begin) {
+  /** What the upload with that id comes to, which `begin` begins. */
+  of(id, begin) {
     return new Promise((resolve) => {
       begin()
-      running.resolve = resolve
-      this.#awaited += 1
+      this.#waiting.add(id, resolve)
     })
   }
 
@@ -32,11 +28,11 @@ class Answers {
   settle(text) {
     const answers = JSON.parse(text)
     for (let index = 0; index < answers.length; index += 2) {
-      const answer = answers[index + 1]
-      this.#calls.get(answers[index])?.resolve(Array.isArray(answer) ? receiptOf(answer) : answer)
-      this.#awaited -= 1
+      const [id, answer] = [answers[index], answers[index + 1]]
+      this.#waiting.get(id)?.(Array.isArray(answer) ? receiptOf(answer) : answer)
+      this.#waiting.delete(id)
     }
-    if (this.#awaited === 0) this.#rest()
+    if (this.#waiting.size === 0) this.#rest()
   }
 
   /** The process may end. Where that cannot be said, it does not end by itself: see seam.js. */

@@ -1,36 +1,36 @@
 'use strict'
 
 /**
- * Calls in flight, by the ids that come back with their events and answers. Not a Map: the tables that one goes through
- * point each to the next, so that one which has grown old keeps all that was ever in a later one until V8's next full
- * collection (docs/adr/0016).
+ * What belongs to calls in flight, by their ids. Not a Map: the tables that one goes through point each to the next, so
+ * that one which has grown old keeps all that was ever in a later one until V8's next full collection (docs/adr/0016).
  */
 class InFlight {
   #byId = Object.create(null)
-  #lastId = 0
+  #size = 0
 
-  /** Never 0, which is of no call. */
-  nextId() {
-    do this.#lastId = (this.#lastId + 1) >>> 0
-    while (this.#lastId === 0 || this.#has(this.#lastId))
-    return this.#lastId
+  get size() {
+    return this.#size
   }
 
-  add(id, call) {
-    this.#byId[id] = call
+  has(id) {
+    return this.#byId[id] !== undefined
   }
 
   get(id) {
     return this.#byId[id]
   }
 
-  /** Whether it was there. */
-  delete(id) {
-    return this.#has(id) && delete this.#byId[id]
+  /** Under an id that has nothing yet. */
+  add(id, value) {
+    this.#byId[id] = value
+    this.#size += 1
   }
 
-  #has(id) {
-    return this.#byId[id] !== undefined
+  /** Whether there was something. */
+  delete(id) {
+    if (!this.has(id)) return false
+    this.#size -= 1
+    return delete this.#byId[id]
   }
 }
 

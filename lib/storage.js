@@ -34,8 +34,10 @@ class Storage {
   #native
   #closed = false
   #failures = new FailureLog()
+  /** The observers of calls, by the id that comes back in their events. */
   #calls = new InFlight()
-  #answers = new Answers(this.#calls)
+  #lastId = 0
+  #answers = new Answers()
 
   constructor(config) {
     const { options, signals } = readStorageConfig(config)
@@ -89,8 +91,8 @@ class Storage {
     const { key, contentType, ...others } = object
     if (observers.onProgress) others.progress = true
     const options = isEmpty(others) ? undefined : others
-    return this.#run(call, observers, (storage, operation, running) =>
-      this.#answers.of(running, () => begin(storage, operation ?? running.id, key, contentType, options)),
+    return this.#run(call, observers, (storage, operation, id) =>
+      this.#answers.of(id, () => begin(storage, operation ?? id, key, contentType, options)),
     )
   }
 
@@ -289,20 +291,19 @@ class Storage {
     const { signal } = observers
     throwIfAborted(signal)
     const storage = this.#openFor(call)
-    const id = this.#calls.nextId()
+    const id = this.#nextId()
     // It costs as much as all else here, and an upload that nobody can call off does without.
     const operation = signal || !isUpload(call.operation) ? new native.NativeOperation(id) : undefined
     const observer = new Observer(observers, call, this.#signals)
-    const running = { call, signal, storage, id, operation, observer, resolve: undefined }
-    this.#calls.add(id, running)
-    return running
+    this.#calls.add(id, observer)
+    return { call, signal, storage, id, operation, observer }
   }
 
   async #answer(running, start, answered) {
-    const { signal, storage, operation, observer } = running
+    const { signal, storage, id, operation, observer } = running
     const forget = signal && onAbort(signal, () => endQuietly(operation))
     try {
-      const answer = await start(storage, operation, running)
+      const answer = await start(storage, operation, id)
       // Events come by another queue than answers; those that were sent before it arrive in this turn.
       if (observer.retries < answer.attempts - 1) await nextTurn()
       if (answer.isFailure) throw fromFailure(answer)
@@ -379,7 +380,14 @@ class Storage {
   /** What the native part tells: of a call, or of an endpoint. */
   #hear(event) {
     if (event.kind === 'breaker') this.#signals.breaker(event)
-    else this.#calls.get(event.id)?.observer.handle(event)
+    else this.#calls.get(event.id)?.handle(event)
+  }
+
+  /** Never 0, which is of no call. */
+  #nextId() {
+    do this.#lastId = (this.#lastId + 1) >>> 0
+    while (this.#lastId === 0 || this.#calls.has(this.#lastId))
+    return this.#lastId
   }
 
   static #require(value, method) {

@@ -14,6 +14,14 @@ const { kinds } = require('../support/failing-uploads.js')
 const { root } = require('../support/lab.js')
 const { measure } = require('../support/leaks.js')
 
+/** What a script prints, in a process of its own. */
+async function numberFrom(script, options, ...args) {
+  const child = spawn(process.execPath, [...options, '-e', script, ...args], { cwd: root })
+  const { code, output } = await ended(child, 120_000)
+  assert.equal(code, 0, output)
+  return Number(output)
+}
+
 describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threads are counted in /proc' }, () => {
   test('a hundred uploads that fail, of each kind', async () => {
     const { calls, outcomes, leaks } = await measure(Object.keys(kinds), 100)
@@ -38,10 +46,7 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
     const file = path.join(folder, 'file.bin')
     writeFileSync(file, Buffer.alloc(64 * 1024, 7))
     try {
-      const child = spawn(process.execPath, ['-e', script, file], { cwd: root })
-      const { code, output } = await ended(child, 120_000)
-      assert.equal(code, 0, output)
-      const grown = Number(output)
+      const grown = await numberFrom(script, [], file)
       assert.ok(grown < 3000 * 16 * 1024, `3000 files of 64 KiB have left ${grown} bytes`)
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -66,10 +71,7 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
       }
       fail(2000).then(async (before) => console.log((await fail(2000)) - before))`
     // A heap that large has no full collection meanwhile.
-    const child = spawn(process.execPath, ['--expose-gc', '--initial-old-space-size=1000', '-e', script], { cwd: root })
-    const { code, output } = await ended(child, 120_000)
-    assert.equal(code, 0, output)
-    const grown = Number(output)
+    const grown = await numberFrom(script, ['--expose-gc', '--initial-old-space-size=1000'])
     assert.ok(grown < 2000 * 500, `2000 uploads have left ${grown} bytes`)
   })
 

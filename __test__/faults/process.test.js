@@ -126,6 +126,40 @@ test('there is no thread before the first call, nor after the last environment, 
   assert.deepEqual([lab.stored('small.txt').length, lab.stored('large.bin').length], [5, 100_000])
 })
 
+test('storages that nobody holds are collected, though the bodies of their downloads were never read', onLinux, async () => {
+  await lab.faults()
+  const script = `
+    const { readdirSync, readlinkSync } = require('node:fs')
+    const { newStorage } = require('./index.js')
+    async function abandon() {
+      const storage = newStorage()
+      // At once, so that there is a connection for each.
+      await Promise.all(['unread.bin', 'b.bin', 'c.bin'].map((key) => storage.uploadFile({ body: Buffer.alloc(4_000_000), key })))
+      await storage.download({ key: 'unread.bin' })
+    }
+    const isSocket = (descriptor) => {
+      try { return readlinkSync('/proc/self/fd/' + descriptor).startsWith('socket:') } catch { return false }
+    }
+    // The native part of a storage that lives keeps its connections for longer than this takes.
+    async function socketsLeft() {
+      for (let round = 0; round < 20; round += 1) {
+        gc()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      return readdirSync('/proc/self/fd').filter(isSocket).length
+    }
+    async function main() {
+      await abandon()
+      const before = await socketsLeft()
+      for (let storages = 0; storages < 10; storages += 1) await abandon()
+      console.log(await socketsLeft() - before)
+    }
+    main()`
+  const { code, output } = await run(script, {}, ['--expose-gc'])
+  assert.equal(code, 0, output)
+  assert.ok(Number(output) < 5, `10 of them have left ${output} sockets`)
+})
+
 test('calls that are aborted or closed in any phase leave nothing behind', onLinux, async () => {
   await lab.faults()
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-leaks-'))
