@@ -1,6 +1,6 @@
 //! The verbs about objects that are stored already, by way of the AWS SDK.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::DateTime;
@@ -107,7 +107,9 @@ impl S3Store {
 
     /// Signs a URL. Sends nothing.
     pub(super) async fn presigned(&self, request: &PresignRequest) -> Result<Presigned> {
-        let now = SystemTime::now();
+        // A signature has whole seconds; the time that is told has to be the one that the server goes by.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs());
         let config = PresigningConfig::builder().start_time(now).expires_in(request.expires_in).build();
         let config = config.map_err(|error| Error::internal("the URL could not be signed").caused_by(error))?;
         let (bucket, key) = (request.object.bucket.as_str(), request.object.key.as_str());
