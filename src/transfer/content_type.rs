@@ -21,9 +21,7 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     if let Some(given) = given {
         return given.to_owned();
     }
-    let sniffed =
-        infer::get(body).map(|kind| kind.mime_type()).filter(|&sniffed| sniffed != PDF || body.starts_with(b"%PDF-"));
-    match (sniffed, author) {
+    match (sniff(body), author) {
         (Some(sniffed), Author::Caller) => return sniffed.to_owned(),
         (Some(sniffed), Author::Stranger { .. }) if !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
         (_, Author::Stranger { declared: Some(declared) }) if credible(declared) => return declared.to_owned(),
@@ -37,8 +35,19 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     guess.to_owned()
 }
 
-/// `infer` looks for it everywhere in the first KiB, as readers of PDFs do: a text that speaks of them would be one.
-const PDF: &str = "application/pdf";
+/// What says so of itself.
+fn sniff(body: &[u8]) -> Option<&'static str> {
+    // Enough for all that `infer` knows (a tar says so at 257), but for what is an archive and has something in it.
+    const HEAD_BYTES: usize = 300;
+    const ZIP: &[u8] = b"PK";
+    const OFFICE: &[u8] = b"\xd0\xcf\x11\xe0";
+    const PDF: &str = "application/pdf";
+    let is_container = body.starts_with(ZIP) || body.starts_with(OFFICE);
+    let telling = if is_container { body } else { &body[..body.len().min(HEAD_BYTES)] };
+    let told = infer::get(telling)?.mime_type();
+    // `infer` finds it anywhere, as readers of PDFs do: a text that speaks of them would be one.
+    (told != PDF || body.starts_with(b"%PDF-")).then_some(told)
+}
 
 /// A head may end in the middle of a character.
 fn begins_as_utf8(head: &[u8]) -> bool {
@@ -78,6 +87,22 @@ mod tests {
         assert_eq!(choose(None, Author::Caller, b"<svg xmlns=\"x\"/>", "a.svg"), "image/svg+xml");
         assert_eq!(choose(None, Author::Caller, b"hello", "a"), FALLBACK);
         assert_eq!(choose(None, Author::Caller, b"", ""), FALLBACK);
+    }
+
+    /// A file of `docx` names its parts one after the other; a tar has its name behind the first file's.
+    #[test]
+    fn what_is_in_a_container_is_looked_for_in_all_of_it() {
+        let entry = |name: &str| {
+            let sizes = [5_u32, 5].map(u32::to_le_bytes).concat();
+            let lengths = [name.len() as u16, 0].map(u16::to_le_bytes).concat();
+            [b"PK\x03\x04".as_slice(), &[0; 14], &sizes, &lengths, name.as_bytes(), &[0; 400]].concat()
+        };
+        let docx = ["[Content_Types].xml", "_rels/.rels", "word/document.xml", "word/styles.xml"].map(entry).concat();
+        let docx_type = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        assert_eq!(choose(None, Author::Caller, &docx, "a"), docx_type);
+        assert_eq!(choose(None, Author::Caller, &entry("a.txt"), "a"), "application/zip");
+        let tar = [&[b'a'; 257], b"ustar\0".as_slice(), &[0; 400]].concat();
+        assert_eq!(choose(None, Author::Caller, &tar, "a"), "application/x-tar");
     }
 
     #[test]
