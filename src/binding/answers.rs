@@ -60,9 +60,8 @@ impl Answers {
     ) -> Result<()> {
         let answers = Arc::clone(self);
         // Boxed here: the runtime would move all of its kilobytes, several times.
-        let upload = AssertUnwindSafe(Box::pin(upload));
-        lane.spawn(async move {
-            let outcome = upload.catch_unwind().await;
+        lane.spawn(Box::pin(async move {
+            let outcome = AssertUnwindSafe(upload).catch_unwind().await;
             answers.tell(
                 id,
                 match outcome {
@@ -71,7 +70,7 @@ impl Answers {
                     Err(_) => Answer::Failure(Error::internal("the upload panicked").into()),
                 },
             );
-        })?;
+        }))?;
         #[expect(deprecated, reason = "it is deprecated for counting references, and this counts none")]
         lock(&self.wake).refer(env)
     }

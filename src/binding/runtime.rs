@@ -4,9 +4,10 @@
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use napi::bindgen_prelude::{AsyncRuntime, AsyncRuntimeRejection, AsyncRuntimeTask, register_async_runtime};
 use napi::{Error, Result, Status};
 use napi_derive::module_init;
@@ -35,21 +36,33 @@ impl Lane {
     }
 
     /// Runs `future` until its end, or that of the last environment.
-    pub(super) fn spawn(self, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        self.handle()?.spawn(future);
+    pub(super) fn spawn(self, future: BoxFuture<'static, ()>) -> Result<()> {
+        match &*self.begun()? {
+            State::Single(runtime) => runtime.spawn(future),
+            State::Multi(runtime) => drop(runtime.spawn(future)),
+            State::Ended | State::Awaited => return Err(closing()),
+        }
         Ok(())
     }
 
     fn handle(self) -> Result<Handle> {
-        let running = self.state().read().unwrap_or_else(PoisonError::into_inner).handle();
-        if let Some(handle) = running {
-            return Ok(handle);
+        match &*self.begun()? {
+            State::Multi(runtime) => Ok(runtime.handle().clone()),
+            State::Single(_) | State::Ended | State::Awaited => Err(closing()),
         }
+    }
+
+    fn begun(self) -> Result<RwLockReadGuard<'static, State>> {
+        let state = self.state().read().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*state, State::Awaited) {
+            return Ok(state);
+        }
+        drop(state);
         let mut state = self.change();
         if let State::Awaited = *state {
             *state = self.begin().map_err(|error| Error::new(Status::GenericFailure, error.to_string()))?;
         }
-        state.handle().ok_or_else(|| Error::new(Status::Closing, "the environment has ended"))
+        Ok(RwLockWriteGuard::downgrade(state))
     }
 
     fn begin(self) -> io::Result<State> {
@@ -102,14 +115,8 @@ enum State {
     Multi(Runtime),
 }
 
-impl State {
-    fn handle(&self) -> Option<Handle> {
-        match self {
-            Self::Single(runtime) => Some(runtime.handle()),
-            Self::Multi(runtime) => Some(runtime.handle().clone()),
-            Self::Ended | Self::Awaited => None,
-        }
-    }
+fn closing() -> Error {
+    Error::new(Status::Closing, "the environment has ended")
 }
 
 /// Node's last environment waits for it. A thread that is busy for longer is left to itself, as by the runtime that

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use ring::hmac;
@@ -91,20 +92,20 @@ impl Signer {
 
         let Target { method, path, query, payload } = target;
         let mut names = String::with_capacity(256);
-        let mut request = String::with_capacity(1024);
-        push_all(&mut request, &[method, "\n", path, "\n", query, "\n"]);
+        let mut request = Vec::with_capacity(1024);
+        push_bytes(&mut request, &[method, "\n", path, "\n", query, "\n"]);
         for (name, value) in &headers {
             let separator = if names.is_empty() { "" } else { ";" };
             push_all(&mut names, &[separator, name.as_str()]);
-            push_all(&mut request, &[name.as_str(), ":"]);
-            push_folded(&mut request, value.to_str().unwrap_or_default());
-            request.push('\n');
+            push_bytes(&mut request, &[name.as_str(), ":"]);
+            push_folded(&mut request, value.as_bytes());
+            request.push(b'\n');
         }
-        push_all(&mut request, &["\n", &names, "\n", payload]);
+        push_bytes(&mut request, &["\n", &names, "\n", payload]);
 
         let SigningKey { scope, key, .. } = &*self.key_of(&date[..8]);
         let mut to_sign = String::with_capacity(256);
-        push_all(&mut to_sign, &[ALGORITHM, "\n", &date, "\n", scope, "\n", &hex_sha256(request.as_bytes())]);
+        push_all(&mut to_sign, &[ALGORITHM, "\n", &date, "\n", scope, "\n", &hex_sha256(&request)]);
         let signature = hex(hmac::sign(key, to_sign.as_bytes()).as_ref());
         let mut authorization = String::with_capacity(512);
         let access_key = self.access_key.expose();
@@ -115,7 +116,7 @@ impl Signer {
         for (name, value) in headers {
             signed.append(name, value);
         }
-        signed.insert(AUTHORIZATION, sensitive(HeaderValue::from_str(&authorization)?));
+        signed.insert(AUTHORIZATION, sensitive(HeaderValue::from_maybe_shared(Bytes::from(authorization))?));
         Ok(signed)
     }
 
@@ -150,18 +151,24 @@ fn push_all(out: &mut String, pieces: &[&str]) {
     out.extend(pieces.iter().copied());
 }
 
+fn push_bytes(out: &mut Vec<u8>, pieces: &[&str]) {
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
 /// Without spaces at the ends, and with one where there are several.
-fn push_folded(out: &mut String, value: &str) {
-    let value = value.trim_matches(' ');
-    if !value.as_bytes().windows(2).any(|pair| pair == b"  ") {
-        out.push_str(value);
+fn push_folded(out: &mut Vec<u8>, value: &[u8]) {
+    if !value.contains(&b' ') {
+        out.extend_from_slice(value);
         return;
     }
-    let mut words = value.split(' ').filter(|word| !word.is_empty());
-    out.extend(words.next());
-    for word in words {
-        out.push(' ');
-        out.push_str(word);
+    let words = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    for (index, word) in words.enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(word);
     }
 }
 
