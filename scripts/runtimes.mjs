@@ -1,12 +1,15 @@
 // Runs the tests in the other runtimes that load Node addons, all of them from the npm registry: the whole suite in
 // later versions of Node.js, what must work everywhere in Bun and Deno.
+//
+//   --newest     of the versions of Node.js the newest alone; each takes some minutes
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { root, run, testFiles } from './lib/prepare.mjs'
 
-const NODES = [22, 24, 26]
+const LATER = [22, 24, 26]
+const NODES = process.argv.includes('--newest') ? LATER.slice(-1) : LATER
 const OTHERS = { bun: ['1.4.5'], deno: ['2.9.6', 'run', '--allow-all', '--no-prompt'] }
 const PATIENCE_MS = 300_000
 
