@@ -178,8 +178,8 @@ async function main() {
   await installPackage()
   await buildRig()
   if (!asBuilt) await run('npm', ['run', '--silent', 'build'])
-  const [sink, distant] = await Promise.all([startSink('fixed'), startSink('fixed', true)])
-  process.env.NODE_EXTRA_CA_CERTS = distant.authority
+  const sink = await startSink('fixed')
+  process.env.NODE_EXTRA_CA_CERTS = sink.authority
   const silence = await startSilence()
   try {
     const results = {
@@ -188,13 +188,12 @@ async function main() {
       idle: await inProcess('idle', sink.plain),
       waiting: await inProcess('waiting', silence.url),
       many: [],
-      large: await inProcess('large', distant.tls),
+      large: await inProcess('large', sink.tls),
     }
     for (const concurrency of CONCURRENCIES) results.many.push(await inProcess('many', sink.plain, String(concurrency)))
     if (!asBuilt) writeFileSync(path.join(root, 'docs', 'footprint.md'), page(results))
   } finally {
     sink.stop()
-    distant.stop()
     silence.stop()
   }
 }
@@ -233,8 +232,7 @@ In idleness, connections grow old and are closed; nothing else happens. What the
 garbage once nothing is asked of it, whoever made that.
 
 The delay of an event loop that has nothing to do is about 1.1 ms as it is measured here (\`monitorEventLoopDelay\` with a
-resolution of 1 ms). The server that takes the large bodies yields to the process that sends them, since a real one has
-processors of its own. A body is copied once, before \`uploadFile\` returns: what the caller does with its buffer afterwards
+resolution of 1 ms). A body is copied once, before \`uploadFile\` returns: what the caller does with its buffer afterwards
 changes nothing. Streams and files are not copied on the JavaScript thread, or a MiB at a time. What was copied into is kept
 for two seconds; memory that is new costs more, and most in a virtual machine that has to get it from its host first (here,
 up to 8 ms for each 2 MiB).

@@ -21,18 +21,13 @@ export async function buildRig() {
   await run('cargo', ['build', '--release', '--quiet', '--package', 'reliable-r2-rig', '--package', 'reliable-r2-floor-addon'])
 }
 
-/**
- * @param {'md5' | 'fixed'} etags what its answers to uploads say
- * @param {boolean} yields whether everything else goes first, as if it were on a machine of its own; on Linux
- */
-export async function startSink(etags, yields = false) {
-  const before = yields && process.platform === 'linux' ? ['nice', '-n', '19'] : []
-  const [command, ...args] = [...before, program('null-sink'), '--etag', etags]
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+/** @param {'md5' | 'fixed'} etags what its answers to uploads say */
+export async function startSink(etags) {
+  const child = spawn(program('null-sink'), ['--etag', etags], { stdio: ['pipe', 'pipe', 'inherit'] })
   child.once('exit', (code) => code && giveUp(`The null sink ended with code ${code}.`))
   const [line] = await once(createInterface({ input: child.stdout }), 'line')
   const { plain, tls, caCertificate } = JSON.parse(line)
-  const authority = path.join(tmpdir(), `reliable-r2-bench-${process.pid}-${child.pid}.pem`)
+  const authority = path.join(tmpdir(), `reliable-r2-bench-${process.pid}-${etags}.pem`)
   writeFileSync(authority, caCertificate)
   return {
     plain,
