@@ -57,7 +57,8 @@ impl Proof {
     where
         F: Future<Output = Result<T>>,
     {
-        match ask(with_checksum).await {
+        // Boxed: whatever is around it would be larger by its kilobytes, and is moved from one future to the next.
+        match Box::pin(ask(with_checksum)).await {
             Err(error) if with_checksum && self.may_have_refused(&error) => {
                 // Boxed: it is rare and large, and every upload's future would contain it.
                 let outcome = Box::pin(ask(false)).await?;
