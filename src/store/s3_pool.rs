@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
+use tokio::runtime::{self, Handle};
 use tokio::time::{Instant, sleep_until};
 
 use super::s3_body::UploadBody;
@@ -91,16 +92,20 @@ impl Pool {
     }
 
     fn take(&self) -> Option<Connection> {
+        let here = Handle::current().id();
         let mut idle = self.lock();
-        while let Some((since, mut connection)) = idle.connections.pop() {
+        let connections = &mut idle.connections;
+        loop {
+            let own = connections.iter().rposition(|(_, connection)| connection.home == here);
+            let at = own.or(connections.len().checked_sub(1))?;
+            let (since, mut connection) = connections.remove(at);
             if since.elapsed() >= IDLE_TIMEOUT {
                 // And those before it are older still.
-                idle.connections.clear();
+                connections.drain(..at);
             } else if connection.is_ready() {
                 return Some(connection);
             }
         }
-        None
     }
 
     fn keep(self: &Arc<Self>, connection: Connection) {
@@ -163,6 +168,8 @@ async fn close_what_grows_old(pool: Weak<Pool>) {
 pub(super) struct Connection {
     requests: SendRequest<UploadBody>,
     driver: Box<http1::Connection<Stream, UploadBody>>,
+    /// The runtime that hears from its socket. Another that uses it waits until that one has time to tell.
+    home: runtime::Id,
     ended: bool,
 }
 
@@ -176,7 +183,7 @@ impl Connection {
     async fn over(stream: Stream) -> Result<Self, TransportError> {
         let made = http1::handshake(stream).await;
         let (requests, driver) = made.map_err(|error| TransportError::sending(error, false))?;
-        Ok(Self { requests, driver: Box::new(driver), ended: false })
+        Ok(Self { requests, driver: Box::new(driver), home: Handle::current().id(), ended: false })
     }
 
     /// Moves bytes. A connection that ends says why to whoever waits for its answer.

@@ -9,6 +9,7 @@ use reliable_r2::storage::{ObjectOptions, RetryOptions};
 use reliable_r2_lab::{Event, Fault, Rule};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
 use tokio::sync::{Barrier, mpsc};
 use tokio::task::JoinSet;
 
@@ -43,6 +44,32 @@ async fn all_verbs_share_the_connections() {
     used.dedup();
     // Three parts at once need three; what comes before and after them needs none of its own.
     assert!(used.len() <= 3, "{used:?}");
+}
+
+/// A socket is heard of by the runtime that made it. Another would wait until that one has time, which may be one with
+/// large bodies to encrypt.
+#[tokio::test]
+async fn a_runtime_prefers_the_connections_that_it_has_made() {
+    let fixture = Arc::new(Fixture::plain().await);
+    let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let there = async || {
+        let fixture = Arc::clone(&fixture);
+        let upload = elsewhere.spawn(async move { fixture.upload("there.bin", b"x").await });
+        upload.await.expect("joined").expect("stored");
+    };
+    let here = async |key| drop(fixture.upload(key, b"x").await.expect("stored"));
+
+    there().await;
+    let of_there = connections(&fixture)[0];
+    // The first takes what is idle, whoever made it; the second makes one here.
+    tokio::join!(here("a.bin"), here("b.bin"));
+    let of_here = connections(&fixture).into_iter().find(|&it| it != of_there).expect("another connection");
+    for _ in 0..2 {
+        here("c.bin").await;
+        there().await;
+    }
+    assert_eq!(connections(&fixture)[3..], [of_here, of_there, of_here, of_there]);
+    elsewhere.shutdown_background();
 }
 
 #[tokio::test]
