@@ -12,7 +12,7 @@ import path from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { installPackage, requireTools, root, run } from '../scripts/lib/prepare.mjs'
+import { install, installPackage, requireTools, root, run } from '../scripts/lib/prepare.mjs'
 import { machine } from '../scripts/lib/verification.mjs'
 import { buildRig, startSink } from './support/null-sink.mjs'
 import { median } from './support/statistics.mjs'
@@ -23,6 +23,8 @@ const KIB = 1024
 const MIB = 1024 * KIB
 const ROUNDS = 11
 const WAITING = 10_000
+/** Loaded beside it, since a time alone tells more of the machine. */
+const PEERS = ['@aws-sdk/client-s3', 'minio']
 const CONCURRENCIES = [16, 64, 256, 1024]
 const LARGE = { uploads: 16, bytes: 20 * 1000 * 1000 }
 
@@ -33,10 +35,10 @@ const threads = () => (process.platform === 'linux' ? readdirSync('/proc/self/ta
 
 /** Each in a process of its own. */
 const measurements = {
-  start() {
+  start(_, library = root) {
     const before = threads()
     const began = performance.now()
-    load()
+    createRequire(here)(library)
     const ms = performance.now() - began
     return { ms, threads: before === null ? null : threads() - before }
   },
@@ -176,14 +178,19 @@ async function main() {
   const asBuilt = process.argv.includes('--as-built')
   requireTools()
   await installPackage()
+  await install('benches')
   await buildRig()
   if (!asBuilt) await run('npm', ['run', '--silent', 'build'])
   const sink = await startSink('fixed')
   process.env.NODE_EXTRA_CA_CERTS = sink.authority
   const silence = await startSilence()
   try {
+    const start = await times('start', sink.plain)
+    const peers = []
+    for (const peer of PEERS) peers.push(await times('start', sink.plain, peer))
     const results = {
-      start: await times('start'),
+      start,
+      peers,
       first: await times('first', sink.plain),
       idle: await inProcess('idle', sink.plain),
       waiting: await inProcess('waiting', silence.url),
@@ -198,13 +205,14 @@ async function main() {
   }
 }
 
-function page({ start, first, idle, waiting, many, large }) {
+function page({ start, peers, first, idle, waiting, many, large }) {
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   const addon = readdirSync(root).find((name) => /^reliable-r2\..+\.node$/.test(name))
   const ms = (value) => (value < 10 ? value.toFixed(2) : Math.round(value))
   const best = Math.max(...many.map(({ perSecond }) => perSecond))
   const rows = [
     ['`require(\'reliable-r2\')`, median of ' + ROUNDS, `${ms(median(start.map((one) => one.ms)))} ms`],
+    ...PEERS.map((peer, index) => [`the same of ${peer}`, `${ms(median(peers[index].map((one) => one.ms)))} ms`]),
     ['threads that it starts before the first call', start[0].threads ?? 'not counted here'],
     ['the first upload of a process, 1 KiB', `${ms(median(first.map((one) => one.first)))} ms`],
     ['one after it, 1 KiB', `${ms(median(first.map((one) => one.warm)))} ms`],
