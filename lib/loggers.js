@@ -2,6 +2,8 @@
 
 // Where log lines go, and in which form.
 
+const { guarded } = require('./guarded.js')
+
 /** From the least to the most; `silent` is above all. */
 const levels = Object.freeze(['debug', 'info', 'warn', 'error', 'silent'])
 const logFormats = Object.freeze(['pretty', 'json'])
@@ -14,7 +16,8 @@ const isProduction = () => process.env.NODE_ENV === 'production'
  */
 function makeWriter({ logger, logLevel, logFormat }) {
   if (logger === false || logLevel === 'silent') return { wants: () => false, write() {} }
-  const send = logger ? sendTo(logger) : logFormat === 'json' ? sendJson : sendTo(console)
+  // One that throws, or rejects later, must not fail an upload.
+  const send = guarded(logger ? sendTo(logger) : logFormat === 'json' ? sendJson : sendTo(console), 'the logger')
   const wants = (level) => {
     // A server's console is for what was lost; the rest is for who asks.
     const least = logLevel ?? (logger || !isProduction() ? 'info' : 'error')
@@ -22,12 +25,7 @@ function makeWriter({ logger, logLevel, logFormat }) {
   }
   const inFull = () => !isProduction() || logLevel === 'debug'
   const write = (level, entry) => {
-    if (!wants(level)) return
-    try {
-      send(level, entry, inFull)
-    } catch {
-      // A logger that throws must not fail an upload, and there is no logger to tell.
-    }
+    if (wants(level)) send(level, entry, inFull)
   }
   return { wants, write }
 }

@@ -3,6 +3,7 @@
 // Bodies that come as they come: streams and requests. What comes out of them is pushed to the native
 // part a few pieces ahead.
 
+const { isDisturbed } = require('node:stream')
 const { fileURLToPath } = require('node:url')
 const { types } = require('node:util')
 const { bytesOf, invalid, isBlob } = require('./body.js')
@@ -59,13 +60,16 @@ function isHttpBody(body) {
 
 function httpBody(message, call) {
   if (message.bodyUsed) throw invalid('body is a Request or Response that was read already', call)
-  const { headers } = message
-  // What fetch has unpacked is longer than what was sent.
-  const counted = !headers.get('content-encoding') && headers.has('content-length')
+  // The page that says that a link has expired is not the picture that it led to.
+  if (message.ok === false) {
+    const way = 'downloadAndUpload fetches a URL and tries again; response.body is stored whatever it is'
+    throw invalid(`body is a Response with the status ${message.status}, so not what was asked for; ${way}`, call)
+  }
+  const [type, encoding, length] = ['content-type', 'content-encoding', 'content-length'].map((name) => message.headers.get(name) ?? undefined)
   return {
-    // Next.js cuts a body behind a proxy.ts at 10 MB and says nothing.
-    length: counted ? Number(headers.get('content-length')) : undefined,
-    contentType: headers.get('content-type') ?? undefined,
+    // What fetch has unpacked is longer than what was sent. Next.js cuts a body behind a proxy.ts at 10 MB and says nothing.
+    length: encoding || length === undefined ? undefined : Number(length),
+    contentType: type,
     ...(message.body ? webStream(message.body, call) : iterable(nothing(), call)),
   }
 }
@@ -74,6 +78,8 @@ async function* nothing() {}
 
 function webStream(stream, call) {
   if (stream.locked) throw invalid('body is a stream that is locked: something else reads it', call)
+  // What was read would be missing from the object, and nothing would say so.
+  if (isDisturbed?.(stream)) throw invalid('body is a stream that was read from already; for what is left of it, give an async iterable', call)
   const reader = stream.getReader()
   return {
     async *iterate() {

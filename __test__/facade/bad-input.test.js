@@ -288,6 +288,10 @@ describe('a body is refused with a hint', () => {
   shrunken.resize(2)
   const locked = new Blob(['x']).stream()
   locked.getReader()
+  const begun = new Blob(['x']).stream()
+  const reader = begun.getReader()
+  reader.read().catch(() => {})
+  reader.releaseLock()
   const used = new Response('x')
   used.arrayBuffer()
   const ended = Readable.from([])
@@ -311,7 +315,10 @@ describe('a body is refused with a hint', () => {
     [Promise.resolve(body), /did you forget 'await'/],
     [new FormData(), /formData\.get/],
     [locked, /locked/],
+    [begun, /read from already/],
     [used, /read already/],
+    [new Response('<Error>expired</Error>', { status: 403 }), /status 403.*downloadAndUpload/],
+    [Response.error(), /status 0/],
     [ended, /ended already/],
     [new URL('https://example.com/a.png'), /downloadAndUpload/],
     [{ path: join(__dirname, 'no such file') }, /cannot be sent/],

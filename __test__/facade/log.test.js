@@ -130,6 +130,18 @@ describe('logs', () => {
     assert.deepEqual(await took({}), ['string'])
   })
 
+  test('a logger that throws, now or later, costs a warning, once, and nothing else', async () => {
+    for (const fail of [() => { throw new Error('mine') }, async () => { throw new Error('mine') }]) {
+      const warnings = []
+      const listen = ({ message }) => warnings.push(message)
+      process.on('warning', listen)
+      await twoUploads({ logger: { warn: fail, error: fail } })
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', listen)
+      assert.deepEqual(warnings.map((text) => /^the logger threw; all else goes on\. Error: mine/.test(text)), [true])
+    }
+  })
+
   test('no secret and no query of a URL, in any format', async (t) => {
     const heard = consoleOf(t)
     const lines = []
