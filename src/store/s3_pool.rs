@@ -167,15 +167,28 @@ async fn close_what_grows_old(pool: Weak<Pool>) {
 
 pub(super) struct Connection {
     requests: SendRequest<UploadBody>,
-    driver: Box<http1::Connection<Stream, UploadBody>>,
+    driver: Driver,
     /// The runtime that hears from its socket. Another that uses it waits until that one has time to tell.
     home: runtime::Id,
-    ended: bool,
+}
+
+/// What moves the bytes; dropped as soon as it ends, for only then does it give back a request that it never took.
+struct Driver(Option<Box<http1::Connection<Stream, UploadBody>>>);
+
+impl Driver {
+    /// Moves bytes. One that ends says why to whoever waits for its answer.
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        self.0.take_if(|driver| Pin::new(driver).poll(cx).is_ready());
+    }
+
+    const fn has_ended(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Connection").field("ended", &self.driver.has_ended()).finish_non_exhaustive()
     }
 }
 
@@ -183,19 +196,14 @@ impl Connection {
     async fn over(stream: Stream) -> Result<Self, TransportError> {
         let made = http1::handshake(stream).await;
         let (requests, driver) = made.map_err(|error| TransportError::sending(error, false))?;
-        Ok(Self { requests, driver: Box::new(driver), home: Handle::current().id(), ended: false })
-    }
-
-    /// Moves bytes. A connection that ends says why to whoever waits for its answer.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        self.ended = self.ended || Pin::new(&mut self.driver).poll(cx).is_ready();
+        Ok(Self { requests, driver: Driver(Some(Box::new(driver))), home: Handle::current().id() })
     }
 
     /// Whether it can take a request: the one before is done, and the server has not closed it, as far as is
     /// known. Nobody is woken for what happens to it from here on.
     fn is_ready(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        !self.ended && self.requests.is_ready()
+        self.driver.poll(&mut Context::from_waker(Waker::noop()));
+        !self.driver.has_ended() && self.requests.is_ready()
     }
 
     /// Until the head of the answer is there.
@@ -204,9 +212,9 @@ impl Connection {
         request: Request<UploadBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<UploadBody>>> {
         let mut answer = pin!(self.requests.try_send_request(request));
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        let driver = &mut self.driver;
         poll_fn(|cx| {
-            *ended = *ended || Pin::new(&mut *driver).poll(cx).is_ready();
+            driver.poll(cx);
             answer.as_mut().poll(cx)
         })
         .await
@@ -254,7 +262,7 @@ impl Body for AnswerBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if let Some((connection, _)) = &mut self.rest {
-            connection.drive(cx);
+            connection.driver.poll(cx);
         }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &frame {

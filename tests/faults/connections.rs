@@ -10,7 +10,7 @@ use reliable_r2_lab::{Event, Fault, Rule};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::{Barrier, mpsc};
+use tokio::sync::{Barrier, mpsc, watch};
 use tokio::task::JoinSet;
 
 fn connections(fixture: &Fixture) -> Vec<u64> {
@@ -129,6 +129,40 @@ async fn a_connection_that_died_while_it_was_kept_is_no_failed_attempt() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(fixture.heard.codes().is_empty());
+}
+
+/// More than a task of Tokio may look at in one go, which then takes the next for one that is well.
+#[tokio::test]
+async fn hundreds_of_connections_that_died_while_they_were_kept_are_no_failed_attempt() {
+    const KEPT: usize = 200;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let fixture = Arc::new(Fixture::with(|_, config| config.endpoint = Some(endpoint)).await);
+    let (hang_up, hung_up) = watch::channel(());
+    let server = tokio::spawn(async move {
+        let all_there = Arc::new(Barrier::new(KEPT));
+        for n in 0.. {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            let all_there = (n < KEPT).then(|| Arc::clone(&all_there));
+            let mut hung_up = hung_up.clone();
+            tokio::spawn(async move {
+                store(&mut socket, all_there).await;
+                hung_up.changed().await
+            });
+        }
+    });
+    let mut uploads = JoinSet::new();
+    for n in 0..KEPT {
+        let fixture = Arc::clone(&fixture);
+        uploads.spawn(async move { fixture.upload(&format!("{n}.bin"), b"x").await.map(drop) });
+    }
+    assert!(uploads.join_all().await.iter().all(Result::is_ok));
+    hang_up.send_replace(());
+    // On this machine a close is heard at once, by whoever asks the system.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let receipt = fixture.upload("after.bin", b"x").await.expect("stored");
+    assert_eq!((receipt.attempts, fixture.heard.codes()), (1, vec![]));
+    server.abort();
 }
 
 #[tokio::test]
