@@ -85,6 +85,8 @@ pub struct Gate {
     turn: AsyncMutex<()>,
     changed: Notify,
     watcher: OnceLock<Arc<dyn BreakerWatcher>>,
+    /// After a request that nobody answered, which the endpoint may still be at.
+    spacing: Duration,
     /// Uniform in `[0, 1)`; a function so that tests can take its place.
     unit: fn() -> f64,
 }
@@ -124,6 +126,16 @@ impl Gate {
         Self { room: Semaphore::new(room), ..Self::with_unit(name, super::backoff::random_unit) }
     }
 
+    /// For an endpoint that wants so much time between two writes to a key.
+    #[must_use]
+    pub fn with_spacing(self, spacing: Duration) -> Self {
+        Self { spacing, ..self }
+    }
+
+    pub(super) const fn spacing(&self) -> Duration {
+        self.spacing
+    }
+
     /// With room for all.
     pub fn with_unit(name: impl Into<String>, unit: fn() -> f64) -> Self {
         Self {
@@ -137,6 +149,7 @@ impl Gate {
             turn: AsyncMutex::default(),
             changed: Notify::new(),
             watcher: OnceLock::new(),
+            spacing: Duration::ZERO,
             unit,
         }
     }

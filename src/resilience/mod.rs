@@ -1,6 +1,7 @@
 //! When to try again, and for how long. Pure: no I/O, no S3, no Node; time comes from `tokio::time`, so
 //! that tests run on a paused clock.
 
+pub mod attempts;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
@@ -17,7 +18,8 @@ pub mod retry_after;
 pub mod schedule;
 pub mod writers;
 
+pub use attempts::Attempts;
 pub use gate::Gate;
 pub use policy::RetryPolicy;
 pub use preset::Preset;
-pub use retry::{Attempt, Attempts, RetryContext, RetryEvent, RetryObserver};
+pub use retry::{Attempt, RetryContext, RetryEvent, RetryObserver};

@@ -7,16 +7,13 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
-use super::gate::{Entry, Gate, Pass, Refusal};
+use super::attempts::Attempts;
+use super::gate::Gate;
 use super::policy::RetryPolicy;
-use super::schedule::{Decision, Schedule, StopReason};
 use crate::error::{Error, Operation, Result};
 use crate::phase::Phase;
-
-/// A wait for leave that is worth counting.
-const LEAST_WAIT: Duration = Duration::from_micros(100);
 
 /// Told to the operation at the start of each attempt.
 #[derive(Debug, Clone, Copy)]
@@ -94,11 +91,13 @@ where
     loop {
         let attempt = attempts.begin().await?;
         let limit = attempt.timeout;
-        // Pinned here, since moving it costs more than polling it.
-        let work = pin!(operation(attempt));
-        let outcome =
-            timeout(limit, work).await.unwrap_or_else(|_| Err(Error::timeout("the attempt did not end", limit)));
-        match outcome {
+        // Dropped before the wait: what has timed out must not keep its connection until the next attempt begins.
+        let outcome = {
+            // Pinned here, since moving it costs more than polling it.
+            let work = pin!(operation(attempt));
+            timeout(limit, work).await
+        };
+        match outcome.unwrap_or_else(|_| Err(timed_out(limit, gate.spacing()))) {
             Ok(value) => {
                 attempts.succeeded();
                 return Ok((value, attempt.number));
@@ -108,147 +107,17 @@ where
     }
 }
 
-/// The loop of [`run`] turned inside out, for work that is not one future: a transfer that goes on where it
-/// broke off.
-#[derive(Debug)]
-pub struct Attempts<'a> {
-    gate: Option<&'a Gate>,
-    context: RetryContext<'a>,
-    schedule: Schedule,
-    /// When the attempt under way began, or the last one.
-    began: Instant,
-    /// Of the attempt under way.
-    pass: Option<Pass<'a>>,
-    /// Why the attempt before it failed.
-    last: Option<Error>,
-}
-
-impl<'a> Attempts<'a> {
-    /// Without a gate, attempts are made at an endpoint that is not ours to spare.
-    pub fn new(gate: Option<&'a Gate>, context: RetryContext<'a>) -> Self {
-        let schedule = Schedule::new(context.policy.clone());
-        Self { gate, context, schedule, began: Instant::now(), pass: None, last: None }
-    }
-
-    /// The attempt that is about to begin, or under way.
-    pub fn next(&self) -> Attempt {
-        let timeout = self.schedule.attempt_timeout(self.context.started.elapsed());
-        Attempt { number: self.schedule.failed() + 1, timeout }
-    }
-
-    /// Begins an attempt, once there is leave.
-    ///
-    /// # Errors
-    /// `ERR_CIRCUIT_OPEN`; where the deadline leaves no time to wait for leave, the error of the attempt before.
-    pub async fn begin(&mut self) -> Result<Attempt> {
-        if let Some(gate) = self.gate {
-            self.pass = Some(self.enter(gate).await?);
-        }
-        self.began = Instant::now();
-        Ok(self.next())
-    }
-
-    /// The attempt under way succeeded.
-    pub fn succeeded(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            pass.ended(None);
-        }
-        self.context.observer.on_phase(Phase::Attempt, self.began.elapsed());
-    }
-
-    /// The attempt has got so far that the next failure counts as the first.
-    pub fn moved_on(&mut self) {
-        if self.schedule.failed() > 0 {
-            self.schedule = Schedule::new(self.context.policy.clone());
-        }
-    }
-
-    /// The attempt under way failed, or what it had begun. Waits until the next one may begin.
-    ///
-    /// # Errors
-    /// `error`, complete, if there may be no other.
-    pub async fn failed(&mut self, error: Error) -> Result<()> {
-        let took = self.began.elapsed();
-        if let Some(pass) = self.pass.take() {
-            self.context.observer.on_phase(Phase::Attempt, took);
-            pass.ended(Some(&error));
-        }
-        let attempt = self.schedule.failed() + 1;
-        match self.schedule.decide(&error, self.context.started.elapsed()) {
-            Decision::Retry { wait } => {
-                let max_attempts = self.context.policy.max_attempts;
-                self.context.observer.on_retry(&RetryEvent { attempt, max_attempts, took, wait, error: &error });
-                self.last = Some(error);
-                sleep(wait).await;
-                self.context.observer.on_phase(Phase::Wait, wait);
-                Ok(())
-            }
-            Decision::Stop(reason) => Err(finish(error, reason, attempt, &self.context)),
-        }
-    }
-
-    async fn enter(&mut self, gate: &'a Gate) -> Result<Pass<'a>> {
-        let (policy, deadline) = (self.context.policy, self.context.deadline());
-        let failed_before = self.schedule.failed() > 0;
-        let patience = match deadline {
-            _ if self.context.has_alternative => Some(Duration::ZERO),
-            Some(_) => None,
-            // A call that is under way waits as long as it might have waited anyway.
-            None if failed_before => Some(policy.max_delay),
-            None => Some(Duration::ZERO),
-        };
-        let entry = Entry { deadline, patience, retry: failed_before.then_some(policy.max_delay) };
-        let asked = Instant::now();
-        let entered = gate.enter(entry).await;
-        let waited = asked.elapsed();
-        if waited >= LEAST_WAIT {
-            self.context.observer.on_phase(Phase::Queue, waited);
-        }
-        entered.map_err(|refusal| self.refused(refusal, gate.name()))
-    }
-
-    fn refused(&mut self, refusal: Refusal, endpoint: &str) -> Error {
-        let attempts = self.schedule.failed();
-        let last = self.last.take();
-        let (error, reason) = match (refusal, last) {
-            (Refusal::Open(retry_after), last) => {
-                let open = Error::circuit_open(endpoint, retry_after);
-                (
-                    match last {
-                        Some(last) => open.caused_by(last),
-                        None => open,
-                    },
-                    StopReason::Attempts,
-                )
-            }
-            (Refusal::Deadline, Some(last)) => (last, StopReason::Deadline),
-            (Refusal::Deadline, None) => {
-                let limit = self.context.policy.deadline.unwrap_or_default();
-                (
-                    Error::timeout("its turn to be sent, behind other requests, did not come", limit),
-                    StopReason::Deadline,
-                )
-            }
-        };
-        finish(error, reason, attempts, &self.context)
-    }
-}
-
-fn finish(error: Error, reason: StopReason, attempts: u32, context: &RetryContext<'_>) -> Error {
-    error.with(|failure| {
-        failure.operation = Some(context.operation);
-        failure.key = Some(context.key.to_owned());
-        failure.attempts = attempts;
-        failure.elapsed = context.started.elapsed();
-        if reason == StopReason::Deadline {
-            failure.detail.push_str(" (the deadline leaves no time for another attempt)");
-        }
-    })
+/// Whether it was carried out, nobody knows, and the endpoint may still be at it.
+fn timed_out(limit: Duration, spacing: Duration) -> Error {
+    Error::timeout("the attempt did not end", limit).with(|failure| failure.min_wait = spacing)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use tokio::time::sleep;
 
     use super::*;
     use crate::error::{Category, Retryability, code};
@@ -349,6 +218,45 @@ mod tests {
         .await
         .expect("the second has 120 s");
         assert_eq!((limit, attempts), (Duration::from_secs(120), 2));
+    }
+
+    /// Its connection would be open beside those that may be.
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_timed_out_is_dropped_before_the_wait() {
+        struct Told(Arc<AtomicBool>);
+        impl RetryObserver for Told {
+            fn on_retry(&self, _: &RetryEvent<'_>) {
+                assert!(self.0.load(Ordering::Relaxed), "it is still there");
+            }
+        }
+        struct Work(Arc<AtomicBool>);
+        impl Drop for Work {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let dropped = Arc::<AtomicBool>::default();
+        let (policy, heard) = (Preset::Standard.policy(), Heard::default());
+        let told = Told(Arc::clone(&dropped));
+        let context = RetryContext { observer: &told, ..context(&policy, &heard) };
+        let gate = gate();
+        let error = run(&gate, context, async |_| {
+            dropped.store(false, Ordering::Relaxed);
+            let _work = Work(Arc::clone(&dropped));
+            std::future::pending::<Result<()>>().await
+        });
+        assert_eq!(error.await.expect_err("it hangs").attempts, 3);
+    }
+
+    /// R2 takes one write a second to a key, and whether the one before was carried out, nobody knows.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_timeout_the_endpoint_has_the_rest_that_it_wants() {
+        let policy = RetryPolicy { deadline: None, max_attempts: 4, ..Preset::Persistent.policy() };
+        let heard = Heard::default();
+        let gate = gate().with_spacing(Duration::from_secs(1));
+        let hang = run(&gate, context(&policy, &heard), async |_| std::future::pending::<Result<()>>().await);
+        hang.await.expect_err("it hangs");
+        assert_eq!(*heard.0.lock().expect("mine"), [1000; 3]);
     }
 
     #[tokio::test(start_paused = true)]

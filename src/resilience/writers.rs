@@ -71,7 +71,8 @@ impl Writers {
         let hash = self.hasher.hash_one(key);
         let free_at = self.slot(hash).try_lock_owned().ok()?;
         let rested = free_at.is_none_or(|at| at <= Instant::now());
-        rested.then_some(Turn { writers: self, hash, free_at: Some(free_at) })
+        // A turn that is made ends, and the next would wait for that.
+        rested.then(|| Turn { writers: self, hash, free_at: Some(free_at) })
     }
 
     /// Waits until everybody who came earlier has written. First come, first served.
@@ -157,6 +158,17 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(writers.lock().slots.len() < 3000, "{}", writers.lock().slots.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_too_early_does_not_put_off_the_next() {
+        let writers = Writers::new(Duration::from_secs(1));
+        let began = Instant::now();
+        drop(writers.turn("a").await);
+        tokio::time::advance(Duration::from_millis(600)).await;
+        assert!(writers.try_turn("a").is_none());
+        drop(writers.turn("a").await);
+        assert_eq!(began.elapsed().as_millis(), 1000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::types::{BucketName, ObjectKey};
+use super::types::{BucketName, ObjectHeaders, ObjectKey};
 use crate::error::Result;
 use crate::secret::Secret;
 
@@ -34,6 +34,18 @@ pub struct ObjectInfo {
     pub expires: Option<String>,
     pub last_modified: Option<SystemTime>,
     pub metadata: BTreeMap<String, String>,
+}
+
+impl ObjectInfo {
+    /// Whether it was stored with these.
+    pub fn has(&self, headers: &ObjectHeaders) -> bool {
+        self.content_type.as_ref() == Some(&headers.content_type)
+            && self.content_disposition == headers.content_disposition
+            && self.content_encoding == headers.content_encoding
+            && self.content_language == headers.content_language
+            && self.cache_control == headers.cache_control
+            && self.metadata == headers.metadata
+    }
 }
 
 /// Which bytes of which object.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, StoredObject};
-use super::types::{BucketName, ObjectHeaders, ObjectKey, PutObject, PutOutcome};
+use super::types::{BucketName, ObjectKey, PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
 use crate::error::{Error, Result, Retryability, code};
 use crate::phase::Phase;
@@ -63,13 +63,9 @@ fn object_of(request: &PutObject) -> ObjectRef {
     ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() }
 }
 
-fn has(there: &ObjectInfo, headers: &ObjectHeaders) -> bool {
-    there.content_type.as_ref() == Some(&headers.content_type)
-        && there.content_disposition == headers.content_disposition
-        && there.content_encoding == headers.content_encoding
-        && there.content_language == headers.content_language
-        && there.cache_control == headers.cache_control
-        && there.metadata == headers.metadata
+/// Whether an object has the bytes and the headers of a request.
+async fn is_of(there: &ObjectInfo, request: &PutObject) -> bool {
+    there.etag.as_deref() == Some(request.body.md5().text().await) && there.has(&request.headers)
 }
 
 const fn found(etag: Option<String>) -> PutOutcome {
@@ -84,6 +80,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// With a gate of the caller's.
     pub fn behind(gate: Gate, inner: S, options: &EndpointOptions) -> Self {
         let hedges = options.hedging.then(Hedges::default);
+        let gate = gate.with_spacing(options.write_spacing);
         Self { inner, gate, writers: Writers::new(options.write_spacing), hedges }
     }
 
@@ -127,14 +124,12 @@ impl<S: ObjectStore> ResilientStore<S> {
         // Whether an attempt may have stored it, though it failed.
         let unsettled = AtomicBool::new(false);
         let outcome = self
-            .run(context, async |attempt| {
+            .run(context, async |_| {
                 // An attempt that is dropped, at its timeout, does not come back to say what it was.
                 let before = unsettled.swap(true, Ordering::Relaxed);
                 match self.inner.put_object(request).await {
                     // Boxed: it is rare and large, and every upload's future would contain it.
-                    Err(error) if attempt.number > 1 && error.status == Some(412) => {
-                        Box::pin(self.settle(request, error)).await
-                    }
+                    Err(error) if before && error.status == Some(412) => Box::pin(self.settle(request, error)).await,
                     other => {
                         let may_be_there = before || other.as_ref().is_err_and(|error| error.unsettled);
                         unsettled.store(may_be_there, Ordering::Relaxed);
@@ -155,17 +150,18 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// A condition that failed after an answer was lost may have failed because of ourselves: the object that
     /// is there now is the one that we sent.
     async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
-        let there = self.inner.head_object(&object_of(request)).await?;
-        if there.etag.as_deref() == Some(request.body.md5().text().await) { Ok(found(there.etag)) } else { Err(error) }
+        match self.inner.head_object(&object_of(request)).await {
+            Ok(there) if is_of(&there, request).await => Ok(found(there.etag)),
+            Err(look) if look.retryability != Retryability::Permanent => Err(look),
+            _ => Err(error),
+        }
     }
 
-    /// The answer that was lost may have been of a success. It was, where what is there has the bytes and the headers
-    /// that we sent.
+    /// The answer that was lost may have been of a success. It was, where what is there is what we sent.
     async fn look_for(&self, request: &PutObject, context: RetryContext<'_>) -> Option<PutOutcome> {
         let object = object_of(request);
         let there = self.look(context, || self.inner.head_object(&object)).await?;
-        let is_ours = there.etag.as_deref() == Some(request.body.md5().text().await) && has(&there, &request.headers);
-        is_ours.then(|| found(there.etag))
+        is_of(&there, request).await.then(|| found(there.etag))
     }
 
     /// Asks what is stored, after a call has failed and within the time that is left to it. None where that cannot be
