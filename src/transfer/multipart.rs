@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -20,7 +20,8 @@ use crate::resilience::RetryContext;
 use crate::source::chunks::{Blocks, Chunks};
 use crate::store::digest::{Payload, hex_md5};
 use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
-use crate::store::{ObjectStore, Progress, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
+use crate::store::objects::ObjectInfo;
+use crate::store::{ObjectHeaders, ObjectStore, Progress, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
 /// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
 /// after seven days.
@@ -85,7 +86,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     /// removed, also when this is dropped, unless there is a checkpoint to go on from.
     pub async fn upload<C: Chunks>(self, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
         let mut begun = self.begin(request, source.length()).await?;
-        let outcome = self.send(&begun, source).await;
+        let outcome = self.send(&begun, request, source).await;
         // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more.
         let remove_it = |error: &Error| self.checkpoint.is_none() || error.code == code::SOURCE_CHANGED;
         if outcome.as_ref().is_err_and(remove_it) {
@@ -125,9 +126,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         }
     }
 
-    async fn send<C: Chunks>(&self, begun: &Begun<S>, source: Blocks<C>) -> Result<Stored> {
+    async fn send<C: Chunks>(&self, begun: &Begun<S>, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
         let sent = self.send_parts(begun, source).await?;
-        let (outcome, complete_attempts) = self.complete(begun.upload(), &sent.parts, sent.size).await?;
+        let (outcome, complete_attempts) = self.complete(begun, request, &sent).await?;
         Ok(Stored {
             outcome,
             attempts: begun.attempts.max(sent.attempts).max(complete_attempts),
@@ -205,43 +206,76 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
 
     /// Completing twice is an error the second time. So once an answer was lost, a failure is settled by what
     /// the store holds.
-    async fn complete(&self, upload: &MultipartUpload, parts: &[StoredPart], size: u64) -> Result<(PutOutcome, u32)> {
-        let expected = expected_etag(parts);
+    async fn complete(&self, begun: &Begun<S>, request: &CreateMultipart, sent: &Sent) -> Result<(PutOutcome, u32)> {
+        let (upload, parts) = (begun.upload(), &sent.parts);
+        let object = Finished { etag: expected_etag(parts), size: sent.size, headers: &request.headers };
         let store = self.store.inner();
-        let already_there = async || match store.head_object(&upload.object).await {
-            Ok(object) => {
-                let ours = expected.as_ref().map_or(object.size == size, |etag| object.etag.as_ref() == Some(etag));
-                Ok(ours.then_some(PutOutcome { etag: object.etag, request_id: None, settled_by_head: true }))
+        let already_there = async |is_gone: bool| match store.head_object(&upload.object).await {
+            Ok(there) => {
+                let ours = object.is(&there, is_gone);
+                Ok(ours.then_some(PutOutcome { etag: there.etag, request_id: None, settled_by_head: true }))
             }
             Err(error) if error.status == Some(404) => Ok(None),
             Err(error) => Err(error),
         };
         let _turn = self.store.turn(&upload.object.bucket, &upload.object.key, self.context).await?;
+        // Whether what is there counts: an attempt may have completed it, though it failed; or nobody minds who stored it.
+        let counts = AtomicBool::new(self.condition.is_none());
         let completed = self.store.run(self.context, async |attempt| {
+            // An attempt that is dropped, at its timeout, does not come back to say what it was.
+            let before = counts.swap(true, Ordering::Relaxed);
             let error = match store.complete_multipart(upload, parts, self.condition.as_ref()).await {
-                Err(error) if attempt.number > 1 && error.retryability == Retryability::Permanent => error,
-                other => return other,
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
             };
-            already_there().await?.ok_or_else(|| {
-                if error.code != "NoSuchUpload" {
+            // The parts were there: somebody has put them together.
+            let is_gone = attempt.number > 1 && error.code == "NoSuchUpload";
+            counts.store(before || error.unsettled || is_gone, Ordering::Relaxed);
+            let is_final = attempt.number > 1 && error.retryability == Retryability::Permanent;
+            if !is_final || !(before || is_gone) {
+                return Err(error);
+            }
+            already_there(is_gone).await?.ok_or_else(|| {
+                if !is_gone {
                     return error;
                 }
-                // Gone, and the object is not there: an earlier Complete that we gave up may still be at it.
+                // The object is not there: an earlier Complete that we gave up may still be at it.
                 error.with(|failure| failure.retryability = Retryability::Transient)
             })
         });
         let (outcome, attempts) = match completed.await {
             // The last answer may have been lost, too.
-            Err(error) if error.retryability != Retryability::Permanent => {
-                match self.store.look(self.context, already_there).await.flatten() {
+            Err(error) if error.retryability != Retryability::Permanent && counts.into_inner() => {
+                let is_gone = error.code == "NoSuchUpload";
+                match self.store.look(self.context, || already_there(is_gone)).await.flatten() {
                     Some(outcome) => (outcome, error.attempts),
                     None => return Err(error),
                 }
             }
             other => other?,
         };
-        check(expected.as_deref(), outcome.etag.as_deref())?;
+        check(object.etag.as_deref(), outcome.etag.as_deref())?;
         Ok((outcome, attempts))
+    }
+}
+
+/// What the parts of an upload make.
+struct Finished<'a> {
+    /// None where that cannot be told from the parts'.
+    etag: Option<String>,
+    size: u64,
+    headers: &'a ObjectHeaders,
+}
+
+impl Finished<'_> {
+    /// `is_gone`: whether the store has the upload no more. Then little must speak for it, else the ETag: there may be an
+    /// earlier object.
+    fn is(&self, there: &ObjectInfo, is_gone: bool) -> bool {
+        let same = match &self.etag {
+            Some(etag) => there.etag.as_ref() == Some(etag),
+            None => is_gone && there.size == self.size,
+        };
+        same && there.has(self.headers)
     }
 }
 
@@ -367,6 +401,25 @@ mod tests {
         let expected = Md5::digest(&both).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(expected_etag(&parts), Some(format!("{expected}-2")));
         assert_eq!(expected_etag(&[part(1, "not an MD5")]), None);
+    }
+
+    #[test]
+    fn what_is_there_is_ours_by_its_etag_and_headers_or_where_the_upload_is_gone() {
+        let headers = ObjectHeaders { content_type: "image/png".into(), ..ObjectHeaders::default() };
+        let there = |etag: &str, content_type: &str| ObjectInfo {
+            size: 7,
+            etag: Some(etag.into()),
+            content_type: Some(content_type.into()),
+            ..ObjectInfo::default()
+        };
+        let of_md5s = Finished { etag: Some("a-2".into()), size: 7, headers: &headers };
+        assert!(of_md5s.is(&there("a-2", "image/png"), false));
+        assert!(!of_md5s.is(&there("b-2", "image/png"), true), "other bytes");
+        assert!(!of_md5s.is(&there("a-2", "image/jpeg"), true), "stored before, as something else");
+        let opaque = Finished { etag: None, ..of_md5s };
+        assert!(opaque.is(&there("x", "image/png"), true));
+        assert!(!opaque.is(&there("x", "image/png"), false), "any other object of this size");
+        assert!(!Finished { size: 8, ..opaque }.is(&there("x", "image/png"), true));
     }
 
     #[test]

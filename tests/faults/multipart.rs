@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reliable_r2::error::{Error, code};
 use reliable_r2::source::channel::channel;
-use reliable_r2::storage::Call;
+use reliable_r2::storage::{Call, HeaderOptions, ObjectOptions};
 use reliable_r2::store::{Progress, ProgressSink};
 use reliable_r2::transfer::Receipt;
 use reliable_r2_lab::{Event, Fault, Rule};
@@ -126,6 +126,24 @@ async fn a_lost_answer_to_complete_is_settled_by_what_is_stored() {
         assert!(receipt.etag.expect("an ETag").ends_with("-4"));
         assert_eq!(requests(&fixture, "DELETE").len(), 0, "nothing to abort");
     }
+}
+
+#[tokio::test]
+async fn an_earlier_upload_of_the_same_bytes_under_another_type_is_not_this_one() {
+    let fixture = fixture().await;
+    let body = Bytes::from(noise(SIZE));
+    let of_type = |content_type: &str| {
+        let headers = HeaderOptions { content_type: Some(content_type.into()), ..HeaderOptions::default() };
+        ObjectOptions { headers, ..to("same.bin") }
+    };
+    fixture.storage.upload(of_type("image/png"), body.clone(), fixture.call()).await.expect("stored");
+    fixture.lab.set_faults(vec![Rule {
+        method: Some("POST".into()),
+        skip: 1,
+        ..Rule::times(status(503, "SlowDown"), 4)
+    }]);
+    let error = fixture.storage.upload(of_type("image/webp"), body, fixture.call()).await.expect_err("not completed");
+    assert_eq!((&*error.code, error.attempts), ("SlowDown", 4));
 }
 
 /// The upload is gone, and the object is not there yet: an earlier Complete, given up at its timeout, is still at it.
