@@ -69,9 +69,9 @@ impl Proof {
         }
     }
 
-    /// Whether this may be for the checksum, of which nothing is known yet.
+    /// Whether this may be for the checksum, which none of its requests was known to be stored with.
     fn may_have_refused(&self, error: &Error) -> bool {
-        self.by_checksum.is(Habit::UNKNOWN) && may_be_about_the_header(error)
+        !self.by_checksum.is(Habit::ALWAYS) && may_be_about_the_header(error)
     }
 
     /// `verified`: whether the server gave the checksum back, where it had one.
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_may_be_for_the_checksum_while_nothing_is_known_of_it() {
+    fn a_refusal_may_be_for_the_checksum_unless_one_was_given_back() {
         let error = |status: u16, code: &'static str| {
             Error::new(code, Category::Service, Retryability::Permanent, "no").with(|it| it.status = Some(status))
         };
@@ -211,10 +211,11 @@ mod tests {
         for (status, code) in [(400, "BadDigest"), (400, "HTTP_400"), (403, "AccessDenied"), (500, "InternalError")] {
             assert!(!proof.may_have_refused(&error(status, code)), "{status} {code}");
         }
-        for verified in [true, false] {
+        // An upload that was begun with checksums has them in its other parts, too.
+        for (verified, may) in [(true, false), (false, true)] {
             let proof = Proof::default();
             proof.saw(Some(verified), MD5);
-            assert!(!proof.may_have_refused(&error(501, "NotImplemented")), "{verified}");
+            assert_eq!(proof.may_have_refused(&error(501, "NotImplemented")), may, "{verified}");
         }
     }
 }
