@@ -25,6 +25,8 @@ function bodyOf(download, operation, signal, onEnd) {
           controller.error(reasonOf(signal))
           failed(reasonOf(signal))
         }
+        // A signal that has fired already tells nobody.
+        if (signal?.aborted) return abort()
         if (signal) forget = onAbort(signal, abort)
       },
       async pull(controller) {

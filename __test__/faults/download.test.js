@@ -4,6 +4,7 @@ const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
 const { buffer } = require('node:stream/consumers')
 const { after, afterEach, before, describe, test } = require('node:test')
+const { bodyOf } = require('../../lib/download.js')
 const { Lab, noise } = require('../support/lab.js')
 
 const MIB = 1024 * 1024
@@ -85,6 +86,15 @@ describe('download', { timeout: 120_000 }, () => {
 
     const other = await storage.download({ key: 'a.bin' })
     await other.body.cancel()
+  })
+
+  test('a signal that fired while the answer was on its way ends the body', async () => {
+    const [reason, ended] = [new Error('mine'), []]
+    const endless = { next: async () => Buffer.from('x'), cancel() {} }
+    const onEnd = { succeeded: () => ended.push('succeeded'), failed: (error) => ended.push(error) }
+    const body = bodyOf(endless, { abort() {} }, AbortSignal.abort(reason), onEnd)
+    await assert.rejects(body.getReader().read(), reason)
+    assert.deepEqual(ended, [reason])
   })
 
   test('closing the storage ends it', async () => {
