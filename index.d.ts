@@ -103,7 +103,7 @@ export declare const RetryPresets: {
   /** The default of a storage. */
   readonly fileUpload: RetryPreset
   readonly aggressive: RetryPreset
-  /** Bounded by time, not by count: rides out two minutes of outage. */
+  /** Bounded by time rather than by count: 50 attempts within two minutes, and a breaker that is open is waited for. */
   readonly persistent: Required<RetryPreset>
 }
 
@@ -234,8 +234,8 @@ export interface StorageConfig {
 
 /** An item of `endpoints`. */
 export interface EndpointConfig {
-  /** As of {@link StorageConfig.endpoint}; also another region, jurisdiction or provider. */
-  endpoint: string
+  /** As of {@link StorageConfig.endpoint}; also another region, jurisdiction or provider. A missing one is told by the first call. */
+  endpoint: string | undefined
   region?: string | undefined
   accessKey?: string | undefined
   secretKey?: string | undefined
@@ -376,11 +376,17 @@ export interface FailoverEvent {
 
 /** What every call that stores an object takes. */
 export interface ObjectOptions {
-  /** The object's name: 1 to 1024 bytes of UTF-8, without control characters, and not of blanks alone. */
+  /**
+   * The object's name: 1 to 1024 bytes of UTF-8, not of blanks alone; without control characters, `\`, `//`, a `/` at its
+   * start or end, and `.` or `..` between slashes, which are rewritten on the way by some proxies and browsers.
+   */
   key: string
   /** Default: the storage's. */
   bucket?: string | undefined
-  /** Default: from the first bytes, else from the key's extension, else `application/octet-stream`. */
+  /**
+   * Default: from the first bytes, else from the key's extension, else `application/octet-stream`. Markup (HTML, XML) is
+   * what the extension says, where there is one.
+   */
   contentType?: string | undefined
   /** `Content-Disposition`. Default `inline`. */
   disposition?: 'inline' | 'attachment' | (string & {}) | undefined
@@ -444,11 +450,16 @@ export interface UploadOptions extends ObjectOptions {
   body: UploadBody
   /** How many bytes there are, where you know: other than so many are an error, and nothing is stored. */
   contentLength?: number | undefined
+  /** More bytes are an error (`ERR_TOO_LARGE`), and nothing is stored. Default: no limit. */
+  maxBytes?: number | undefined
 }
 
 /** Options of `downloadAndUpload`. */
 export interface DownloadOptions extends ObjectOptions {
-  /** `https` or `http`. */
+  /**
+   * `https` on port 443 of a public host, without a user name or password; `allowedHosts` opens `http`, other ports and
+   * names.
+   */
   url: string | URL
   /** Headers of the request to `url`. */
   sourceHeaders?: Readonly<Record<string, string>> | undefined
@@ -472,7 +483,7 @@ export interface UploadResult {
   key: string
   /** The last segment of `key`. */
   filename: string
-  /** The address under `domain` where one is set, else `location`. */
+  /** The address under `domain` where one is set, whatever the bucket, else `location`. */
   url: string
   etag?: string
   /** In bytes. */
@@ -518,10 +529,13 @@ export interface UploadFailure {
 export interface UploadFilesOptions {
   /** Uploads in flight at once: 1 to 256. Default: the storage's. */
   concurrency?: number | undefined
+  /** Of every item that has none of its own. What it ends has an outcome as what fails. */
+  signal?: AbortSignal | undefined
 }
 
 /** Options of `head`, `exists` and `delete`. */
 export interface ObjectCallOptions {
+  /** As of an upload; it may end in a `/`, as the folders do that dashboards make. */
   key: string
   /** Default: the storage's. */
   bucket?: string | undefined
@@ -841,7 +855,7 @@ export declare class Storage {
    * such object.
    */
   head(options: ObjectCallOptions): Promise<ObjectInfo>
-  /** Whether there is such an object. Rejects where that cannot be known. */
+  /** Whether there is such an object; not, if there is no such bucket. Rejects where that cannot be known. */
   exists(options: ObjectCallOptions): Promise<boolean>
   /**
    * Opens an object for reading. Where the transfer of its bytes breaks or stalls, it goes on from there, and only
@@ -1106,7 +1120,7 @@ export declare class AuthError extends StorageError {
   readonly category: 'auth'
 }
 
-/** The source of `downloadAndUpload` failed or is not allowed. */
+/** The source failed, gave up or gave something else: what `downloadAndUpload` fetches, or a stream or file of `uploadFile`. */
 export declare class SourceError extends StorageError {
   readonly category: 'source'
 }

@@ -247,6 +247,8 @@ export interface NativeFile {
   path: string
   /** Its length, as the caller says; another is an error. */
   length?: number
+  /** The length that it may have at most. */
+  maxBytes?: number
 }
 
 export interface NativeLatency {
@@ -477,6 +479,6 @@ export interface NativeVerdict {
 export declare function retryPresetTable(): Array<NativeRetryPreset>
 
 /** The sentence for the user of failures that JavaScript itself finds. */
-export declare function userMessage(category: string): string
+export declare function userMessage(category: string, code: string): string
 
 export declare const VERSION: string

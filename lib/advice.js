@@ -68,7 +68,7 @@ const trouble = {
   means: 'The storage failed inside. That is its fault, and usually passes.',
   steps: [
     STATUS_PAGE,
-    'If it lasts: retry "persistent" rides out two minutes, a second endpoint (failover) rides out more.',
+    'If it lasts: retry "persistent" tries for up to two minutes, a second endpoint (failover) rides out more.',
     'Cloudflare support asks for the request id, where there is one below.',
   ],
 }
@@ -250,7 +250,7 @@ const BY_CODE = {
     means: 'The address leads into a private network, and was not fetched.',
     steps: ['If users send addresses, somebody may be looking for a hole: look at the key and who asked.', 'If the source is yours, name its host in allowedHosts.'],
   },
-  ERR_TOO_LARGE: { means: 'The source is larger than maxBytes.', steps: ['Raise maxBytes if such sizes are wanted.'] },
+  ERR_TOO_LARGE: { means: 'What was to be stored is larger than maxBytes.', steps: ['Raise maxBytes if such sizes are wanted.'] },
   ...sharing(source, 'ERR_SOURCE_STATUS', 'ERR_SOURCE_EMPTY', 'ERR_REDIRECT'),
   ...sharing(
     {

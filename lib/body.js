@@ -86,8 +86,12 @@ function hintOf(body) {
   return 'this is an object: pass JSON.stringify(object)'
 }
 
+function tooLarge(maxBytes, call) {
+  return inputError('ERR_TOO_LARGE', 'maxBytes', `body has more than maxBytes (${maxBytes} bytes)`, call)
+}
+
 function invalid(detail, call, cause) {
   return inputError('ERR_INVALID_BODY', 'body', detail, { ...call, cause })
 }
 
-module.exports = { blobBytes, bytesOf, invalid, isBlob }
+module.exports = { blobBytes, bytesOf, invalid, isBlob, tooLarge }

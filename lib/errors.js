@@ -130,7 +130,7 @@ function unsupportedError(message, { platform, arch, libc, cause }) {
 /** The sentence for the person in front of the page. */
 function userMessageOf(error) {
   if (StorageError.isInstance(error)) return error.userMessage
-  return userMessage(error?.name === 'AbortError' ? 'aborted' : 'internal')
+  return userMessage(...(error?.name === 'AbortError' ? ['aborted', 'ERR_ABORTED'] : ['internal', 'ERR_INTERNAL']))
 }
 
 function build(message, facts, from) {
@@ -140,16 +140,16 @@ function build(message, facts, from) {
 }
 
 function made(category, code) {
-  return { ...blank(category, code), userMessage: userMessage(category) }
+  return { ...blank(category, code), userMessage: userMessage(category, code) }
 }
 
 function blank(category, code) {
   return { code, category, retryable: false, attempts: 0, elapsedMs: 0 }
 }
 
-function userMessage(category) {
+function userMessage(category, code) {
   // Required late: load.js needs this file to say that it has failed.
-  return require('./load.js').userMessage(category)
+  return require('./load.js').userMessage(category, code)
 }
 
 /** Messages, outermost first, as errors that cause each other. They have no stack: they came from Rust. */

@@ -99,7 +99,7 @@ const OBJECT = {
 const OBSERVERS = { signal, onProgress: callback, onRetry: callback, checkpoint }
 const SOURCE = { url, sourceHeaders: textRecord, maxBytes: number, allowPrivateNetworks: flag, allowedHosts: textList }
 
-const UPLOAD = { body: asIs, contentLength: length, ...OBJECT, ...OBSERVERS }
+const UPLOAD = { body: asIs, contentLength: length, maxBytes: length, ...OBJECT, ...OBSERVERS }
 const DOWNLOAD = { ...SOURCE, ...OBJECT, ...OBSERVERS }
 const OBJECT_CALL = { key, bucket: optionalText, retry, signal, onRetry: callback }
 const READ = { ...OBJECT_CALL, range, verifyEtag: flag }
@@ -123,7 +123,7 @@ const PRESIGN = {
   disposition: optionalText,
 }
 const LOOP = { ...RETRY, signal, onRetry: callback }
-const BATCH = { concurrency: number }
+const BATCH = { concurrency: number, signal }
 
 /** `config` of `newStorage`: { options for the native part, signals }. */
 function readStorageConfig(config) {
@@ -145,12 +145,12 @@ function readStorageConfig(config) {
   return { options, signals }
 }
 
-/** Options of `uploadFile`: { body, contentLength, object, observers }, the third as the native part takes it. */
+/** Options of `uploadFile`: { body, contentLength, maxBytes, object, observers }, the fourth as the native part takes it. */
 function readUpload(options, call) {
   const given = readObject(UPLOAD, options, 'options', call)
   requireKey(given, call)
-  const { body, contentLength } = given
-  return { body, contentLength, object: objectOf(given), observers: pick(OBSERVERS, given) }
+  const { body, contentLength, maxBytes } = given
+  return { body, contentLength, maxBytes, object: objectOf(given), observers: pick(OBSERVERS, given) }
 }
 
 function readDownload(options, call) {
@@ -195,10 +195,13 @@ function readPresign(options, call) {
 }
 
 function readBatch(options, call) {
-  const { concurrency } = readObject(BATCH, options ?? {}, 'options', call)
+  const { concurrency, signal } = readObject(BATCH, options ?? {}, 'options', call)
   const failure = concurrency === undefined ? null : native.checkStorageOptions({ concurrency })
-  if (failure) throw fromFailure({ ...failure, operation: call.operation })
-  return { concurrency }
+  if (failure) {
+    const { operation } = call
+    throw fromFailure({ ...failure, operation, message: failure.message.replace(failure.operation, operation) })
+  }
+  return { concurrency, signal }
 }
 
 /** What `retryWithBackoff` takes: { policy, signal, onRetry }. */

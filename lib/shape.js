@@ -17,7 +17,7 @@ function readObject(fields, given, name, call, prefix = '') {
   for (const unknown of names) {
     if (Object.hasOwn(fields, unknown)) continue
     const shown = shorten(prefix + unknown)
-    throw invalid(shown, `${shown} is not an option${didYouMean(unknown, Object.keys(fields))}`, call)
+    throw invalid(shown, `${shown} is not an option${hintFor(unknown, Object.keys(fields))}`, call)
   }
   const read = {}
   // An object of a class may have what is asked for from its prototype.
@@ -86,6 +86,32 @@ function typeName(value) {
 function shorten(name) {
   const printable = name.toWellFormed().replace(/[\p{C}\u2028\u2029]/gu, '?')
   return printable.length > 60 ? `${printable.slice(0, 57)}...` : printable
+}
+
+/** What other libraries call what is here. */
+const ALIASES = {
+  accessKeyId: 'accessKey',
+  accountId: 'endpoint',
+  acl: 'headers',
+  cdnUrl: 'domain',
+  credentials: 'accessKey',
+  expiresIn: 'expiresInSeconds',
+  file: 'body',
+  maxAttempts: 'retry',
+  maxRetries: 'maxAttempts',
+  publicUrl: 'domain',
+  retries: 'maxAttempts',
+  secretAccessKey: 'secretKey',
+  timeoutMs: 'timeout',
+}
+const ELSEWHERE = { body: 'uploadFile takes one', url: 'downloadAndUpload takes one', timeout: 'retry takes one' }
+
+function hintFor(name, known) {
+  const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined
+  if (known.includes(alias)) return `; did you mean '${alias}'?`
+  const near = didYouMean(name, known)
+  if (near) return near
+  return Object.hasOwn(ELSEWHERE, name) ? `; ${ELSEWHERE[name]}` : `; there are ${known.join(', ')}`
 }
 
 function didYouMean(name, known) {

@@ -6,7 +6,7 @@
 const { isDisturbed } = require('node:stream')
 const { fileURLToPath } = require('node:url')
 const { types } = require('node:util')
-const { bytesOf, invalid, isBlob } = require('./body.js')
+const { bytesOf, invalid, isBlob, tooLarge } = require('./body.js')
 
 /** Larger Blobs are read bit by bit; a smaller one is in memory before its stream has begun. */
 const STREAMED_BLOB_BYTES = 8 * 1024 * 1024
@@ -106,8 +106,12 @@ function iterable(body, call) {
 
 /** Pushes all of a source; ends early once nobody reads. */
 async function pump(source, sink, call) {
+  const { maxBytes = Infinity } = source
+  let pumped = 0
   for await (const chunk of source.iterate()) {
     const bytes = chunkBytes(chunk, call)
+    pumped += bytes.byteLength
+    if (pumped > maxBytes) throw tooLarge(maxBytes, call)
     for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
       const piece = bytes.subarray(at, at + PIECE_BYTES)
       while (!sink.tryPush(piece)) {

@@ -5,7 +5,7 @@ const { setImmediate: nextTurn } = require('node:timers/promises')
 const native = require('./load.js')
 const { endQuietly, onAbort, reasonOf, throwIfAborted } = require('./abort.js')
 const { Answers } = require('./answers.js')
-const { blobBytes, bytesOf, invalid, isBlob } = require('./body.js')
+const { blobBytes, bytesOf, invalid, isBlob, tooLarge } = require('./body.js')
 const { readEnvironment } = require('./environment.js')
 const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
 const { FailureLog } = require('./failures.js')
@@ -48,22 +48,24 @@ class Storage {
   async uploadFile(options) {
     Storage.#require(this, 'uploadFile')
     const call = describe('uploadFile', options)
-    const { body, contentLength, object, observers } = readUpload(options, call)
+    const { body, contentLength, maxBytes, object, observers } = readUpload(options, call)
     throwIfAborted(observers.signal)
     const path = pathOf(body, call)
     if (path !== undefined) {
-      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength }))
+      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength, maxBytes }))
     }
     const source = sourceOf(body, call)
-    if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length })
+    if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length, maxBytes })
     // Nothing is awaited before the native part has its copy, except for a Blob, which nobody can change.
     let bytes
     if (isBlob(body)) {
+      if (body.size > maxBytes) throw tooLarge(maxBytes, call)
       bytes = await blobBytes(body, observers.signal, call)
       if (object.contentType === undefined && body.type) object.contentType = body.type
     } else {
       bytes = bytesOf(body, call)
     }
+    if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes, call)
     requireLength(bytes, contentLength, call)
     // A checkpoint is read first, and meanwhile the caller may do what they like with their buffer.
     if (observers.checkpoint) bytes = Uint8Array.from(bytes)
@@ -97,6 +99,10 @@ class Storage {
   }
 
   async #uploadSource(call, observers, object, source) {
+    if (source.length > source.maxBytes) {
+      source.cancel()
+      throw tooLarge(source.maxBytes, call)
+    }
     const sink = native.createSource(source.length)
     if (sink.isFailure) throw fromFailure({ ...sink, ...call })
     if (object.contentType === undefined && source.contentType) object.contentType = source.contentType
@@ -135,11 +141,11 @@ class Storage {
     Storage.#require(this, 'uploadFiles')
     const call = { operation: 'uploadFiles' }
     if (!Array.isArray(items)) throw inputError('ERR_INVALID_OPTION', 'items', 'items must be an array', call)
-    const { concurrency = this.#concurrency() } = readBatch(options, call)
+    const { concurrency = this.#concurrency(), signal } = readBatch(options, call)
     const outcomes = new Array(items.length)
     const queue = items.keys()
     const worker = async () => {
-      for (const index of queue) outcomes[index] = await this.#outcomeOf(items[index])
+      for (const index of queue) outcomes[index] = await this.#outcomeOf(items[index], signal)
     }
     await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
     return outcomes
@@ -339,10 +345,11 @@ class Storage {
     }
   }
 
-  async #outcomeOf(item) {
+  async #outcomeOf(item, signal) {
     try {
       const fromUrl = item?.url !== undefined && item?.url !== null
-      const result = await (fromUrl ? this.downloadAndUpload(item) : this.uploadFile(item))
+      const options = signal && item ? { ...item, signal: item.signal ?? signal } : item
+      const result = await (fromUrl ? this.downloadAndUpload(options) : this.uploadFile(options))
       return { ...result, uploadError: false }
     } catch (error) {
       const key = typeof item?.key === 'string' ? item.key : undefined

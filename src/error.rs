@@ -103,23 +103,6 @@ impl Category {
             Self::Internal => "internal",
         }
     }
-
-    /// A sentence that may be shown to the person in front of the page.
-    pub const fn user_message(self) -> &'static str {
-        match self {
-            Self::Network => {
-                "There is a connection problem with the storage. Please check your connection and try again."
-            }
-            Self::Timeout => "The upload timed out. Please try again, if need be with a smaller image.",
-            Self::Throttled => "The storage is busy at the moment. Please wait a moment and try again.",
-            Self::Auth => "The storage refused access. Please contact the operator of this site.",
-            Self::Input => "The upload could not be started because its data is not valid.",
-            Self::Source => "The file could not be fetched from its source. Please try again.",
-            Self::Service => "The storage service reported a problem. Please try again later.",
-            Self::Aborted => "The upload was cancelled.",
-            Self::Internal => "Something unexpected went wrong during the upload. Please try again.",
-        }
-    }
 }
 
 /// Whether the same request, sent again, may succeed.
@@ -182,6 +165,32 @@ impl Operation {
     }
 }
 
+const NOT_SET_UP: &str =
+    "Files cannot be stored here, since the storage is not set up. Please contact the operator of this site.";
+
+/// A sentence that may be shown to the person in front of the page: what they can do, and whose turn it is.
+pub fn user_message(category: Category, code: &str) -> &'static str {
+    match code {
+        code::MISSING_OPTION | "NoSuchBucket" => NOT_SET_UP,
+        code::TOO_LARGE | "EntityTooLarge" | "HTTP_413" => {
+            "The file is too large. Please try again with a smaller one."
+        }
+        "NotFound" | "NoSuchKey" => "The file does not exist, or no longer.",
+        "PreconditionFailed" => "The file was not stored, since there is another one in its place.",
+        _ => match category {
+            Category::Network => "There is a connection problem. Please check your connection and try again.",
+            Category::Timeout => "The upload timed out. Please try again, if need be with a smaller image.",
+            Category::Throttled => "The storage is busy at the moment. Please wait a moment and try again.",
+            Category::Auth => "The storage refused access. Please contact the operator of this site.",
+            Category::Input => "The file could not be processed because what was given is not valid.",
+            Category::Source => "The file could not be fetched from its source. Please try again.",
+            Category::Service => "The storage service reported a problem. Please try again later.",
+            Category::Aborted => "The upload was cancelled.",
+            Category::Internal => "Something unexpected went wrong during the upload. Please try again.",
+        },
+    }
+}
+
 /// Boxed so that a `Result` on the hot path stays two words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -228,6 +237,15 @@ impl fmt::Display for Failure {
             f.write_str(": ")?;
         }
         write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl Failure {
+    /// See [`user_message`].
+    pub fn user_message(&self) -> &'static str {
+        // It is made from what the operator has configured.
+        let is_of_the_operators = self.operation == Some(Operation::NewStorage) && self.category == Category::Input;
+        if is_of_the_operators { NOT_SET_UP } else { user_message(self.category, &self.code) }
     }
 }
 
@@ -360,6 +378,20 @@ mod tests {
         let error = Error::timeout("no answer", Duration::from_secs(60));
         assert!(error.to_string().contains("timeout"));
         assert_eq!(error.category, Category::Timeout);
+    }
+
+    #[test]
+    fn who_cannot_help_it_is_not_blamed() {
+        let of = user_message;
+        let wrong =
+            Error::invalid_option("secretKey", "printable").with(|it| it.operation = Some(Operation::NewStorage));
+        assert!(wrong.user_message().contains("operator"));
+        assert!(of(Category::Input, code::MISSING_OPTION).contains("operator"));
+        assert!(of(Category::Service, "NoSuchBucket").contains("operator"));
+        assert!(of(Category::Service, "EntityTooLarge").contains("too large"));
+        assert!(of(Category::Service, "NotFound").contains("does not exist"));
+        assert!(of(Category::Service, "PreconditionFailed").contains("another one"));
+        assert!(of(Category::Network, "ECONNRESET").contains("connection problem"));
     }
 
     #[test]

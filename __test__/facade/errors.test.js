@@ -127,7 +127,7 @@ test('an unloadable native part says what to do', () => {
 test('the sentence of a bug is the native part\'s own, which is not asked for it', () => {
   const native = require('../../lib/load.js')
   const { internalError } = require('../../lib/errors.js')
-  assert.equal(internalError('uploadFile', 'k', new Error('x')).userMessage, native.userMessage('internal'))
+  assert.equal(internalError('uploadFile', 'k', new Error('x')).userMessage, native.userMessage('internal', 'ERR_INTERNAL'))
 })
 
 test('what the native part throws has a type', async () => {

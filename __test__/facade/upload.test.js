@@ -263,6 +263,20 @@ describe('uploadFiles', () => {
     assert.equal(outcome.error.name, 'AbortError')
     assert.match(outcome.errorMessage, /cancelled/)
   })
+
+  test('a signal is of every item that has none of its own', async () => {
+    const own = new AbortController()
+    const items = [{ body: 'x', key: 'signal/a' }, { body: 'x', key: 'signal/b', signal: own.signal }]
+    const outcomes = await storage.uploadFiles(items, { signal: AbortSignal.abort() })
+    assert.deepEqual(outcomes.map(({ uploadError }) => uploadError), [true, false])
+  })
+
+  test('maxBytes lets as much pass', async () => {
+    for (const body of ['four', new Blob(['four']).stream(), new Response('four')]) {
+      const { size } = await storage.uploadFile({ body, key: 'most', maxBytes: 4 })
+      assert.equal(size, 4)
+    }
+  })
 })
 
 test('the top-level functions use the environment, which may come late', async (t) => {
@@ -281,6 +295,9 @@ test('the top-level functions use the environment, which may come late', async (
     STORAGE_DOMAIN: 'https://images.example.com',
     NODE_EXTRA_CA_CERTS: '/there/is/no/such/file.pem',
   })
+  const empty = api.newStorage()
+  process.env.NODE_EXTRA_CA_CERTS = __filename
+  assert.equal((await empty.uploadFile({ body: 'x', key: 'k' })).key, 'k', 'no certificate in it')
   assert.equal((await api.uploadFile({ body: 'x', key: 'top' })).url, 'https://images.example.com/top')
   assert.equal((await api.uploadFiles([{ body: 'x', key: 'top' }]))[0].uploadError, false)
   await assert.rejects(api.downloadAndUpload({ url: server.endpoint, key: 'top' }), { code: 'ERR_BLOCKED_URL' })

@@ -42,7 +42,7 @@ impl From<Error> for NativeFailure {
             code: error.code.to_string(),
             category: error.category.as_str().to_owned(),
             message: error.to_string(),
-            user_message: error.category.user_message().to_owned(),
+            user_message: error.user_message().to_owned(),
             retryable: error.retryability != Retryability::Permanent,
             attempts: error.attempts,
             elapsed_ms: milliseconds(error.elapsed),
@@ -73,6 +73,7 @@ pub(super) fn milliseconds(duration: std::time::Duration) -> f64 {
 
 /// The sentence for the user of failures that JavaScript itself finds.
 #[napi(catch_unwind)]
-pub fn user_message(category: String) -> String {
-    Category::parse(&category).unwrap_or(Category::Internal).user_message().to_owned()
+pub fn user_message(category: String, code: String) -> String {
+    let category = Category::parse(&category).unwrap_or(Category::Internal);
+    error::user_message(category, &code).to_owned()
 }

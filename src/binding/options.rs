@@ -250,6 +250,8 @@ pub struct NativeFile {
     pub path: String,
     /// Its length, as the caller says; another is an error.
     pub length: Option<f64>,
+    /// The length that it may have at most.
+    pub max_bytes: Option<f64>,
 }
 
 #[napi(object, object_to_js = false)]

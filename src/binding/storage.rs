@@ -17,7 +17,7 @@ use super::source::NativeSource;
 use crate::error::Error;
 use crate::resilience::gate::BreakerWatcher;
 use crate::source::buffers::Buffers;
-use crate::storage::{Call, ObjectOptions, Storage, StorageConfig};
+use crate::storage::{Call, FileLimits, ObjectOptions, Storage, StorageConfig};
 
 /// The id of a call, or what can also end it.
 type Operation<'a> = Either<u32, ClassInstance<'a, NativeOperation>>;
@@ -140,7 +140,8 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
         self.answers.expect(env, id, Lane::Large, async move {
-            storage.upload_path(options, Path::new(&file.path), file.length, call).await
+            let limits = FileLimits { length: file.length, max_bytes: file.max_bytes };
+            storage.upload_path(options, Path::new(&file.path), limits, call).await
         })
     }
 

@@ -42,6 +42,13 @@ impl Trust {
         Ok(Self { extra })
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.extra.extend(other.extra);
+        self
+    }
+
     /// Settings for whoever speaks TLS, made on a thread that may wait for files.
     ///
     /// # Errors

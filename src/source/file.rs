@@ -7,7 +7,7 @@ use tokio::fs::{File, metadata};
 use tokio::io::AsyncReadExt as _;
 
 use super::chunks::Chunks;
-use crate::error::{Category, Error, Result, Retryability, code};
+use crate::error::{Category, Error, Result, Retryability, code, printable};
 
 /// Read at once: enough that the way to the thread that reads does not count.
 const PIECE_BYTES: usize = 512 * 1024;
@@ -25,8 +25,9 @@ impl FileSource {
     /// # Errors
     /// `ERR_INVALID_BODY` for what is no file, cannot be opened, or has another length than `declared`.
     pub async fn open(path: &Path, declared: Option<u64>) -> Result<Self> {
+        let name = printable(&path.to_string_lossy(), 300);
         let invalid = |why: String| {
-            Error::invalid(code::INVALID_BODY, "body", format!("body is a file that cannot be sent: {why}"))
+            Error::invalid(code::INVALID_BODY, "body", format!("body is a file that cannot be sent: {why}: {name}"))
         };
         let unusable = |error: std::io::Error| invalid(error.to_string()).caused_by(error);
         // Asked before it is opened: to open a pipe would wait for whoever writes to it.

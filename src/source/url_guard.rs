@@ -79,20 +79,25 @@ fn is_parent(segment: &str) -> bool {
 /// Judges a parsed URL before anything is resolved. Gives its host, lower case, without brackets.
 ///
 /// # Errors
-/// `ERR_BLOCKED_URL`, with one message whatever the reason: the answer must not tell a stranger what
-/// stands behind an address.
+/// `ERR_BLOCKED_URL`. Of what is wrong with the URL itself it says so; of hosts it has one message whatever the reason: the
+/// answer must not tell a stranger what stands behind an address.
 pub fn check(url: &Url, policy: &GuardPolicy) -> Result<String> {
+    match url.scheme() {
+        "http" | "https" => {}
+        "data" => return Err(not_allowed("it holds its bytes itself; decode them and pass them to uploadFile")),
+        _ => return Err(not_allowed("it must be an https URL")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(not_allowed("it must not hold a user name or a password; sourceHeaders can carry them"));
+    }
     let host = match url.host() {
         Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
         Some(Host::Ipv4(ip)) => ip.to_string(),
         Some(Host::Ipv6(ip)) => ip.to_string(),
         None => return Err(blocked()),
     };
-    let web = matches!(url.scheme(), "http" | "https") && url.port() != Some(0);
     // `https://./`: the root of all names is nobody's host.
-    let named = !host.is_empty();
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    if !web || !named || !anonymous {
+    if host.is_empty() || url.port() == Some(0) {
         return Err(blocked());
     }
     if policy.opens(&host) {
@@ -115,12 +120,14 @@ pub fn check_addresses(addresses: impl IntoIterator<Item = IpAddr>) -> Result<()
 }
 
 pub fn blocked() -> Error {
-    Error::invalid(
-        code::BLOCKED_URL,
-        "url",
-        "the url is not allowed: it must be an https URL of a public host name on port 443 \
-         (the options allowedHosts and allowPrivateNetworks open others)",
+    not_allowed(
+        "it must be an https URL of a public host name on port 443 (the options allowedHosts and allowPrivateNetworks \
+         open others)",
     )
+}
+
+fn not_allowed(why: &str) -> Error {
+    Error::invalid(code::BLOCKED_URL, "url", format!("the url is not allowed: {why}"))
 }
 
 /// Names that only mean something inside a network.

@@ -1,12 +1,14 @@
 //! Configuration: what callers give, what the environment adds, and every default. Deeper code takes only
 //! the resolved form.
 
+use std::slice;
 use std::time::Duration;
 
 use super::limits::{self, RetryOptions};
 use super::profile::{self, Profile};
 use super::target::{Common, TargetConfig, TargetOptions};
 use crate::error::{Error, Operation, Result, code};
+use crate::net::trust::Trust;
 use crate::resilience::{Preset, RetryPolicy};
 use crate::secret::Secret;
 use crate::source::GuardPolicy;
@@ -95,7 +97,7 @@ pub struct ResolvedConfig {
     pub connect_timeout: Duration,
     pub max_connections: usize,
     pub hedging: bool,
-    pub ca_certificates: Vec<String>,
+    pub trust: Trust,
     pub retry: RetryPolicy,
     pub verify_etag: bool,
     pub stall_timeout: Duration,
@@ -133,8 +135,13 @@ impl StorageConfig {
         // stand-in is not a contradiction.
         let allow_http = self.allow_http.unwrap_or(false);
         let mut given = self.clone();
-        if given.endpoints.is_none() {
-            given.bucket = self.own_target().with_written_bucket(allow_http).map_err(for_new_storage)?.bucket;
+        match &mut given.endpoints {
+            None => given.bucket = self.own_target().with_written_bucket(allow_http).map_err(for_new_storage)?.bucket,
+            Some(endpoints) => {
+                for (index, item) in endpoints.iter_mut().enumerate() {
+                    item.endpoint.get_or_insert_with(|| format!("https://stand-in-{index}.invalid"));
+                }
+            }
         }
         given.resolve(&environment).map(drop)
     }
@@ -190,6 +197,14 @@ impl StorageConfig {
         Ok(targets)
     }
 
+    fn trust(&self, environment: &Environment) -> Result<Trust> {
+        let trust = Trust::with(&self.ca_certificates)
+            .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
+        // What cannot be used of the variable's file, Node has warned of at its start, and goes on without; so do we.
+        let extra = environment.extra_ca_certificates.as_ref().and_then(|pem| Trust::with(slice::from_ref(pem)).ok());
+        Ok(trust.and(extra.unwrap_or_default()))
+    }
+
     fn multipart(&self) -> Result<MultipartOptions> {
         let default = default::MULTIPART;
         let size = |name, given: Option<f64>, default| {
@@ -230,7 +245,7 @@ impl StorageConfig {
                 None => default::MAX_CONNECTIONS,
             },
             hedging: self.hedging.unwrap_or(default::HEDGING),
-            ca_certificates: self.ca_certificates.iter().chain(&environment.extra_ca_certificates).cloned().collect(),
+            trust: self.trust(environment)?,
             retry: match &self.retry {
                 Some(options) => options.resolve("retry", &base)?,
                 None => base,
@@ -333,6 +348,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_of_the_environment_is_named_with_its_variable() {
+        let keys = Secret::new("two words".to_owned());
+        for (wrong, option, variable) in [
+            (Environment { storage_secret_key: Some(keys), ..environment() }, "secretKey", "STORAGE_SECRET_KEY"),
+            (Environment { storage_bucket: Some("UPPER".into()), ..environment() }, "bucket", "STORAGE_BUCKET"),
+            (Environment { storage_endpoint: Some("ftp://x".into()), ..environment() }, "endpoint", "STORAGE_ENDPOINT"),
+            (Environment { storage_domain: Some("ftp://x".into()), ..environment() }, "domain", "STORAGE_DOMAIN"),
+            (Environment { storage_region: Some("a b".into()), ..environment() }, "region", "STORAGE_REGION"),
+        ] {
+            let error = StorageConfig::default().resolve(&wrong).expect_err(option);
+            assert_eq!(error.option.as_deref(), Some(option));
+            assert!(error.detail.ends_with(&format!(" (from {variable})")), "{error}");
+        }
+        let own = StorageConfig { region: Some("a b".into()), ..StorageConfig::default() };
+        assert!(!own.resolve(&environment()).expect_err("a blank").detail.contains("STORAGE_REGION"));
+    }
+
+    #[test]
+    fn certificates_are_checked_where_they_are_given_and_unusable_ones_of_the_environment_ignored() {
+        let wrong = StorageConfig { ca_certificates: vec!["nope".into()], ..StorageConfig::default() };
+        assert_eq!(wrong.check().expect_err("none in it").option.as_deref(), Some("caCertificates"));
+        let empty = Environment { extra_ca_certificates: Some("nope".into()), ..environment() };
+        assert!(StorageConfig::default().resolve(&empty).is_ok());
+    }
+
+    #[test]
     fn a_check_lets_missing_things_be_and_finds_wrong_ones() {
         assert!(StorageConfig::default().check().is_ok());
         let id = "0123456789abcdef0123456789abcdef";
@@ -394,12 +435,16 @@ mod tests {
             (vec![at("https://localhost:9001"); 9], "endpoints"),
             (vec![at("https://localhost:9001"); 2], "endpoints[1].endpoint"),
             (vec![at("https://localhost:9001"), at("http://example.com")], "endpoints[1].endpoint"),
-            (vec![TargetOptions::default()], "endpoints[0].endpoint"),
         ];
         for (endpoints, option) in mistakes {
             let config = with_endpoints(endpoints);
             assert_eq!(config.check().expect_err(option).option.as_deref(), Some(option));
         }
+        let nowhere = with_endpoints(vec![at("https://localhost:9001"), TargetOptions::default()]);
+        assert!(nowhere.check().is_ok(), "it may be set where it runs");
+        let error = nowhere.resolve(&environment()).expect_err("nowhere to go");
+        let missing = (code::MISSING_OPTION, Some("endpoints[1].endpoint"));
+        assert_eq!((error.code.as_ref(), error.option.as_deref()), missing);
         let blank = Environment { storage_secret_key: None, ..environment() };
         let error = with_endpoints(vec![keyless]).resolve(&blank).expect_err("half of the keys");
         assert_eq!(error.option.as_deref(), Some("endpoints[0].secretKey"));

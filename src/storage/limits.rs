@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, code};
 use crate::resilience::backoff::Jitter;
 use crate::resilience::{Preset, RetryPolicy};
 
@@ -45,6 +45,11 @@ pub fn bytes_within(name: &str, value: f64, least: u64, most: u64) -> Result<u64
 pub fn content_length(value: f64) -> Result<u64> {
     const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
     bytes_within("contentLength", value, 0, MAX_OBJECT_BYTES)
+}
+
+/// A body of more than `maxBytes`.
+pub fn too_large(max_bytes: u64) -> Error {
+    Error::invalid(code::TOO_LARGE, "maxBytes", format!("body has more than maxBytes ({max_bytes} bytes)"))
 }
 
 /// The place of a byte, from 0.

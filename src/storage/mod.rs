@@ -31,7 +31,6 @@ pub use target::{TargetConfig, TargetOptions};
 
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
 use crate::metrics::Metrics;
-use crate::net::trust::Trust;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
 use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition, etag};
@@ -57,6 +56,13 @@ pub struct ObjectOptions {
     pub sha256: bool,
     /// Where an earlier process left off.
     pub resume: Option<Checkpoint>,
+}
+
+/// What the length of a file must be, as a caller writes it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileLimits {
+    pub length: Option<f64>,
+    pub max_bytes: Option<f64>,
 }
 
 /// What accompanies one call: who listens, and how it is called off.
@@ -111,13 +117,11 @@ struct Prepared {
 
 impl Storage {
     /// # Errors
-    /// Bad certificates in `caCertificates`.
+    /// `ERR_INTERNAL`.
     pub fn new(config: ResolvedConfig) -> Result<Self> {
-        let trust = Trust::with(&config.ca_certificates)
-            .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
-        let target = |it: &TargetConfig| Target::new(it.clone(), trust.clone(), &config);
+        let target = |it: &TargetConfig| Target::new(it.clone(), config.trust.clone(), &config);
         Ok(Self {
-            source: Mutex::new(Some(HttpSource::new(trust.clone(), config.connect_timeout))),
+            source: Mutex::new(Some(HttpSource::new(config.trust.clone(), config.connect_timeout))),
             targets: config.targets.iter().map(target).collect::<Result<_>>()?,
             closed: CancellationToken::new(),
             metrics: Arc::default(),
@@ -150,7 +154,10 @@ impl Storage {
             Ok(Prepared {
                 target: 0,
                 has_alternative: false,
-                key: ObjectKey::parse(&options.key)?,
+                key: match operation {
+                    Operation::UploadFile | Operation::DownloadAndUpload => ObjectKey::parse(&options.key)?,
+                    _ => ObjectKey::of_stored(&options.key)?,
+                },
                 bucket: self.bucket(options.bucket.as_deref())?,
                 headers: options.headers.check()?,
                 condition: options.condition()?,

@@ -90,23 +90,28 @@ impl TargetOptions {
 
     pub(super) fn resolve(&self, environment: &Environment, common: Common) -> Result<TargetConfig> {
         let endpoint = required(&self.endpoint, &environment.storage_endpoint, "endpoint", "STORAGE_ENDPOINT")?;
-        let endpoint = endpoint::parse(&endpoint, common.allow_http)?;
+        let endpoint = endpoint::parse(&endpoint, common.allow_http)
+            .map_err(of_variable(self.endpoint.is_none(), "STORAGE_ENDPOINT"))?;
         let access_key =
             required(&self.access_key, &environment.storage_access_key, "accessKey", "STORAGE_ACCESS_KEY")?;
         let secret_key =
             required(&self.secret_key, &environment.storage_secret_key, "secretKey", "STORAGE_SECRET_KEY")?;
-        check_credential("accessKey", &access_key)?;
-        check_credential("secretKey", &secret_key)?;
+        check_credential("accessKey", &access_key)
+            .map_err(of_variable(self.access_key.is_none(), "STORAGE_ACCESS_KEY"))?;
+        check_credential("secretKey", &secret_key)
+            .map_err(of_variable(self.secret_key.is_none(), "STORAGE_SECRET_KEY"))?;
         if let Some(token) = &self.session_token {
             check_credential("sessionToken", token)?;
         }
         Ok(TargetConfig {
             bucket: bucket(self.bucket.as_ref(), environment, &endpoint)?,
-            domain: domain(self.domain.as_deref().or(environment.storage_domain.as_deref()))?,
+            domain: domain(self.domain.as_deref().or(environment.storage_domain.as_deref()))
+                .map_err(of_variable(self.domain.is_none(), "STORAGE_DOMAIN"))?,
             write_spacing: if endpoint.is_r2() { default::R2_WRITE_SPACING } else { Duration::ZERO },
             s3: S3Settings {
                 endpoint: endpoint.url,
-                region: region(self.region.as_deref().or(environment.storage_region.as_deref()))?,
+                region: region(self.region.as_deref().or(environment.storage_region.as_deref()))
+                    .map_err(of_variable(self.region.is_none(), "STORAGE_REGION"))?,
                 access_key,
                 secret_key,
                 session_token: self.session_token.clone(),
@@ -172,9 +177,18 @@ impl Blank for Secret<String> {
     }
 }
 
+/// Says of a value that is wrong which variable it came from, where no option was given.
+fn of_variable(it_is: bool, variable: &str) -> impl FnOnce(Error) -> Error {
+    move |error| {
+        if it_is { error.with(|failure| failure.detail.push_str(&format!(" (from {variable})"))) } else { error }
+    }
+}
+
 fn bucket(given: Option<&String>, environment: &Environment, endpoint: &Endpoint) -> Result<BucketName> {
     let named = given.or(environment.storage_bucket.as_ref().filter(|name| !name.is_blank()));
-    match (named.map(|name| BucketName::parse(name)).transpose()?, endpoint.bucket.clone()) {
+    let named = named.map(|name| BucketName::parse(name)).transpose();
+    let named = named.map_err(of_variable(given.is_none(), "STORAGE_BUCKET"))?;
+    match (named, endpoint.bucket.clone()) {
         (Some(named), Some(inside)) if named != inside => Err(Error::invalid_option(
             "endpoint",
             "without a bucket, or with the same one as the option bucket (STORAGE_BUCKET)",

@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::failover::is_the_endpoints;
-use super::{Call, ObjectOptions, Prepared, Storage, limits};
+use super::{Call, FileLimits, ObjectOptions, Prepared, Storage, limits};
 use crate::error::{Operation, Result};
 use crate::source::chunks::{Blocks, Chunks, Memory};
 use crate::source::file::FileSource;
@@ -60,7 +60,7 @@ impl Storage {
         &self,
         options: ObjectOptions,
         path: &Path,
-        declared: Option<f64>,
+        FileLimits { length, max_bytes }: FileLimits,
         call: Call,
     ) -> Result<Receipt> {
         let prepared = self.prepare(options, Operation::UploadFile)?;
@@ -68,8 +68,12 @@ impl Storage {
         let places = self.places(&prepared);
         let work = self.at_each(&places, &call, is_the_endpoints, |here| {
             Box::pin(async {
-                let declared = declared.map(limits::content_length).transpose()?;
+                let declared = length.map(limits::content_length).transpose()?;
+                let most = max_bytes.map(|bytes| limits::bytes("maxBytes", bytes)).transpose()?;
                 let source = FileSource::open(path, declared).await?;
+                if let Some(most) = most.filter(|&most| source.length().is_some_and(|length| length > most)) {
+                    return Err(limits::too_large(most));
+                }
                 self.put_chunks(here, source, Author::Caller, &call).await
             })
         });

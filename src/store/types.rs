@@ -48,6 +48,18 @@ impl ObjectKey {
         Ok(Self(key.to_owned()))
     }
 
+    /// A key of what is there already: it may end in a slash, as a folder does that a dashboard has made. The rest stays
+    /// refused: a path that is rewritten on its way would delete another object.
+    ///
+    /// # Errors
+    /// As of [`Self::parse`].
+    pub fn of_stored(key: &str) -> Result<Self> {
+        match key.strip_suffix('/') {
+            Some(bare) if key.len() <= Self::MAX_BYTES => Self::parse(bare).map(|_| Self(key.to_owned())),
+            _ => Self::parse(key),
+        }
+    }
+
     /// A key that the store itself has named: others may be less careful with theirs.
     pub fn as_listed(key: &str) -> Self {
         Self(key.to_owned())
@@ -172,6 +184,14 @@ mod tests {
         assert!(ObjectKey::parse(&"a".repeat(1025)).is_err());
         assert!(ObjectKey::parse(&"€".repeat(341)).is_ok());
         assert!(ObjectKey::parse(&"€".repeat(342)).is_err());
+    }
+
+    #[test]
+    fn what_is_stored_may_be_a_folder() {
+        assert_eq!(ObjectKey::of_stored("a/b/").expect("a folder").as_str(), "a/b/");
+        for key in ["/", "//", "a//", "/a/", "a/../b", &format!("{}/", "a".repeat(1024))] {
+            assert!(ObjectKey::of_stored(key).is_err(), "{key}");
+        }
     }
 
     #[test]

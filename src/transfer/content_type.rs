@@ -21,13 +21,15 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     if let Some(given) = given {
         return given.to_owned();
     }
+    let guess = mime_guess::from_path(key).first_raw();
     match (sniff(body), author) {
-        (Some(sniffed), Author::Caller) => return sniffed.to_owned(),
+        // Markup hardly says what it is of, and one that came as a picture must not become a page.
+        (Some(sniffed), Author::Caller) if guess.is_none() || !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
         (Some(sniffed), Author::Stranger { .. }) if !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
         (_, Author::Stranger { declared: Some(declared) }) if credible(declared) => return declared.to_owned(),
         _ => {}
     }
-    let guess = mime_guess::from_path(key).first_raw().unwrap_or(FALLBACK);
+    let guess = guess.unwrap_or(FALLBACK);
     // Text without a charset is read by browsers as windows-1252.
     if guess.starts_with("text/") && begins_as_utf8(body) {
         return format!("{guess}; charset=utf-8");
@@ -78,6 +80,11 @@ mod tests {
         assert_eq!(choose(None, Author::Caller, b"\xff\xd8\xff\xe0", "a"), "image/jpeg");
         assert_eq!(choose(None, Author::Caller, b"RIFF\0\0\0\0WEBPVP8 ", "a"), "image/webp");
         assert_eq!(choose(None, Author::Caller, b"hello", "a/b.txt"), "text/plain; charset=utf-8");
+        const PAGE: &[u8] = b"<!doctype html><script>alert(1)</script>";
+        assert_eq!(choose(None, Author::Caller, PAGE, "a.png"), "image/png", "no page for whom a picture was promised");
+        assert_eq!(choose(None, Author::Caller, PAGE, "a.html"), "text/html; charset=utf-8");
+        assert_eq!(choose(None, Author::Caller, PAGE, "a"), "text/html");
+        assert_eq!(choose(None, Author::Caller, b"<?xml version=\"1.0\"?><svg/>", "a.svg"), "image/svg+xml");
         assert_eq!(choose(None, Author::Caller, "é".as_bytes(), "a.txt"), "text/plain; charset=utf-8");
         assert_eq!(choose(None, Author::Caller, &"é".as_bytes()[..1], "a.txt"), "text/plain; charset=utf-8", "cut");
         assert_eq!(choose(None, Author::Caller, b"\xe9 latin", "a.txt"), "text/plain");

@@ -10,7 +10,7 @@ use reliable_r2::resilience::breaker::BreakerState;
 use reliable_r2::source::chunks::Memory;
 use reliable_r2::storage::download::RangeOptions;
 use reliable_r2::storage::reconcile::ReconcileOptions;
-use reliable_r2::storage::{ObjectOptions, RetryOptions, StorageConfig, TargetOptions};
+use reliable_r2::storage::{FileLimits, ObjectOptions, RetryOptions, StorageConfig, TargetOptions};
 use reliable_r2_lab::{Fault, LocalR2, Options, Rule};
 use tokio::time::{Instant, sleep};
 
@@ -197,7 +197,11 @@ async fn what_the_primary_cannot_take_goes_to_the_next_endpoint_and_comes_back()
     assert_eq!((receipt.failed_over, receipt.parts), (true, 3));
     let file = two.folder.path().join("file.bin");
     std::fs::write(&file, &large).expect("a file");
-    let receipt = fixture.storage.upload_path(to("file.bin"), &file, None, fixture.call()).await.expect("stored");
+    let receipt = fixture
+        .storage
+        .upload_path(to("file.bin"), &file, FileLimits::default(), fixture.call())
+        .await
+        .expect("stored");
     assert!(receipt.failed_over);
     let stream = Memory::new(Bytes::from(small.clone()));
     let receipt = fixture.storage.upload_chunks(to("stream.png"), stream, fixture.call()).await.expect("stored");
