@@ -26,8 +26,10 @@ pub fn check(data: &[u8]) {
 fn judge(url: &Url) {
     let closed = url_guard::check(url, &GuardPolicy::default());
     let open = url_guard::check(url, &GuardPolicy { allow_private_networks: true, ..GuardPolicy::default() });
-    if let Err(error) = &closed {
-        assert_eq!(error.to_string(), url_guard::blocked().to_string(), "one message, whatever the reason");
+    // What is wrong with the URL itself is said; of where it leads, nothing.
+    let says_where = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    if let Some(error) = closed.as_ref().err().filter(|_| says_where) {
+        assert_eq!(error.to_string(), url_guard::blocked().to_string(), "one message, whatever the host");
     }
     if let Ok(host) = &open {
         assert!(matches!(url.scheme(), "http" | "https"), "{url}");
