@@ -107,6 +107,13 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.equal((await run(['put', 'a.png', '--retry', 'fast', '--quiet'])).code, 75)
   })
 
+  test('of several files all are there before the first is stored', async () => {
+    writeFileSync(path.join(folder, 'alone.txt'), 'x')
+    const { code, stderr } = await run(['put', 'alone.txt', 'b.txt', 'folder'])
+    assert.deepEqual([code, /there is no file folder; a PREFIX for several files ends in \//.test(stderr)], [2, true], stderr)
+    assert.equal(object('alone.txt'), undefined)
+  })
+
   test('--help and --version', async () => {
     const { code, out } = await run(['--help'])
     assert.deepEqual([code, /doctor/.test(out)], [0, true])

@@ -72,6 +72,9 @@ function plan(operands) {
   const files = operands.slice(0, -1)
   if (files.length > 0 && last.endsWith('/')) return files.map((file) => ({ file, key: last + nameOf(file) }))
   if (files.length === 1 && (files[0] === STANDARD || !existsSync(last))) return [{ file: files[0], key: last }]
+  // Before the first of them is stored.
+  const missing = operands.length > 1 && operands.find((file) => file !== STANDARD && !existsSync(file))
+  if (missing) throw new UsageError(`there is no file ${missing}; a PREFIX for several files ends in /`)
   return operands.map((file) => ({ file, key: nameOf(file) }))
 }
 
