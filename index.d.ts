@@ -635,6 +635,13 @@ export interface OpenUpload {
   initiated?: Date
 }
 
+/** Options of `urlOf`. */
+export interface ObjectAddress {
+  key: string
+  /** Default: the storage's. */
+  bucket?: string | undefined
+}
+
 /** Options of `presign`. */
 export interface PresignOptions {
   key: string
@@ -889,6 +896,11 @@ export declare class Storage {
   setBreaker(state: BreakerState, endpoint?: string): void
   /** Signs a URL for one object, for browsers and others without keys. Sends nothing; signs no checksum. */
   presign(options: PresignOptions): Promise<PresignedRequest>
+  /**
+   * The `url` that an upload of this key has in its result: under `domain` where one is set, else the endpoint's. For
+   * objects that `list` found and browsers stored. Sends nothing; throws an {@link InputError}.
+   */
+  urlOf(options: ObjectAddress): string
   /**
    * What the calls of each kind came to, in the last minute, five minutes and hour, and in all; and how the endpoints
    * do. Input that was refused before anything was sent is no call.

@@ -57,6 +57,7 @@ export declare class NativeStorage {
   delete(operation: NativeOperation, options: NativeObjectOptions): Promise<NativeFailure | NativeDeletion>
   list(operation: NativeOperation, options: NativeListOptions): Promise<NativeFailure | NativeListPage>
   presign(options: NativePresignOptions): Promise<NativeFailure | NativePresigned>
+  urlOf(key: string, bucket?: string | undefined | null): NativeFailure | string
   reconcile(operation: NativeOperation, options: NativeReconcileOptions): Promise<NativeFailure | NativeReconciled>
   /** The primary first. */
   endpoints(): Array<NativeEndpointStatus>

@@ -122,6 +122,7 @@ const PRESIGN = {
   contentType: optionalText,
   disposition: optionalText,
 }
+const ADDRESS = { key, bucket: optionalText }
 const LOOP = { ...RETRY, signal, onRetry: callback }
 const BATCH = { concurrency: number, signal }
 
@@ -192,6 +193,13 @@ function readPresign(options, call) {
   const request = readObject(PRESIGN, options, 'options', call)
   requireKey(request, call)
   return request
+}
+
+/** Options of `urlOf`. */
+function readAddress(options, call) {
+  const address = readObject(ADDRESS, options, 'options', call)
+  requireKey(address, call)
+  return address
 }
 
 function readBatch(options, call) {
@@ -297,6 +305,7 @@ function pick(fields, given) {
 }
 
 module.exports = {
+  readAddress,
   readBatch,
   readBreaker,
   readCleanup,

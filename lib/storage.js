@@ -14,6 +14,7 @@ const { pathOf, pump, sourceOf } = require('./source.js')
 const { isUpload } = require('./log.js')
 const { Observer } = require('./observe.js')
 const {
+  readAddress,
   readBatch,
   readBreaker,
   readCleanup,
@@ -251,6 +252,15 @@ class Storage {
     } catch (error) {
       throw named(error, call)
     }
+  }
+
+  urlOf(options) {
+    Storage.#require(this, 'urlOf')
+    const call = describe('urlOf', options)
+    const { key, bucket } = readAddress(options, call)
+    const url = this.#open(call).urlOf(key, bucket)
+    if (url.isFailure) throw fromFailure({ ...url, ...call, message: `urlOf failed: ${url.message}` })
+    return url
   }
 
   metrics() {

@@ -272,6 +272,17 @@ describe('a call is refused by a rejection', () => {
   })
 })
 
+test('headers of a source are checked before it is asked', async () => {
+  for (const [name, value] of [['X A', 'CANARY'], ['x-a', 'CANARY\r\nhost: x'], ['', 'CANARY']]) {
+    const call = storage.downloadAndUpload({ url: 'https://example.com/a.png', key, sourceHeaders: { [name]: value } })
+    await assert.rejects(call, (error) => {
+      assert.deepEqual([error.name, error.option, error.attempts], ['InputError', `sourceHeaders["${name}"]`, 0])
+      assert.doesNotMatch(inspect(error), /CANARY/)
+      return true
+    })
+  }
+})
+
 test('a body of another length than it was said to have is refused', async () => {
   const other = { name: 'InputError', code: 'ERR_INVALID_BODY', message: /3 bytes, not the 4 of contentLength/ }
   await assert.rejects(storage.uploadFile({ body: 'abc', key, contentLength: 4 }), other)

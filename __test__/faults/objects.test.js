@@ -114,6 +114,24 @@ describe('stored objects', () => {
     assert.deepEqual(Buffer.from(await response.arrayBuffer()), body)
   })
 
+  test('an address without asking, as an upload has it in its result', async () => {
+    const { url } = await storage.uploadFile({ key: 'an address/1 €.bin', body: 'x' })
+    assert.equal(storage.urlOf({ key: 'an address/1 €.bin' }), url)
+    const shown = lab.storage({ domain: 'images.example.com' })
+    assert.equal(shown.urlOf({ key: 'a b.png' }), 'https://images.example.com/a%20b.png')
+    for (const [options, option] of [[{}, 'key'], [{ key: '../a' }, 'key'], [{ key: 'a', bucket: 'X' }, 'bucket'], [{ key: 'a', buckt: 'abc' }, 'buckt']]) {
+      assert.throws(() => storage.urlOf(options), { name: 'InputError', option, message: /^urlOf failed: ERR_/ })
+    }
+    shown.close()
+  })
+
+  test('what a dashboard calls a folder can be asked for and deleted, and not written', async () => {
+    assert.equal(await storage.exists({ key: 'dashboard/' }), false)
+    assert.equal((await storage.delete({ key: 'dashboard/' })).key, 'dashboard/')
+    assert.deepEqual((await lab.events()).map(({ method, path }) => `${method} ${path}`), ['HEAD /pictures/dashboard/', 'DELETE /pictures/dashboard/'])
+    await assert.rejects(storage.uploadFile({ key: 'dashboard/', body: 'x' }), { code: 'ERR_INVALID_KEY' })
+  })
+
   test('a presigned URL writes what a browser sends, without a checksum', async () => {
     const { url, method, headers } = await storage.presign({ key: 'sent.bin', method: 'PUT', contentType: 'image/png' })
     assert.doesNotMatch(url, /checksum|crc/i)

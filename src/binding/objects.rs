@@ -260,6 +260,11 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         AsyncBlockBuilder::new(async move { Ok(outcome(storage.presign(options.into()).await)) }).build(env)
     }
+
+    #[napi(catch_unwind)]
+    pub fn url_of(&self, key: String, bucket: Option<String>) -> Either<NativeFailure, String> {
+        outcome(self.inner.url_of(&key, bucket.as_deref()))
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]

@@ -1,6 +1,5 @@
 //! Fetches a URL, often a provider's temporary one, under the guard.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
-    LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_RANGE, LOCATION,
+    RANGE, RETRY_AFTER,
 };
 use reqwest::redirect;
 use tokio::sync::OnceCell;
@@ -34,7 +33,8 @@ const USER_AGENT: &str = concat!("reliable-r2/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone)]
 pub struct SourceRequest {
     pub url: Url,
-    pub headers: BTreeMap<String, String>,
+    /// Of the request; their values are the caller's secrets.
+    pub headers: HeaderMap,
     pub max_bytes: u64,
     pub guard: GuardPolicy,
 }
@@ -72,7 +72,7 @@ impl HttpSource {
             let client = if request.guard.opens(&host) { &clients.open } else { &clients.guarded };
             // What the caller sends (a token, perhaps) is for the host that they named, not for others.
             let same_origin = url.origin() == request.url.origin();
-            let headers = if same_origin { header_map(&request.headers)? } else { HeaderMap::new() };
+            let headers = if same_origin { request.headers.clone() } else { HeaderMap::new() };
             let response = client
                 .get(url.clone())
                 .headers(headers)
@@ -254,19 +254,6 @@ fn network_error(error: reqwest::Error, host: &str) -> Error {
     Error::new(code, verdict.category, verdict.retryability, format!("source: {detail}"))
         .with(|failure| failure.host = Some(host.to_owned()))
         .caused_by(error)
-}
-
-fn header_map(headers: &BTreeMap<String, String>) -> Result<HeaderMap> {
-    headers
-        .iter()
-        .map(|(name, value)| {
-            let key = HeaderName::from_bytes(name.as_bytes());
-            let text = HeaderValue::from_str(value);
-            key.ok().zip(text.ok()).ok_or_else(|| {
-                Error::invalid_option(format!("sourceHeaders[{name:?}]"), "a valid HTTP header name and value")
-            })
-        })
-        .collect()
 }
 
 /// Marks a name that the guard condemned, inside reqwest's chain of causes.

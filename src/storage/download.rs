@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
 use super::failover::{is_the_endpoints, may_be_elsewhere};
 use super::objects::Found;
 use super::{Call, ObjectOptions, Prepared, Storage, config, headers, limits};
-use crate::error::{Error, Operation, Result, code};
+use crate::error::{Error, Operation, Result, code, printable};
 use crate::resilience::Attempts;
 use crate::source::channel::{Channel, Pusher, channel};
 use crate::source::chunks::Chunks as _;
@@ -163,8 +164,23 @@ impl Storage {
         };
         let url = url_guard::parse(&source.url)?;
         url_guard::check(&url, &guard)?;
-        Ok(SourceRequest { url, headers: source.headers, max_bytes, guard })
+        let headers = source_headers(&source.headers)?;
+        Ok(SourceRequest { url, headers, max_bytes, guard })
     }
+}
+
+/// What the request to a source carries, a token perhaps: no Debug shows it.
+fn source_headers(given: &BTreeMap<String, String>) -> Result<HeaderMap> {
+    let checked = |(name, value): (&String, &String)| {
+        let mut text = HeaderValue::from_str(value).ok()?;
+        text.set_sensitive(true);
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, text))
+    };
+    let all = given.iter().map(|header| {
+        let name = format!("sourceHeaders[{:?}]", printable(header.0, 60));
+        checked(header).ok_or_else(|| Error::invalid_option(name, "a valid HTTP header name and value"))
+    });
+    all.collect()
 }
 
 impl RangeOptions {

@@ -1,5 +1,6 @@
 //! Numbers from outside, checked; and a policy made of them.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result, code};
@@ -76,7 +77,23 @@ fn whole(name: &str, value: f64, least: f64, most: f64, allowed: impl Fn() -> St
     if value >= least && value <= most && value.fract() == 0.0 {
         Ok(value as u64)
     } else {
-        Err(Error::invalid_option(name, format_args!("{}, not {value}", allowed())))
+        Err(Error::invalid_option(name, format_args!("{}, not {}", allowed(), Given(value))))
+    }
+}
+
+/// A number as JavaScript writes it.
+struct Given(f64);
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number) = *self;
+        if number.is_infinite() {
+            f.write_str(if number > 0.0 { "Infinity" } else { "-Infinity" })
+        } else if number.abs() >= 1e21 {
+            write!(f, "{number:e}")
+        } else {
+            write!(f, "{number}")
+        }
     }
 }
 
@@ -123,7 +140,7 @@ impl RetryOptions {
             if !(1.0..=100.0).contains(&value) {
                 return Err(Error::invalid_option(
                     name("timeoutGrowth"),
-                    format_args!("a number from 1 to 100, not {value}"),
+                    format_args!("a number from 1 to 100, not {}", Given(value)),
                 ));
             }
             policy.timeout_growth = value;
@@ -156,6 +173,12 @@ mod tests {
 
     fn base() -> RetryPolicy {
         Preset::FileUpload.policy()
+    }
+
+    #[test]
+    fn numbers_are_named_as_they_were_written() {
+        let written = [f64::INFINITY, -f64::INFINITY, f64::NAN, 1.5, 1e300].map(|number| Given(number).to_string());
+        assert_eq!(written, ["Infinity", "-Infinity", "NaN", "1.5", "1e300"]);
     }
 
     #[test]

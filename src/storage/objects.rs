@@ -131,6 +131,16 @@ impl Storage {
         self.primary().store.inner().presign(&request).await.map_err(mark)
     }
 
+    /// The `url` of an upload's receipt, of any object of the primary. Sends nothing.
+    ///
+    /// # Errors
+    /// Bad input.
+    pub fn url_of(&self, key: &str, bucket: Option<&str>) -> Result<String> {
+        let bucket = self.bucket(bucket)?;
+        let key = ObjectKey::of_stored(key)?;
+        Ok(self.primary().config.addresses(bucket.as_str(), key.as_str()).url)
+    }
+
     fn list_request(&self, options: &ListOptions) -> Result<ListRequest> {
         for (name, text) in [("prefix", &options.prefix), ("startAfter", &options.start_after)] {
             check_key_part(name, text.as_deref().unwrap_or_default())?;

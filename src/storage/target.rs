@@ -137,6 +137,18 @@ impl TargetConfig {
     pub fn public_url(&self, key: &str) -> Option<String> {
         self.domain.as_ref().map(|domain| join(domain, &[], key))
     }
+
+    pub(super) fn addresses(&self, bucket: &str, key: &str) -> Addresses {
+        let location = self.location(bucket, key);
+        Addresses { url: self.public_url(key).unwrap_or_else(|| location.clone()), location }
+    }
+}
+
+/// An object's addresses, of an endpoint and for everybody.
+pub(super) struct Addresses {
+    pub(super) location: String,
+    /// Under the public domain where one is set, else the same.
+    pub(super) url: String,
 }
 
 fn join(base: &Url, folders: &[&str], key: &str) -> String {

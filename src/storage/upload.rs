@@ -5,6 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::failover::is_the_endpoints;
+use super::target::Addresses;
 use super::{Call, FileLimits, ObjectOptions, Prepared, Storage, limits};
 use crate::error::{Operation, Result};
 use crate::source::chunks::{Blocks, Chunks, Memory};
@@ -205,11 +206,11 @@ impl Storage {
     fn receipt(&self, prepared: &Prepared, content_type: String, stored: Stored) -> Receipt {
         let key = prepared.key.as_str();
         let target = &self.targets[prepared.target].config;
-        let location = target.location(prepared.bucket.as_str(), key);
+        let Addresses { location, url } = target.addresses(prepared.bucket.as_str(), key);
         Receipt {
             endpoint: target.origin(),
             failed_over: prepared.target > 0,
-            url: target.public_url(key).unwrap_or_else(|| location.clone()),
+            url,
             location,
             bucket: prepared.bucket.as_str().to_owned(),
             key: key.to_owned(),
