@@ -210,12 +210,15 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         let (upload, parts) = (begun.upload(), &sent.parts);
         let object = Finished { etag: expected_etag(parts), size: sent.size, headers: &request.headers };
         let store = self.store.inner();
-        let already_there = async |is_gone: bool| match store.head_object(&upload.object).await {
+        // Whether the store has the upload no more, which it had.
+        let gone = AtomicBool::new(false);
+        let already_there = async || match store.head_object(&upload.object).await {
             Ok(there) => {
-                let ours = object.is(&there, is_gone);
+                let ours = object.is(&there, gone.load(Ordering::Relaxed));
                 Ok(ours.then_some(PutOutcome { etag: there.etag, request_id: None, settled_by_head: true }))
             }
-            Err(error) if error.status == Some(404) => Ok(None),
+            // What it is asked for has an error of its own.
+            Err(error) if error.retryability == Retryability::Permanent => Ok(None),
             Err(error) => Err(error),
         };
         let _turn = self.store.turn(&upload.object.bucket, &upload.object.key, self.context).await?;
@@ -230,12 +233,13 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             };
             // The parts were there: somebody has put them together.
             let is_gone = attempt.number > 1 && error.code == "NoSuchUpload";
+            gone.fetch_or(is_gone, Ordering::Relaxed);
             counts.store(before || error.unsettled || is_gone, Ordering::Relaxed);
             let is_final = attempt.number > 1 && error.retryability == Retryability::Permanent;
             if !is_final || !(before || is_gone) {
                 return Err(error);
             }
-            already_there(is_gone).await?.ok_or_else(|| {
+            already_there().await?.ok_or_else(|| {
                 if !is_gone {
                     return error;
                 }
@@ -245,9 +249,8 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         });
         let (outcome, attempts) = match completed.await {
             // The last answer may have been lost, too.
-            Err(error) if error.retryability != Retryability::Permanent && counts.into_inner() => {
-                let is_gone = error.code == "NoSuchUpload";
-                match self.store.look(self.context, || already_there(is_gone)).await.flatten() {
+            Err(error) if is_worth_a_look(&error) && counts.into_inner() => {
+                match self.store.look(self.context, already_there).await.flatten() {
                     Some(outcome) => (outcome, error.attempts),
                     None => return Err(error),
                 }
@@ -255,8 +258,17 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             other => other?,
         };
         check(object.etag.as_deref(), outcome.etag.as_deref())?;
+        if outcome.settled_by_head && !gone.into_inner() {
+            // It may be an earlier object of the same bytes, and these parts would stay.
+            drop(Cleanup { store: Arc::clone(self.store), upload: upload.clone(), armed: true });
+        }
         Ok((outcome, attempts))
     }
+}
+
+/// An endpoint that is known not to answer is not asked.
+fn is_worth_a_look(error: &Error) -> bool {
+    error.retryability != Retryability::Permanent && error.code != code::CIRCUIT_OPEN
 }
 
 /// What the parts of an upload make.

@@ -124,7 +124,9 @@ async fn a_lost_answer_to_complete_is_settled_by_what_is_stored() {
         let receipt = fixture.upload("lost.bin", &body).await.expect("stored");
         assert!(fixture.stored("lost.bin").as_deref() == Some(&body[..]));
         assert!(receipt.etag.expect("an ETag").ends_with("-4"));
-        assert_eq!(requests(&fixture, "DELETE").len(), 0, "nothing to abort");
+        if lost == 1 {
+            assert_eq!(requests(&fixture, "DELETE").len(), 0, "nothing to abort");
+        }
     }
 }
 
@@ -142,8 +144,19 @@ async fn an_earlier_upload_of_the_same_bytes_under_another_type_is_not_this_one(
         skip: 1,
         ..Rule::times(status(503, "SlowDown"), 4)
     }]);
-    let error = fixture.storage.upload(of_type("image/webp"), body, fixture.call()).await.expect_err("not completed");
+    let of_other = fixture.storage.upload(of_type("image/webp"), body.clone(), fixture.call());
+    let error = of_other.await.expect_err("not completed");
     assert_eq!((&*error.code, error.attempts), ("SlowDown", 4));
+    removed(&fixture).await;
+    // The same under the same type is there, whoever stored it; the parts of this one are not needed.
+    fixture.lab.set_faults(vec![Rule {
+        method: Some("POST".into()),
+        skip: 1,
+        ..Rule::times(status(503, "SlowDown"), 4)
+    }]);
+    let receipt = fixture.storage.upload(of_type("image/png"), body, fixture.call()).await.expect("it is there");
+    assert!(receipt.settled_by_head);
+    removed(&fixture).await;
 }
 
 /// The upload is gone, and the object is not there yet: an earlier Complete, given up at its timeout, is still at it.
