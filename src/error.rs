@@ -214,6 +214,8 @@ pub struct Failure {
     pub min_wait: Duration,
     /// Whether what was asked for may have happened all the same: the request left, and nobody who knows answered.
     pub unsettled: bool,
+    /// Whether it is trouble of where the bytes come from: no endpoint is to blame, and none can help.
+    pub of_source: bool,
     pub operation: Option<Operation>,
     pub key: Option<String>,
     pub attempts: u32,
@@ -268,6 +270,7 @@ impl Error {
             retry_after: None,
             min_wait: Duration::ZERO,
             unsettled: false,
+            of_source: false,
             operation: None,
             key: None,
             attempts: 0,

@@ -114,6 +114,14 @@ describe('stored objects', () => {
     assert.deepEqual(Buffer.from(await response.arrayBuffer()), body)
   })
 
+  test('a listing that breaks off is asked for again, as often as anything', async () => {
+    await put('broken/a')
+    await lab.faults({ fault: 'truncate', method: 'GET', times: 2 })
+    const [keys, retries] = [[], []]
+    for await (const { key } of storage.list({ prefix: 'broken/', onRetry: ({ code }) => retries.push(code) })) keys.push(key)
+    assert.deepEqual([keys, retries], [['broken/a'], ['ECONNRESET', 'ECONNRESET']])
+  })
+
   test('an address without asking, as an upload has it in its result', async () => {
     const { url } = await storage.uploadFile({ key: 'an address/1 €.bin', body: 'x' })
     assert.equal(storage.urlOf({ key: 'an address/1 €.bin' }), url)

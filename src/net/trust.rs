@@ -42,6 +42,13 @@ impl Trust {
         Ok(Self { extra })
     }
 
+    /// What can be used of a PEM text, and nothing else of it.
+    pub fn of_what_is_sound(pem: &str) -> Self {
+        let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
+        let is_sound = |it: &CertificateDer<'static>| RootCertStore::empty().add(it.clone()).is_ok();
+        Self { extra: certificates.filter(is_sound).collect() }
+    }
+
     /// These and those.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

@@ -1,7 +1,6 @@
 //! Configuration: what callers give, what the environment adds, and every default. Deeper code takes only
 //! the resolved form.
 
-use std::slice;
 use std::time::Duration;
 
 use super::limits::{self, RetryOptions};
@@ -200,8 +199,8 @@ impl StorageConfig {
     fn trust(&self, environment: &Environment) -> Result<Trust> {
         let trust = Trust::with(&self.ca_certificates)
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
-        // What cannot be used of the variable's file, Node has warned of at its start, and goes on without; so do we.
-        let extra = environment.extra_ca_certificates.as_ref().and_then(|pem| Trust::with(slice::from_ref(pem)).ok());
+        // What cannot be used of the variable's file, Node has warned of at its start, and goes on with the rest; so do we.
+        let extra = environment.extra_ca_certificates.as_deref().map(Trust::of_what_is_sound);
         Ok(trust.and(extra.unwrap_or_default()))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
@@ -12,7 +13,7 @@ use super::{Call, ObjectOptions, Prepared, Storage, config, headers, limits};
 use crate::error::{Error, Operation, Result, code, printable};
 use crate::resilience::Attempts;
 use crate::source::channel::{Channel, Pusher, channel};
-use crate::source::chunks::Chunks as _;
+use crate::source::chunks::Chunks;
 use crate::source::resume::Resuming;
 use crate::source::{GuardPolicy, HttpDownload, SourceRequest, url_guard};
 use crate::store::objects::ObjectInfo;
@@ -76,9 +77,10 @@ impl Storage {
         let client = self.source()?;
         let origin = HttpDownload { client: &client, request: request.clone() };
         let attempts = Attempts::new(None, prepared.context(call.observer.as_ref()));
-        let (source, declared) = Resuming::open(origin, attempts, self.config.stall_timeout).await?;
+        let opened = Resuming::open(origin, attempts, self.config.stall_timeout).await;
+        let (source, declared) = opened.map_err(of_source)?;
         let author = Author::Stranger { declared: declared.as_deref() };
-        self.put_chunks(prepared, source, author, call).await
+        self.put_chunks(prepared, OfSource(source), author, call).await
     }
 
     /// Opens a stored object for reading. Its bytes come as they are read; where the transfer breaks, it goes
@@ -167,6 +169,23 @@ impl Storage {
         let headers = source_headers(&source.headers)?;
         Ok(SourceRequest { url, headers, max_bytes, guard })
     }
+}
+
+/// Bytes whose trouble is not the endpoint's that they go to.
+struct OfSource<C>(C);
+
+impl<C: Chunks> Chunks for OfSource<C> {
+    fn length(&self) -> Option<u64> {
+        self.0.length()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        self.0.next().await.map_err(of_source)
+    }
+}
+
+fn of_source(error: Error) -> Error {
+    error.with(|failure| failure.of_source = true)
 }
 
 /// What the request to a source carries, a token perhaps: no Debug shows it.

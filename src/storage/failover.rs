@@ -82,7 +82,7 @@ fn share(deadline: Duration, target: usize, all: usize) -> Duration {
 pub(super) fn is_the_endpoints(error: &Error) -> bool {
     let theirs =
         matches!(error.category, Category::Network | Category::Timeout | Category::Throttled | Category::Service);
-    theirs && error.retryability != Retryability::Permanent && error.code != code::INTEGRITY
+    theirs && !error.of_source && error.retryability != Retryability::Permanent && error.code != code::INTEGRITY
 }
 
 /// The same for a read, which may also find elsewhere what the primary has not got.
@@ -106,6 +106,8 @@ mod tests {
         let error = |category, retryability| Error::new("X", category, retryability, "x");
         assert!(is_the_endpoints(&error(Category::Network, Retryability::Transient)));
         assert!(is_the_endpoints(&Error::circuit_open("x", Duration::ZERO)));
+        let of_source = error(Category::Network, Retryability::Transient).with(|failure| failure.of_source = true);
+        assert!(!is_the_endpoints(&of_source));
         for (category, retryability) in [
             (Category::Auth, Retryability::Permanent),
             (Category::Network, Retryability::Permanent),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result, code};
 use crate::resilience::backoff::Jitter;
 use crate::resilience::{Preset, RetryPolicy};
+use crate::transfer::plan;
 
 /// JavaScript's timers hold 31 bits of milliseconds (24.8 days); nothing here needs more.
 const MAX_MS: f64 = 2_147_483_647.0;
@@ -44,8 +45,30 @@ pub fn bytes_within(name: &str, value: f64, least: u64, most: u64) -> Result<u64
 /// # Errors
 /// `ERR_INVALID_OPTION` naming `contentLength`.
 pub fn content_length(value: f64) -> Result<u64> {
-    const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
-    bytes_within("contentLength", value, 0, MAX_OBJECT_BYTES)
+    bytes_within("contentLength", value, 0, plan::MAX_OBJECT_BYTES)
+}
+
+/// What a body may have at most.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION`.
+pub fn max_bytes_of_body(value: f64) -> Result<u64> {
+    whole("maxBytes", value, 0.0, MAX_SAFE_INTEGER, || "a whole number of bytes".to_owned())
+}
+
+/// A file of `length` bytes, where `most` are allowed.
+///
+/// # Errors
+/// `ERR_TOO_LARGE`: more than `maxBytes`, or than any object may have.
+pub fn file(length: u64, most: Option<u64>) -> Result<()> {
+    match most {
+        Some(most) if length > most => Err(too_large(most)),
+        _ if length > plan::MAX_OBJECT_BYTES => {
+            let detail = format!("body is a file of {length} bytes; an object has at most {}", plan::MAX_OBJECT_BYTES);
+            Err(Error::invalid(code::TOO_LARGE, "body", detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A body of more than `maxBytes`.
@@ -173,6 +196,13 @@ mod tests {
 
     fn base() -> RetryPolicy {
         Preset::FileUpload.policy()
+    }
+
+    #[test]
+    fn files_have_what_an_object_can_have_at_most() {
+        assert!(file(10, None).is_ok() && file(10, Some(10)).is_ok());
+        assert_eq!(file(11, Some(10)).expect_err("more").option.as_deref(), Some("maxBytes"));
+        assert_eq!(file(plan::MAX_OBJECT_BYTES + 1, None).expect_err("more").option.as_deref(), Some("body"));
     }
 
     #[test]

@@ -70,11 +70,9 @@ impl Storage {
         let work = self.at_each(&places, &call, is_the_endpoints, |here| {
             Box::pin(async {
                 let declared = length.map(limits::content_length).transpose()?;
-                let most = max_bytes.map(|bytes| limits::bytes("maxBytes", bytes)).transpose()?;
+                let most = max_bytes.map(limits::max_bytes_of_body).transpose()?;
                 let source = FileSource::open(path, declared).await?;
-                if let Some(most) = most.filter(|&most| source.length().is_some_and(|length| length > most)) {
-                    return Err(limits::too_large(most));
-                }
+                limits::file(source.length().unwrap_or_default(), most)?;
                 self.put_chunks(here, source, Author::Caller, &call).await
             })
         });

@@ -66,11 +66,20 @@ where
                 None => Error::internal("the request could not be sent"),
             }
         }
+        SdkError::ResponseError(_) if has_broken_off(&error) => match error.into_source() {
+            Ok(source) => describe_broken_answer(source, origin),
+            Err(error) => describe_sdk_answer(&error, origin),
+        },
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => describe_sdk_answer(&error, origin),
         // Ours is around the SDK, which has none of its own; whoever set one, it is a timeout.
         SdkError::TimeoutError(_) => Error::timeout("no answer", Duration::ZERO).caused_by(error),
         _ => Error::internal("the request could not be built").caused_by(error),
     }
+}
+
+/// Whether an answer was that of a success as far as it came.
+fn has_broken_off<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.raw_response().is_some_and(|answer| answer.status().is_success() && answer.body().bytes().is_none())
 }
 
 pub(super) fn describe_transport(transport: TransportError, origin: &Origin) -> Error {

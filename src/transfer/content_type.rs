@@ -22,10 +22,15 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
         return given.to_owned();
     }
     let guess = mime_guess::from_path(key).first_raw();
-    match (sniff(body), author) {
-        // Markup hardly says what it is of, and one that came as a picture must not become a page.
-        (Some(sniffed), Author::Caller) if guess.is_none() || !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
-        (Some(sniffed), Author::Stranger { .. }) if !ACTIVE.contains(&sniffed) => return sniffed.to_owned(),
+    let is_active = |it: &&str| ACTIVE.contains(it);
+    let told = sniff(body);
+    // Markup hardly says what it is of, and what came as a picture must not become a page. It has its own word for how it is
+    // encoded, which ours would overrule.
+    if author == Author::Caller && told.as_ref().is_some_and(is_active) && guess.as_ref().is_none_or(is_active) {
+        return guess.or(told).unwrap_or(FALLBACK).to_owned();
+    }
+    match (told, author) {
+        (Some(told), _) if !is_active(&told) => return told.to_owned(),
         (_, Author::Stranger { declared: Some(declared) }) if credible(declared) => return declared.to_owned(),
         _ => {}
     }
@@ -82,7 +87,7 @@ mod tests {
         assert_eq!(choose(None, Author::Caller, b"hello", "a/b.txt"), "text/plain; charset=utf-8");
         const PAGE: &[u8] = b"<!doctype html><script>alert(1)</script>";
         assert_eq!(choose(None, Author::Caller, PAGE, "a.png"), "image/png", "no page for whom a picture was promised");
-        assert_eq!(choose(None, Author::Caller, PAGE, "a.html"), "text/html; charset=utf-8");
+        assert_eq!(choose(None, Author::Caller, PAGE, "a.html"), "text/html");
         assert_eq!(choose(None, Author::Caller, PAGE, "a"), "text/html");
         assert_eq!(choose(None, Author::Caller, b"<?xml version=\"1.0\"?><svg/>", "a.svg"), "image/svg+xml");
         assert_eq!(choose(None, Author::Caller, "é".as_bytes(), "a.txt"), "text/plain; charset=utf-8");

@@ -5,6 +5,8 @@ pub const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// The largest.
 pub const MAX_PART_BYTES: u64 = 5 * 1024 * 1024 * 1024 - MIN_PART_BYTES;
 pub const MAX_PARTS: u64 = 10_000;
+/// S3's largest object; R2's is 5 GiB smaller.
+pub const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
 
 const MIB: u64 = 1024 * 1024;
 

@@ -10,8 +10,9 @@ use reliable_r2::resilience::breaker::BreakerState;
 use reliable_r2::source::chunks::Memory;
 use reliable_r2::storage::download::RangeOptions;
 use reliable_r2::storage::reconcile::ReconcileOptions;
-use reliable_r2::storage::{FileLimits, ObjectOptions, RetryOptions, StorageConfig, TargetOptions};
+use reliable_r2::storage::{FileLimits, ObjectOptions, RetryOptions, SourceOptions, StorageConfig, TargetOptions};
 use reliable_r2_lab::{Fault, LocalR2, Options, Rule};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 const MIB: usize = 1024 * 1024;
@@ -227,6 +228,26 @@ async fn what_the_primary_cannot_take_goes_to_the_next_endpoint_and_comes_back()
     assert_eq!(info.cache_control.as_deref(), Some("public, max-age=31536000, immutable"));
     assert_eq!(info.content_type.as_deref(), Some("image/png"));
     assert!(two.reconcile().await.copied.is_empty(), "nothing is left to bring back");
+}
+
+/// The storage is well; its operator would be told otherwise, and the object be where nobody looks for it.
+#[tokio::test]
+async fn trouble_of_a_source_is_no_reason_for_another_endpoint() {
+    let two = Two::new().await;
+    let fixture = &two.fixture;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/a.png", listener.local_addr().expect("an address"));
+    // Hangs up on whoever asks.
+    let source = tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    let options = SourceOptions { url, allow_private_networks: Some(true), ..SourceOptions::default() };
+    let error = fixture.download_and_upload(options, "a.png").await.expect_err("nothing to store");
+    assert_eq!((error.category, error.attempts), (Category::Network, 4), "{error}");
+    assert!(two.spare.events().is_empty() && fixture.lab.events().is_empty());
+    source.abort();
 }
 
 #[tokio::test]
