@@ -8,7 +8,7 @@ use super::headers::CheckedHeaders;
 use super::objects::check_key_part;
 use super::target::Target;
 use super::{Call, Prepared, RetryOptions, Storage};
-use crate::error::{Error, Operation, Result};
+use crate::error::{Category, Error, Operation, Result, Retryability};
 use crate::resilience::{RetryContext, RetryPolicy};
 use crate::source::resume::Resuming;
 use crate::store::objects::{ListRequest, ListedObject, ObjectInfo, ObjectRef};
@@ -18,6 +18,8 @@ use crate::transfer::download::{ObjectDownload, Verified};
 
 /// S3's page.
 const PAGE: u32 = 1000;
+/// Of an object that is written to meanwhile.
+const TRIES: u32 = 5;
 
 #[derive(Debug, Clone, Default)]
 pub struct ReconcileOptions {
@@ -42,6 +44,13 @@ enum Fate {
     NotOurs,
     Copied,
     Superseded,
+    /// Somebody has written to it at the other endpoint meanwhile.
+    Changed,
+}
+
+/// Which of two is the newer one, it takes somebody else to say.
+fn unclear(why: &str) -> Error {
+    Error::new("Conflict", Category::Service, Retryability::Permanent, why)
 }
 
 /// What one run has in common.
@@ -102,7 +111,8 @@ impl Run<'_> {
             let mut fates = stream::iter(fates).buffer_unordered(self.storage.config.concurrency as usize);
             while let Some((key, fate)) = fates.next().await {
                 match fate {
-                    Ok(Fate::NotOurs) => {}
+                    // The latter is never told from outside.
+                    Ok(Fate::NotOurs | Fate::Changed) => {}
                     Ok(Fate::Copied) => reconciled.copied.push(key),
                     Ok(Fate::Superseded) => reconciled.superseded.push(key),
                     Err(error) if is_the_endpoints(&error) => return Err(error),
@@ -117,6 +127,18 @@ impl Run<'_> {
     }
 
     async fn one(&self, listed: &ListedObject) -> Result<Fate> {
+        let mut copied = None;
+        for _ in 0..TRIES {
+            let fate = self.try_one(listed, &mut copied).await?;
+            if !matches!(fate, Fate::Changed) {
+                return Ok(fate);
+            }
+        }
+        Err(unclear("it is written to at the other endpoint all the time"))
+    }
+
+    /// `copied`: the ETag that the primary's has had since this run, and then the one that it has.
+    async fn try_one(&self, listed: &ListedObject, copied: &mut Option<String>) -> Result<Fate> {
         let (key, context) = (ObjectKey::as_listed(&listed.key), self.context(&listed.key));
         let there = ObjectRef { bucket: self.from.config.bucket.clone(), key: key.clone() };
         let info = match self.from.store.head_object(&there, context).await {
@@ -132,31 +154,45 @@ impl Run<'_> {
         let condition = match primary.store.head_object(&here, context).await {
             Err(error) if error.status == Some(404) => Some(WriteCondition::Absent),
             Err(error) => return Err(error),
-            Ok((newer, _)) if newer.last_modified >= info.last_modified => None,
-            Ok((older, _)) => older.etag.map(WriteCondition::Etag),
+            Ok((same, _)) if same.etag.is_some() && same.etag == info.etag => None,
+            // Later than what it is to give way to, and yet an older one.
+            Ok((ours, _)) if copied.is_some() && ours.etag == *copied => ours.etag.map(WriteCondition::Etag),
+            Ok((newer, _)) if newer.last_modified > info.last_modified => None,
+            // Times have whole seconds.
+            Ok((other, _)) if other.last_modified == info.last_modified => {
+                return Err(unclear(
+                    "both endpoints have it since the same second, with other bytes: delete the older one",
+                ));
+            }
+            Ok((older, _)) => Some(older.etag.map(WriteCondition::Etag).ok_or_else(|| unclear("it has no ETag"))?),
         };
         let fate = match condition {
             None => Fate::Superseded,
             Some(condition) => match self.copy(&there, &here, condition).await {
                 // Somebody has written to it in this moment.
                 Err(error) if error.status == Some(412) => Fate::Superseded,
-                copied => copied.map(|()| Fate::Copied)?,
+                done => {
+                    *copied = done?;
+                    Fate::Copied
+                }
             },
         };
-        if !self.keep {
-            self.from.store.delete_object(&there, context).await?;
+        // The primary may have failed again meanwhile, and a newer one come here.
+        if !self.keep && !self.from.store.delete_unless_changed(&there, &info, context).await? {
+            return Ok(Fate::Changed);
         }
         Ok(fate)
     }
 
-    async fn copy(&self, from: &ObjectRef, to: &ObjectRef, condition: WriteCondition) -> Result<()> {
+    /// Gives the copy's ETag.
+    async fn copy(&self, from: &ObjectRef, to: &ObjectRef, condition: WriteCondition) -> Result<Option<String>> {
         let context = self.context(from.key.as_str());
         let origin = ObjectDownload { store: &self.from.store, object: from.clone(), first: 0, last: None };
         let attempts = self.from.store.attempts(context);
         let (source, info) = Resuming::open(origin, attempts, self.storage.config.stall_timeout).await?;
         let source = Verified::by_etag(source, info.etag.as_deref());
         let prepared = self.prepared(to, &info, condition);
-        self.storage.put_chunks(&prepared, source, Author::Caller, self.call).await.map(drop)
+        Ok(self.storage.put_chunks(&prepared, source, Author::Caller, self.call).await?.etag)
     }
 
     /// The write to the primary.

@@ -236,6 +236,28 @@ impl<S: ObjectStore> ResilientStore<S> {
         self.run(context, |_| self.inner.delete_object(object)).await
     }
 
+    /// Deletes an object as it was seen, and no newer one; false if there is one. Between the look and the removal others can
+    /// still write, this process cannot.
+    ///
+    /// # Errors
+    /// As of [`Self::run`].
+    pub async fn delete_unless_changed(
+        &self,
+        object: &ObjectRef,
+        seen: &ObjectInfo,
+        context: RetryContext<'_>,
+    ) -> Result<bool> {
+        let _turn = self.turn(&object.bucket, &object.key, context).await?;
+        match self.head_object(object, context).await {
+            Err(error) if error.status == Some(404) => return Ok(true),
+            Err(error) => return Err(error),
+            Ok((now, _)) if now.etag != seen.etag || now.last_modified != seen.last_modified => return Ok(false),
+            Ok(_) => {}
+        }
+        self.run(context, |_| self.inner.delete_object(object)).await?;
+        Ok(true)
+    }
+
     /// # Errors
     /// As of [`Self::run`].
     pub async fn list_objects(&self, request: &ListRequest, context: RetryContext<'_>) -> Result<(ListPage, u32)> {

@@ -10,7 +10,9 @@ use reliable_r2::resilience::breaker::BreakerState;
 use reliable_r2::source::chunks::Memory;
 use reliable_r2::storage::download::RangeOptions;
 use reliable_r2::storage::reconcile::ReconcileOptions;
-use reliable_r2::storage::{FileLimits, ObjectOptions, RetryOptions, SourceOptions, StorageConfig, TargetOptions};
+use reliable_r2::storage::{
+    FileLimits, ObjectOptions, RetryOptions, SourceOptions, Storage, StorageConfig, TargetOptions,
+};
 use reliable_r2_lab::{Fault, LocalR2, Options, Rule};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -266,6 +268,52 @@ async fn reconcile_leaves_newer_objects_and_those_of_others_alone() {
     assert_eq!(fixture.stored("both.bin").as_deref(), Some(b"newer".as_slice()));
     assert_eq!(two.at_spare("both.bin"), None);
     assert!(two.at_spare("not-ours.bin").is_some());
+}
+
+/// The primary fails again while an object is brought back, and a newer one goes elsewhere: it is brought back, too.
+#[tokio::test]
+async fn reconcile_loses_nothing_that_is_written_meanwhile() {
+    let two = Two::new().await;
+    let fixture = &two.fixture;
+    two.primary_is(Some(Fault::Down));
+    fixture.upload("both.bin", b"older").await.expect("stored at the spare");
+    fixture.lab.set_faults(vec![Rule { method: Some("PUT".into()), ..Rule::times(Fault::Delay { ms: 1500 }, 1) }]);
+    // As of another process, for which the primary is out.
+    let other = Storage::new(fixture.storage.config().clone()).expect("a storage");
+    other.set_breaker("open", None).expect("the primary's");
+    let newer = async {
+        // The answer to that comes later.
+        while fixture.stored("both.bin").is_none() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let newer = Bytes::from_static(b"newer");
+        let receipt = other.upload(to("both.bin"), newer, fixture.call()).await.expect("stored at the spare");
+        assert!(receipt.failed_over);
+    };
+    let (reconciled, ()) = tokio::join!(two.reconcile(), newer);
+    assert_eq!((reconciled.copied, reconciled.failed.len()), (vec!["both.bin".to_owned()], 0));
+    assert_eq!(fixture.stored("both.bin").as_deref(), Some(b"newer".as_slice()));
+    assert_eq!(two.at_spare("both.bin"), None);
+}
+
+#[tokio::test]
+async fn reconcile_leaves_alone_what_it_cannot_tell_the_age_of() {
+    let two = Two::new().await;
+    let fixture = &two.fixture;
+    two.primary_is(Some(Fault::Down));
+    fixture.upload("both.bin", b"one").await.expect("stored at the spare");
+    two.primary_is(None);
+    fixture.upload("both.bin", b"two").await.expect("stored at the primary");
+    let there = two.folder.path().join("spare").join("both.bin");
+    let here = fixture.file("both.bin");
+    let time = std::fs::metadata(&there).and_then(|it| it.modified()).expect("its time");
+    std::fs::File::options().write(true).open(&here).and_then(|it| it.set_modified(time)).expect("the same time");
+    let reconciled = two.reconcile().await;
+    assert_eq!(
+        reconciled.failed.iter().map(|(key, error)| (&**key, &*error.code)).collect::<Vec<_>>(),
+        [("both.bin", "Conflict")]
+    );
+    assert!(two.at_spare("both.bin").is_some() && fixture.stored("both.bin").is_some());
 }
 
 #[tokio::test]

@@ -119,7 +119,12 @@ impl Fixture {
 
     /// What the server holds under a key.
     pub(crate) fn stored(&self, key: &str) -> Option<Vec<u8>> {
-        std::fs::read(self.folder.path().join("pictures").join(key)).ok()
+        std::fs::read(self.file(key)).ok()
+    }
+
+    /// Where it holds that.
+    pub(crate) fn file(&self, key: &str) -> PathBuf {
+        self.folder.path().join("pictures").join(key)
     }
 
     /// Uploads in parts that were begun and neither completed nor aborted.
