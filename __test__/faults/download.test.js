@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
 const { buffer } = require('node:stream/consumers')
+const { gunzipSync } = require('node:zlib')
 const { after, afterEach, before, describe, test } = require('node:test')
 const { bodyOf } = require('../../lib/download.js')
 const { Lab, noise } = require('../support/lab.js')
@@ -86,6 +87,23 @@ describe('download', { timeout: 120_000 }, () => {
 
     const other = await storage.download({ key: 'a.bin' })
     await other.body.cancel()
+  })
+
+  test('what is stored packed and comes unpacked is asked for as it is stored', async () => {
+    const text = 'as it was\n'.repeat(500)
+    const { etag, size } = await storage.uploadFile({ key: 'packed.txt', body: text, compress: 'gzip' })
+    const unpacked = 'HTTP/1.1 200 OK\r\netag: W/"' + etag + '"\r\ncontent-type: text/plain\r\n'
+    for (const times of [1, 2]) {
+      await lab.faults(
+        { fault: 'raw', method: 'GET', times, answer: [{ text: `${unpacked}transfer-encoding: chunked\r\n\r\n5\r\nas it\r\n0\r\n\r\n` }] },
+        { fault: 'raw', method: 'HEAD', times: 1, answer: [{ text: `${unpacked}\r\n` }] },
+      )
+      const { body, ...info } = await storage.download({ key: 'packed.txt' })
+      const bytes = await buffer(body)
+      if (times === 1) assert.deepEqual([info.size, info.contentEncoding, info.etag, gunzipSync(bytes).toString()], [size, 'gzip', etag, text])
+      else assert.deepEqual([info.contentEncoding, info.etag, bytes.toString()], [undefined, undefined, 'as it'], 'whoever unpacks it all the same')
+      assert.deepEqual((await storage.head({ key: 'packed.txt' })).size, size)
+    }
   })
 
   test('a signal that fired while the answer was on its way ends the body', async () => {

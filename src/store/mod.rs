@@ -6,6 +6,7 @@ pub mod multipart;
 pub mod objects;
 pub mod resilient;
 pub mod s3;
+mod s3_as_stored;
 mod s3_body;
 mod s3_connect;
 mod s3_data;

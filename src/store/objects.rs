@@ -60,8 +60,10 @@ pub struct GetRequest {
 
 /// An object whose bytes are still to come.
 pub struct StoredObject {
-    /// `size` is of the whole.
+    /// `size` is of the whole, or 0.
     pub info: ObjectInfo,
+    /// Whether the answer says how large the whole is.
+    pub is_whole_known: bool,
     /// The place of the first byte that comes.
     pub at: u64,
     pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>,

@@ -11,6 +11,7 @@ use super::objects::{
     StoredObject,
 };
 use super::s3::{S3Store, unquoted};
+use super::s3_as_stored::{AsStored, may_be_unpacked};
 use super::s3_error::{describe, describe_body, incomplete};
 use crate::error::{Error, Result};
 use crate::net::content_range;
@@ -37,8 +38,12 @@ macro_rules! info_of {
 
 impl S3Store {
     pub(super) async fn head(&self, object: &ObjectRef) -> Result<ObjectInfo> {
-        let call = self.client.head_object().bucket(object.bucket.as_str()).key(object.key.as_str());
-        let answer = Box::pin(call.send()).await.map_err(|error| not_found(describe(error, &self.origin)))?;
+        let call = || self.client.head_object().bucket(object.bucket.as_str()).key(object.key.as_str());
+        let mut answer = Box::pin(call().send()).await;
+        if answer.as_ref().is_ok_and(|it| may_be_unpacked(it.content_length(), it.e_tag())) {
+            answer = Box::pin(call().customize().interceptor(AsStored).send()).await;
+        }
+        let answer = answer.map_err(|error| not_found(describe(error, &self.origin)))?;
         Ok(info_of!(answer, size_of(answer.content_length())))
     }
 
@@ -47,14 +52,20 @@ impl S3Store {
             let last = last.map(|last| last.to_string()).unwrap_or_default();
             format!("bytes={first}-{last}")
         });
-        let call = self
-            .client
-            .get_object()
-            .bucket(request.object.bucket.as_str())
-            .key(request.object.key.as_str())
-            .set_range(range)
-            .set_if_match(request.if_match.as_ref().map(|etag| format!("\"{etag}\"")));
-        let answer = Box::pin(call.send()).await.map_err(|error| not_found(describe(error, &self.origin)))?;
+        let call = || {
+            self.client
+                .get_object()
+                .bucket(request.object.bucket.as_str())
+                .key(request.object.key.as_str())
+                .set_range(range.clone())
+                .set_if_match(request.if_match.as_ref().map(|etag| format!("\"{etag}\"")))
+        };
+        let mut answer = Box::pin(call().send()).await;
+        if answer.as_ref().is_ok_and(|it| may_be_unpacked(it.content_length(), it.e_tag())) {
+            answer = Box::pin(call().customize().interceptor(AsStored).send()).await;
+        }
+        let answer = answer.map_err(|error| not_found(describe(error, &self.origin)))?;
+        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
         // An answer without one is the whole.
         let range = match answer.content_range() {
             Some(text) => {
@@ -64,14 +75,19 @@ impl S3Store {
         };
         let at = range.map_or(0, |range| range.first);
         let size = range.and_then(|range| range.complete);
-        let info = info_of!(answer, size.unwrap_or_else(|| size_of(answer.content_length())));
+        let whole = size.or(length.filter(|_| range.is_none()));
+        let mut info = info_of!(answer, whole.unwrap_or_default());
+        if may_be_unpacked(answer.content_length(), answer.e_tag()) {
+            // It is of the bytes that are stored, and these may be others.
+            info.etag = None;
+        }
         let origin = self.origin.clone();
         let pieces = stream::unfold(answer.body, |mut body| async move {
             let piece = body.next().await?;
             Some((piece, body))
         });
         let bytes = Box::pin(pieces.map(move |piece| piece.map_err(|error| describe_body(error, &origin))));
-        Ok(StoredObject { info, at, bytes })
+        Ok(StoredObject { info, at, is_whole_known: whole.is_some(), bytes })
     }
 
     pub(super) async fn delete(&self, object: &ObjectRef) -> Result<()> {

@@ -47,11 +47,14 @@ impl<S: ObjectStore> Reopen for ObjectDownload<'_, S> {
             Error::new(code::PROTOCOL, Category::Service, Retryability::Permanent, detail)
         })?;
         let info = stored.info;
-        let end = self.last.map_or(info.size, |last| info.size.min(last.saturating_add(1)));
+        let length = || {
+            let end = self.last.map_or(info.size, |last| info.size.min(last.saturating_add(1)));
+            end.saturating_sub(self.first)
+        };
         Ok(Opened {
             body: ObjectBody(stored.bytes),
             at,
-            length: Some(end.saturating_sub(self.first)),
+            length: stored.is_whole_known.then(length),
             version: info.etag.clone(),
             facts: info,
         })
