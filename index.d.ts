@@ -384,8 +384,8 @@ export interface ObjectOptions {
   /** Default: the storage's. */
   bucket?: string | undefined
   /**
-   * Default: from the first bytes, else from the key's extension, else `application/octet-stream`. Markup (HTML, XML) is
-   * what the extension says, where there is one.
+   * Default: what a `Blob`, `Request` or `Response` comes with, else from the first bytes, else from the key's extension,
+   * else `application/octet-stream`. Markup (HTML, XML) is what the extension says, where there is one.
    */
   contentType?: string | undefined
   /** `Content-Disposition`. Default `inline`. */
@@ -897,7 +897,8 @@ export declare class Storage {
   /** Signs a URL for one object, for browsers and others without keys. Sends nothing; signs no checksum. */
   presign(options: PresignOptions): Promise<PresignedRequest>
   /**
-   * The `url` that an upload of this key has in its result: under `domain` where one is set, else the endpoint's. For
+   * The `url` that an upload of this key to the primary has in its result: under `domain` where one is set, else the
+   * endpoint's. For
    * objects that `list` found and browsers stored. Sends nothing; throws an {@link InputError}.
    */
   urlOf(options: ObjectAddress): string

@@ -86,8 +86,8 @@ export declare function classifyError(facts: Array<NativeErrorFacts>): NativeVer
 
 export declare function createRetrySchedule(options: NativeRetryOptions): NativeFailure | NativeRetrySchedule
 
-/** `length` where it is known: other bytes than so many are an error. */
-export declare function createSource(length?: number | undefined | null): NativeFailure | NativeSource
+/** `length` where it is known: other bytes than so many are an error, and so are more than `max_bytes`. */
+export declare function createSource(length?: number | undefined | null, maxBytes?: number | undefined | null): NativeFailure | NativeSource
 
 /**
  * Both functions are called on the JavaScript thread: with an event, and with the answers
@@ -449,6 +449,8 @@ export interface NativeStorageOptions {
  * what most uploads have comes by itself, and these only where there are any.
  */
 export interface NativeUploadOptions {
+  /** The type that the body came with. */
+  declaredType?: string
   bucket?: string
   disposition?: string
   cacheControl?: string

@@ -12,8 +12,11 @@ const UPLOADS = ['uploadFile', 'downloadAndUpload']
 function successRateBelow(share, options) {
   requireShare(share, 'successRateBelow')
   const settings = readOptions(options, { severity: 'critical' }, 'successRateBelow')
-  return eachOperation(settings, ({ succeeded, failed, successRate }, subject) => {
-    if (succeeded + failed < settings.minCalls || successRate >= share) return undefined
+  return eachOperation(settings, (stats, subject) => {
+    const failed = failuresOf(stats)
+    const calls = stats.succeeded + failed
+    const successRate = stats.succeeded / calls
+    if (calls < settings.minCalls || calls === 0 || successRate >= share) return undefined
     const message = `${percent(successRate)} of the calls of ${subject} succeeded, less than ${percent(share)}`
     return { alert: 'ReliableR2SuccessRateLow', message, value: successRate, threshold: share }
   })
@@ -46,9 +49,10 @@ function p99Above(ms, options) {
 function failuresAbove(count, options) {
   requireNumber(count, 'failuresAbove')
   const settings = readOptions(options, { severity: 'critical' }, 'failuresAbove')
-  return eachOperation(settings, ({ failed, failuresByCode }, subject) => {
+  return eachOperation(settings, (stats, subject) => {
+    const failed = failuresOf(stats)
     if (failed <= count) return undefined
-    const message = `${failed} calls of ${subject} failed, more than ${count}; mostly ${mostOf(failuresByCode)}`
+    const message = `${failed} calls of ${subject} failed, more than ${count}; mostly ${mostOf(withoutAnswers(stats))}`
     return { alert: 'ReliableR2CallsFailing', message, value: failed, threshold: count }
   })
 }
@@ -69,6 +73,15 @@ function breakerOpen(options) {
 /** What docs/operations/alerts.yml has, with the same numbers. */
 function standardRules() {
   return [successRateBelow(0.99), retryRateAbove(0.2), p99Above(30_000), breakerOpen(), failuresAbove(5)]
+}
+
+/** That a condition of the caller's does not hold, is what they wanted to know. */
+function withoutAnswers({ failuresByCode: { PreconditionFailed: _, ...others } = {} }) {
+  return others
+}
+
+function failuresOf({ failed, failuresByCode }) {
+  return failed - (failuresByCode?.PreconditionFailed ?? 0)
 }
 
 function eachOperation({ window, operations, severity }, judge) {

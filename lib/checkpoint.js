@@ -3,19 +3,22 @@
 // Where an upload in parts is remembered, so that the next process can go on with it.
 
 const fs = require('node:fs')
+const { orAbort } = require('./abort.js')
 const { inputError } = require('./errors.js')
 
 const VERSION = 1
+/** A store that takes longer, a server that cannot be reached, is one that fails. */
+const PATIENCE_MS = 5000
 const TYPES = { uploadId: 'string', partBytes: 'number', fingerprint: 'string' }
 
 /**
  * What an earlier process left, and what keeps what this one needs. Remembering is a help, not a condition: a store
  * that fails costs a warning, and the upload goes on.
  */
-async function openCheckpoint(place, call) {
+async function openCheckpoint(place, call, signal) {
   const store = typeof place === 'string' ? fileStore(place) : place
   const id = `reliable-r2:${call.bucket ?? ''}/${call.key}`
-  const resume = parse(await attempt(() => store.get(id), 'read'), call)
+  const resume = parse(await orAbort(attempt(() => store.get(id), 'read'), signal), call)
   let saving = Promise.resolve()
   return {
     resume,
@@ -53,7 +56,7 @@ function parse(text, call) {
   } catch {
     return undefined
   }
-  if (saved?.version !== VERSION || !Object.entries(TYPES).every(([name, type]) => typeof saved[name] === type)) return undefined
+  if (saved?.version !== VERSION || saved.uploadId === '' || !Object.entries(TYPES).every(([name, type]) => typeof saved[name] === type)) return undefined
   if (saved.key !== call.key) {
     const detail = 'checkpoint holds the upload of another object; give each upload its own'
     throw inputError('ERR_INVALID_OPTION', 'checkpoint', detail, call)
@@ -63,12 +66,18 @@ function parse(text, call) {
 }
 
 async function attempt(work, what) {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the store has not answered for ${PATIENCE_MS / 1000} s`)), PATIENCE_MS)
+  })
   try {
-    return await work()
+    return await Promise.race([work(), late])
   } catch (error) {
     const reason = error instanceof Error ? error.message : typeof error
     process.emitWarning(`a checkpoint could not be ${what}; the upload goes on. ${reason}`, { type: 'ReliableR2Warning' })
     return undefined
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -130,7 +130,9 @@ function unsupportedError(message, { platform, arch, libc, cause }) {
 /** The sentence for the person in front of the page. */
 function userMessageOf(error) {
   if (StorageError.isInstance(error)) return error.userMessage
-  return userMessage(...(error?.name === 'AbortError' ? ['aborted', 'ERR_ABORTED'] : ['internal', 'ERR_INTERNAL']))
+  // The reasons that an AbortSignal has of itself.
+  if (error?.name === 'AbortError') return userMessage('aborted', 'ERR_ABORTED')
+  return error?.name === 'TimeoutError' ? userMessage('timeout', 'ETIMEDOUT') : userMessage('internal', 'ERR_INTERNAL')
 }
 
 function build(message, facts, from) {

@@ -33,7 +33,8 @@ class Events {
     // Many get the same object, and the first must not change what the next one sees.
     Object.freeze(event)
     if (channels[name].hasSubscribers) channels[name].publish(event)
-    for (const call of this.#listeners.get(name)?.values() ?? []) call(event)
+    // Those of now: one that adds itself again would be called again.
+    for (const call of [...(this.#listeners.get(name)?.values() ?? [])]) call(event)
   }
 }
 

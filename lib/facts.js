@@ -47,7 +47,7 @@ function statusOf(link) {
 }
 
 function retryAfterOf(link) {
-  if (StorageError.isInstance(link)) return link.retryAfterMs && String(Math.ceil(link.retryAfterMs / 1000))
+  if (StorageError.isInstance(link)) return link.retryAfterMs ? String(Math.ceil(link.retryAfterMs / 1000)) : undefined
   const candidates = [link, get(link, 'response'), get(link, '$response')].map((holder) => headerOf(get(holder, 'headers')))
   return candidates.find((value) => value !== undefined)
 }

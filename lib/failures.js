@@ -39,13 +39,18 @@ class FailureLog {
 }
 
 /**
- * Neither an abort nor input that was refused here is a failure; nor is the answer that there is no such object. A
- * missing variable is input, too, and yet nothing works until somebody sets it.
+ * Neither an abort nor input that was refused here is a failure; nor is an answer that was asked for. A missing
+ * variable is input, too, and yet nothing works until somebody sets it.
  */
 function isFailure(error, operation) {
   if (!StorageError.isInstance(error) || error.category === 'aborted') return false
   if (error.category === 'input' && error.attempts === 0) return error.code === 'ERR_MISSING_OPTION'
-  return !(operation === 'head' && error.code === 'NotFound')
+  return !isAnswer(error, operation)
 }
 
-module.exports = { CAPACITY, FailureLog }
+/** What the caller wanted to know: that there is no such object, or that a condition of theirs does not hold. */
+function isAnswer({ code }, operation) {
+  return code === 'PreconditionFailed' || (operation === 'head' && code === 'NotFound')
+}
+
+module.exports = { CAPACITY, FailureLog, isAnswer }

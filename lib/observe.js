@@ -2,6 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const { StorageError } = require('./errors.js')
+const { isAnswer } = require('./failures.js')
 const { guarded } = require('./guarded.js')
 const { isUpload } = require('./log.js')
 
@@ -135,7 +136,7 @@ class Observer {
     if (events.wants('failure')) {
       events.tell('failure', { operation, key, code, category, attempts, error, elapsedMs: this.#elapsedMs() })
     }
-    if (isUpload(operation) && isLoss(error)) log.failed(error)
+    if (isUpload(operation) && isLoss(error, operation)) log.failed(error)
   }
 
   #tellStored({ size, parts }) {
@@ -163,10 +164,11 @@ function newContext() {
   return new AsyncResource('reliable-r2')
 }
 
-/** Neither input that was refused here nor an abort is a failed upload. */
-function isLoss(error) {
+/** Neither input that was refused here nor an abort is a failed upload, nor an answer that was asked for. */
+function isLoss(error, operation) {
   if (!StorageError.isInstance(error) || error.category === 'aborted') return false
-  return error.category !== 'input' || error.attempts > 0
+  const isRefused = error.category === 'input' && (error.attempts === 0 || error.code === 'ERR_TOO_LARGE')
+  return !isRefused && !isAnswer(error, operation)
 }
 
 module.exports = { Observer }

@@ -207,7 +207,8 @@ function readBatch(options, call) {
   const failure = concurrency === undefined ? null : native.checkStorageOptions({ concurrency })
   if (failure) {
     const { operation } = call
-    throw fromFailure({ ...failure, operation, message: failure.message.replace(failure.operation, operation) })
+    const userMessage = native.userMessage(failure.category, failure.code)
+    throw fromFailure({ ...failure, operation, userMessage, message: failure.message.replace(failure.operation, operation) })
   }
   return { concurrency, signal }
 }

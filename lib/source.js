@@ -6,7 +6,7 @@
 const { isDisturbed } = require('node:stream')
 const { fileURLToPath } = require('node:url')
 const { types } = require('node:util')
-const { bytesOf, invalid, isBlob, tooLarge } = require('./body.js')
+const { bytesOf, invalid, isBlob } = require('./body.js')
 
 /** Larger Blobs are read bit by bit; a smaller one is in memory before its stream has begun. */
 const STREAMED_BLOB_BYTES = 8 * 1024 * 1024
@@ -25,6 +25,11 @@ function sourceOf(body, call) {
     return { length: body.size, contentType: body.type || undefined, ...webStream(body.stream(), call) }
   }
   if (isHttpBody(body)) return httpBody(body, call)
+  return streamOf(body, call)
+}
+
+/** Of node-fetch, the body of a Response is a stream of Node's. */
+function streamOf(body, call) {
   if (typeof body.getReader === 'function') return webStream(body, call)
   if (typeof body[Symbol.asyncIterator] === 'function') return iterable(body, call)
   return undefined
@@ -70,7 +75,7 @@ function httpBody(message, call) {
     // What fetch has unpacked is longer than what was sent. Next.js cuts a body behind a proxy.ts at 10 MB and says nothing.
     length: encoding || length === undefined ? undefined : Number(length),
     contentType: type,
-    ...(message.body ? webStream(message.body, call) : iterable(nothing(), call)),
+    ...streamOf(message.body ?? nothing(), call),
   }
 }
 
@@ -100,18 +105,20 @@ function iterable(body, call) {
       yield* body
     },
     // A Readable that waits for its source is freed by destroy, an iterator not at all.
-    cancel: () => body.destroy?.(),
+    cancel() {
+      try {
+        Promise.resolve(body.destroy?.()).catch(() => {})
+      } catch {
+        // It is not ours, and what became of the upload is told already.
+      }
+    },
   }
 }
 
 /** Pushes all of a source; ends early once nobody reads. */
 async function pump(source, sink, call) {
-  const { maxBytes = Infinity } = source
-  let pumped = 0
   for await (const chunk of source.iterate()) {
     const bytes = chunkBytes(chunk, call)
-    pumped += bytes.byteLength
-    if (pumped > maxBytes) throw tooLarge(maxBytes, call)
     for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
       const piece = bytes.subarray(at, at + PIECE_BYTES)
       while (!sink.tryPush(piece)) {

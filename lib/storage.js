@@ -46,23 +46,29 @@ class Storage {
     this.#signals = makeSignals(signals)
   }
 
-  async uploadFile(options) {
-    Storage.#require(this, 'uploadFile')
+  uploadFile(options) {
+    return Storage.#uploadFile(this, options)
+  }
+
+  /** `signal`: where the options have none. */
+  static async #uploadFile(self, options, signal) {
+    Storage.#require(self, 'uploadFile')
     const call = describe('uploadFile', options)
     const { body, contentLength, maxBytes, object, observers } = readUpload(options, call)
+    observers.signal ??= signal
     throwIfAborted(observers.signal)
     const path = pathOf(body, call)
     if (path !== undefined) {
-      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength, maxBytes }))
+      return await self.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength, maxBytes }))
     }
     const source = sourceOf(body, call)
-    if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length, maxBytes })
+    if (source) return await self.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length, maxBytes })
     // Nothing is awaited before the native part has its copy, except for a Blob, which nobody can change.
     let bytes
     if (isBlob(body)) {
       if (body.size > maxBytes) throw tooLarge(maxBytes, call)
       bytes = await blobBytes(body, observers.signal, call)
-      if (object.contentType === undefined && body.type) object.contentType = body.type
+      if (body.type) object.declaredType = body.type
     } else {
       bytes = bytesOf(body, call)
     }
@@ -70,7 +76,7 @@ class Storage {
     requireLength(bytes, contentLength, call)
     // A checkpoint is read first, and meanwhile the caller may do what they like with their buffer.
     if (observers.checkpoint) bytes = Uint8Array.from(bytes)
-    return await this.#store(call, observers, object, (storage, ...given) => storage.upload(...given, bytes))
+    return await self.#store(call, observers, object, (storage, ...given) => storage.upload(...given, bytes))
   }
 
   /** Runs an upload, which may go on where an earlier process left off. */
@@ -82,7 +88,7 @@ class Storage {
   async #storeResumably(call, place, observers, object, begin) {
     // Loaded when it is needed, as other things that most processes never do: every import would wait for them.
     const { openCheckpoint } = require('./checkpoint.js')
-    const checkpoint = await openCheckpoint(place, { ...call, bucket: object.bucket })
+    const checkpoint = await openCheckpoint(place, { ...call, bucket: object.bucket }, observers.signal)
     const { resume } = checkpoint
     const resumable = { ...object, checkpoint: true, ...(resume && { resume }) }
     const result = await this.#upload(call, { ...observers, onCheckpoint: checkpoint.save }, resumable, begin)
@@ -100,13 +106,12 @@ class Storage {
   }
 
   async #uploadSource(call, observers, object, source) {
-    if (source.length > source.maxBytes) {
+    const sink = native.createSource(source.length, source.maxBytes)
+    if (sink.isFailure) {
       source.cancel()
-      throw tooLarge(source.maxBytes, call)
+      throw fromFailure({ ...sink, ...call, message: `${call.operation} failed: ${sink.message}` })
     }
-    const sink = native.createSource(source.length)
-    if (sink.isFailure) throw fromFailure({ ...sink, ...call })
-    if (object.contentType === undefined && source.contentType) object.contentType = source.contentType
+    if (source.contentType) object.declaredType = source.contentType
     let failed
     // Where not even that can be said, nobody else would end the call.
     const brokenOff = new Promise((_, reject) => {
@@ -120,7 +125,7 @@ class Storage {
       const stored = this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
       return await Promise.race([stored, brokenOff])
     } catch (error) {
-      if (!failed || error.code !== 'ERR_SOURCE_FAILED') throw error
+      if (!failed || error?.code !== 'ERR_SOURCE_FAILED') throw error
       // Wrong chunks are the caller's mistake; all else is the source's own error.
       if (StorageError.isInstance(failed.error)) throw failed.error
       error.cause = failed.error
@@ -131,11 +136,16 @@ class Storage {
     }
   }
 
-  async downloadAndUpload(options) {
-    Storage.#require(this, 'downloadAndUpload')
+  downloadAndUpload(options) {
+    return Storage.#downloadAndUpload(this, options)
+  }
+
+  static async #downloadAndUpload(self, options, signal) {
+    Storage.#require(self, 'downloadAndUpload')
     const call = describe('downloadAndUpload', options)
     const { source, object, observers } = readDownload(options, call)
-    return await this.#store(call, observers, object, (storage, ...given) => storage.downloadAndUpload(...given, source))
+    observers.signal ??= signal
+    return await self.#store(call, observers, object, (storage, ...given) => storage.downloadAndUpload(...given, source))
   }
 
   async uploadFiles(items, options) {
@@ -358,8 +368,7 @@ class Storage {
   async #outcomeOf(item, signal) {
     try {
       const fromUrl = item?.url !== undefined && item?.url !== null
-      const options = signal && item ? { ...item, signal: item.signal ?? signal } : item
-      const result = await (fromUrl ? this.downloadAndUpload(options) : this.uploadFile(options))
+      const result = await (fromUrl ? Storage.#downloadAndUpload(this, item, signal) : Storage.#uploadFile(this, item, signal))
       return { ...result, uploadError: false }
     } catch (error) {
       const key = typeof item?.key === 'string' ? item.key : undefined

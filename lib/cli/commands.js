@@ -17,6 +17,8 @@ const commands = { put, copy, get, ls, rm: remove, doctor }
 async function put({ operands, values, output, open, signal, terminal }) {
   const uploads = plan(operands)
   if (values.checkpoint && uploads.length > 1) throw new UsageError('--checkpoint is for one file')
+  const twice = uploads.find(({ key }, index) => uploads.findIndex((other) => other.key === key) < index)
+  if (twice) throw new UsageError(`two files would be stored as ${twice.key}; put them one by one, with a KEY each`)
   const storage = open()
   for (const { file, key } of uploads) {
     const body = file === STANDARD ? terminal.stdin : { path: file }

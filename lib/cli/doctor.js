@@ -139,16 +139,17 @@ async function connect(socket, event, look = () => undefined) {
 /** By the server's own clock, from an answer that needs no key. */
 async function clockSkew(url) {
   const { request } = url.protocol === 'https:' ? https : http
+  const call = request(url.origin, { method: 'HEAD', agent: false })
   const date = await within(
     new Promise((resolve, reject) => {
-      const call = request(url.origin, { method: 'HEAD', agent: false }, (answer) => {
+      call.once('response', (answer) => {
         answer.resume()
         resolve(answer.headers.date)
       })
       call.once('error', reject)
       call.end()
     }),
-  )
+  ).finally(() => call.on('error', () => {}).destroy())
   if (!date) return 'the server does not tell its time'
   const skew = Date.now() - Date.parse(date)
   const seconds = Math.round(Math.abs(skew) / 1000)

@@ -6,9 +6,11 @@ use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Buffer, Either3, Null
 use napi::{Env, Result};
 use napi_derive::napi;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
 
 use super::failure::NativeFailure;
 use super::objects::NativeObjectInfo;
+use super::runtime::Lane;
 use crate::source::channel::Channel;
 use crate::source::chunks::Chunks as _;
 use crate::storage::download::Downloading;
@@ -18,15 +20,17 @@ use crate::storage::objects::Found;
 pub struct NativeDownload {
     attempts: u32,
     info: Mutex<Option<NativeObjectInfo>>,
-    /// None once the reader has gone.
-    bytes: Mutex<Option<Arc<AsyncMutex<Channel>>>>,
+    bytes: Arc<AsyncMutex<Channel>>,
+    /// Once the reader has gone.
+    cancelled: CancellationToken,
 }
 
 impl From<Found<Downloading>> for NativeDownload {
     fn from(found: Found<Downloading>) -> Self {
         let Found { bucket, value: Downloading { info, bytes }, attempts, elapsed } = found;
         let info = Found { bucket, value: info, attempts, elapsed }.into();
-        Self { attempts, info: Mutex::new(Some(info)), bytes: Mutex::new(Some(Arc::new(AsyncMutex::new(bytes)))) }
+        let (bytes, cancelled) = (Arc::new(AsyncMutex::new(bytes)), CancellationToken::new());
+        Self { attempts, info: Mutex::new(Some(info)), bytes, cancelled }
     }
 }
 
@@ -46,14 +50,13 @@ impl NativeDownload {
     /// The next piece; null at the end.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | Buffer | null>")]
     pub fn next(&self, env: &Env) -> Result<AsyncBlock<Either3<NativeFailure, Buffer, Null>>> {
-        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (bytes, cancelled) = (Arc::clone(&self.bytes), self.cancelled.clone());
         AsyncBlockBuilder::new(async move {
-            let Some(bytes) = bytes else { return Ok(Either3::C(Null)) };
-            let next = bytes.lock().await.next().await;
+            let next = cancelled.run_until_cancelled_owned(async { bytes.lock().await.next().await }).await;
             Ok(match next {
-                Ok(Some(piece)) => Either3::B(Vec::from(piece).into()),
-                Ok(None) => Either3::C(Null),
-                Err(error) => Either3::A(error.into()),
+                Some(Ok(Some(piece))) => Either3::B(Vec::from(piece).into()),
+                Some(Ok(None)) | None => Either3::C(Null),
+                Some(Err(error)) => Either3::A(error.into()),
             })
         })
         .build(env)
@@ -62,6 +65,9 @@ impl NativeDownload {
     /// Nobody reads on: ends the transfer.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.cancelled.cancel();
+        // Without an owner of its other end, the transfer ends. A piece that is waited for lets go of it by the above.
+        let bytes = Arc::clone(&self.bytes);
+        let _ = Lane::Large.spawn(Box::pin(async move { bytes.lock().await.close() }));
     }
 }

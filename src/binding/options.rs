@@ -9,6 +9,7 @@ use crate::storage::{
     Environment, HeaderOptions, ObjectOptions, RetryOptions, SourceOptions, StorageConfig, TargetOptions,
 };
 use crate::transfer::checkpoint::Checkpoint;
+use crate::transfer::content_type;
 
 #[napi(object, object_to_js = false)]
 pub struct NativeRetryOptions {
@@ -157,6 +158,8 @@ impl From<NativeEnvironment> for Environment {
 #[napi(object, object_to_js = false)]
 #[derive(Default)]
 pub struct NativeUploadOptions {
+    /// The type that the body came with.
+    pub declared_type: Option<String>,
     pub bucket: Option<String>,
     pub disposition: Option<String>,
     pub cache_control: Option<String>,
@@ -182,6 +185,8 @@ pub struct NativeUploadOptions {
 impl NativeUploadOptions {
     pub(super) fn of(self, key: String, content_type: Option<String>) -> ObjectOptions {
         let options = self;
+        let declared = options.declared_type.filter(|declared| content_type::may_be_declared(declared, &key));
+        let content_type = content_type.or(declared);
         ObjectOptions {
             key,
             bucket: options.bucket,

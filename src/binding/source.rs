@@ -7,20 +7,25 @@ use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use super::failure::NativeFailure;
-use crate::source::channel::{Channel, Pusher, channel};
+use super::failure::{NativeFailure, outcome};
+use crate::error;
+use crate::source::channel::{Channel, Pusher, channel, too_large};
 use crate::storage::limits;
 
-/// `length` where it is known: other bytes than so many are an error.
+/// `length` where it is known: other bytes than so many are an error, and so are more than `max_bytes`.
 #[napi(catch_unwind)]
-pub fn create_source(length: Option<f64>) -> Either<NativeFailure, NativeSource> {
-    match length.map(limits::content_length).transpose() {
-        Ok(length) => {
-            let (pusher, channel) = channel(length);
-            Either::B(NativeSource { pusher: Mutex::new(Some(pusher)), channel: Mutex::new(Some(channel)) })
+pub fn create_source(length: Option<f64>, max_bytes: Option<f64>) -> Either<NativeFailure, NativeSource> {
+    let made = || -> error::Result<NativeSource> {
+        let length = length.map(limits::content_length).transpose()?;
+        let most = max_bytes.map(limits::max_bytes_of_body).transpose()?.unwrap_or(u64::MAX);
+        if length.is_some_and(|length| length > most) {
+            return Err(too_large(most));
         }
-        Err(error) => Either::A(error.into()),
-    }
+        let (pusher, channel) = channel(length);
+        let channel = channel.of_at_most(most);
+        Ok(NativeSource { pusher: Mutex::new(Some(pusher)), channel: Mutex::new(Some(channel)) })
+    };
+    outcome(made())
 }
 
 #[napi]

@@ -25,6 +25,7 @@ enum Push {
 pub struct Channel {
     pushed: mpsc::Receiver<Push>,
     declared: Option<u64>,
+    most: u64,
     arrived: u64,
     ended: bool,
 }
@@ -32,7 +33,7 @@ pub struct Channel {
 /// A channel for an object of `length` bytes, or of as many as come.
 pub fn channel(length: Option<u64>) -> (Pusher, Channel) {
     let (sender, pushed) = mpsc::channel(PIECES_AHEAD);
-    (Pusher(sender), Channel { pushed, declared: length, arrived: 0, ended: false })
+    (Pusher(sender), Channel { pushed, declared: length, most: u64::MAX, arrived: 0, ended: false })
 }
 
 impl Pusher {
@@ -73,6 +74,20 @@ impl Pusher {
     }
 }
 
+impl Channel {
+    /// More than `most` bytes are an error.
+    #[must_use]
+    pub fn of_at_most(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Nobody reads on: whoever pushes is told.
+    pub fn close(&mut self) {
+        self.pushed.close();
+        self.ended = true;
+    }
+}
+
 impl Chunks for Channel {
     fn length(&self) -> Option<u64> {
         self.declared
@@ -85,6 +100,9 @@ impl Chunks for Channel {
         match self.pushed.recv().await {
             Some(Push::Piece(piece)) => {
                 self.arrived += piece.len() as u64;
+                if self.arrived > self.most {
+                    return Err(too_large(self.most));
+                }
                 match self.declared {
                     Some(declared) if self.arrived > declared => Err(mismatch(declared, "more")),
                     _ => Ok(Some(piece)),
@@ -106,6 +124,11 @@ impl Chunks for Channel {
             )),
         }
     }
+}
+
+/// A body of more than `maxBytes`.
+pub fn too_large(max_bytes: u64) -> Error {
+    Error::invalid(code::TOO_LARGE, "maxBytes", format!("body has more than maxBytes ({max_bytes} bytes)"))
 }
 
 /// A body that is shorter than it was said to be was cut on its way here; storing it would hide that.
@@ -142,6 +165,23 @@ mod tests {
         assert_eq!(read(Some(4), &[b"ab", b"c"], true).await.expect_err("short").code, code::SOURCE_LENGTH);
         assert_eq!(read(Some(2), &[b"ab", b"c"], true).await.expect_err("long").code, code::SOURCE_LENGTH);
         assert_eq!(read(None, &[b"ab"], false).await.expect_err("cut").code, code::SOURCE_FAILED);
+    }
+
+    #[tokio::test]
+    async fn more_than_are_allowed_are_refused_as_soon_as_they_come() {
+        let (pusher, channel) = channel(None);
+        let mut channel = channel.of_at_most(3);
+        assert!(pusher.try_push(Bytes::from_static(b"abc")) && pusher.try_push(Bytes::from_static(b"d")));
+        assert!(channel.next().await.expect("as many as are allowed").is_some());
+        assert_eq!(channel.next().await.expect_err("one more").code, code::TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn whoever_pushes_hears_that_nobody_reads_on() {
+        let (pusher, mut channel) = channel(None);
+        channel.close();
+        pusher.closed().await;
+        assert!(channel.next().await.expect("the end").is_none());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result, code};
 use crate::resilience::backoff::Jitter;
 use crate::resilience::{Preset, RetryPolicy};
+use crate::source::channel::too_large;
 use crate::transfer::plan;
 
 /// JavaScript's timers hold 31 bits of milliseconds (24.8 days); nothing here needs more.
@@ -69,11 +70,6 @@ pub fn file(length: u64, most: Option<u64>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// A body of more than `maxBytes`.
-pub fn too_large(max_bytes: u64) -> Error {
-    Error::invalid(code::TOO_LARGE, "maxBytes", format!("body has more than maxBytes ({max_bytes} bytes)"))
 }
 
 /// The place of a byte, from 0.

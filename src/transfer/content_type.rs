@@ -42,6 +42,13 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     guess.to_owned()
 }
 
+/// Whether a body that came with this type may be of it: not a page or a script under the key of a picture.
+pub fn may_be_declared(declared: &str, key: &str) -> bool {
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let guess = mime_guess::from_path(key).first_raw();
+    !ACTIVE.contains(&essence.as_str()) || guess.is_none_or(|guess| ACTIVE.contains(&guess))
+}
+
 /// What says so of itself.
 fn sniff(body: &[u8]) -> Option<&'static str> {
     // Enough for all that `infer` knows (a tar says so at 257), but for what is an archive and has something in it.
@@ -75,6 +82,20 @@ fn credible(declared: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_may_be_what_it_came_as_but_no_page_under_the_key_of_a_picture() {
+        for (declared, key, may) in [
+            ("image/webp", "a.png", true),
+            ("text/html", "a.png", false),
+            ("Text/HTML; charset=utf-8", "a.png", false),
+            ("text/html", "a.html", true),
+            ("text/html", "a", true),
+            ("image/svg+xml", "a.svg", true),
+        ] {
+            assert_eq!(may_be_declared(declared, key), may, "{declared} {key}");
+        }
+    }
 
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 

@@ -87,8 +87,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     pub async fn upload<C: Chunks>(self, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
         let mut begun = self.begin(request, source.length()).await?;
         let outcome = self.send(&begun, request, source).await;
-        // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more.
-        let remove_it = |error: &Error| self.checkpoint.is_none() || error.code == code::SOURCE_CHANGED;
+        // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more, or too large.
+        let is_vain = |error: &Error| matches!(&*error.code, code::SOURCE_CHANGED | code::TOO_LARGE);
+        let remove_it = |error: &Error| self.checkpoint.is_none() || is_vain(error);
         if outcome.as_ref().is_err_and(remove_it) {
             // The upload's own error is what the caller needs to know.
             let _ = timeout(ABORT_WITHIN, remove(self.store, begun.upload())).await;
