@@ -49,8 +49,8 @@ function isFailure(error, operation) {
 }
 
 /** What the caller wanted to know: that there is no such object, or that a condition of theirs does not hold. */
-function isAnswer({ code }, operation) {
-  return code === 'PreconditionFailed' || (operation === 'head' && code === 'NotFound')
+function isAnswer({ code, status }, operation) {
+  return status === 412 || (operation === 'head' && code === 'NotFound')
 }
 
 module.exports = { CAPACITY, FailureLog, isAnswer }

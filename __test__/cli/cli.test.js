@@ -2,7 +2,7 @@
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
-const { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
+const { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
 const { createServer } = require('node:http')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
@@ -105,6 +105,29 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.equal((await run(['put', 'a.png'])).code, 1)
     await lab.faults({ fault: 'refuse' })
     assert.equal((await run(['put', 'a.png', '--retry', 'fast', '--quiet'])).code, 75)
+  })
+
+  test('two files are not stored as one', async () => {
+    writeFileSync(path.join(folder, 'one.txt'), 'x')
+    mkdirSync(path.join(folder, 'sub'), { recursive: true })
+    writeFileSync(path.join(folder, 'sub', 'one.txt'), 'y')
+    for (const args of [['sub/one.txt', 'one.txt'], ['sub/one.txt', 'one.txt', 'pics/']]) {
+      const { code, stderr } = await run(['put', ...args])
+      assert.deepEqual([code, /two files would be stored as (pics\/)?one\.txt/.test(stderr)], [2, true], stderr)
+    }
+    assert.equal(object('one.txt'), undefined)
+  })
+
+  test('a folder of the name .env is none of ours', async () => {
+    mkdirSync(path.join(folder, '.env'))
+    assert.equal((await run(['ls'])).code, 0)
+    rmSync(path.join(folder, '.env'), { recursive: true })
+  })
+
+  test('who has read enough ends it', { skip: process.platform === 'win32' && 'Windows has no pipes of that kind' }, async () => {
+    const child = spawn('sh', ['-c', '"$0" "$1" --help | true', process.execPath, bin], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    const complaints = Buffer.concat(await child.stderr.toArray()).toString()
+    assert.equal(complaints, '')
   })
 
   test('of several files all are there before the first is stored', async () => {

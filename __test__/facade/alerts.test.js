@@ -22,6 +22,14 @@ function snapshot({ endpoints = [], ...stats }) {
 const endpoint = (state, retryAfterMs = null) => ({ endpoint: 'https://r2.example', role: 'primary', breaker: { state, retryAfterMs, opened: 1 } })
 
 describe('rules', () => {
+  test('that a condition does not hold is an answer, and alarms nobody', () => {
+    const created = { failed: 24, failuresByCode: { PreconditionFailed: 24 } }
+    for (const rule of standardRules()) assert.deepEqual(rule(snapshot({ succeeded: 1, ...created })), [])
+    const lost = { failed: 30, failuresByCode: { PreconditionFailed: 24, AccessDenied: 6 } }
+    const [rate, count] = [successRateBelow(0.99)(snapshot({ succeeded: 24, ...lost })), failuresAbove(5)(snapshot(lost))]
+    assert.deepEqual([rate[0].value, count[0].value, /mostly AccessDenied/.test(count[0].message)], [0.8, 6, true])
+  })
+
   test('successRateBelow', () => {
     const rule = successRateBelow(0.99)
     assert.deepEqual(rule(snapshot({ succeeded: 95, failed: 5 })), [

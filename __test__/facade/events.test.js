@@ -116,6 +116,19 @@ describe('events', () => {
     storage.close()
   })
 
+  test('a listener that adds itself again hears the next event, and not this one again', async () => {
+    const storage = open()
+    let calls = 0
+    const again = () => {
+      calls += 1
+      if (calls < 100) storage.off('success', again).on('success', again)
+    }
+    storage.on('success', again).on('success', () => {})
+    await storage.uploadFile({ key: 'k', body: 'x' })
+    assert.equal(calls, 1)
+    storage.close()
+  })
+
   test('a listener is added once, is removed, and is its storage\'s own', async () => {
     const [storage, other] = [open(), open()]
     let calls = 0

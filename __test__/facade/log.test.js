@@ -142,6 +142,15 @@ describe('logs', () => {
     }
   })
 
+  test('an answer that was asked for is no failure', async () => {
+    const { heard, logger } = listening('error')
+    const storage = api.newStorage({ ...server.config, retry: quick, logger })
+    server.answer(412)
+    await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', ifNoneMatch: '*' }), { status: 412 })
+    assert.deepEqual([heard, storage.recentFailures()], [[], []])
+    storage.close()
+  })
+
   test('no secret and no query of a URL, in any format', async (t) => {
     const heard = consoleOf(t)
     const lines = []

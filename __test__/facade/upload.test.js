@@ -271,6 +271,15 @@ describe('uploadFiles', () => {
     assert.deepEqual(outcomes.map(({ uploadError }) => uploadError), [true, false])
   })
 
+  test('an item of a class is read with a signal as without', async () => {
+    class Item {
+      get key() { return 'signal/class' }
+      get body() { return 'x' }
+    }
+    const [[outcome], [odd]] = [await storage.uploadFiles([new Item()], { signal: new AbortController().signal }), await storage.uploadFiles(['abc'], { signal: new AbortController().signal })]
+    assert.deepEqual([outcome.uploadError, /options must be an object/.test(odd.error.message)], [false, true])
+  })
+
   test('maxBytes lets as much pass', async () => {
     for (const body of ['four', new Blob(['four']).stream(), new Response('four')]) {
       const { size } = await storage.uploadFile({ body, key: 'most', maxBytes: 4 })

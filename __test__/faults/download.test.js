@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
 const { buffer } = require('node:stream/consumers')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { gunzipSync } = require('node:zlib')
 const { after, afterEach, before, describe, test } = require('node:test')
 const { bodyOf } = require('../../lib/download.js')
@@ -87,6 +88,21 @@ describe('download', { timeout: 120_000 }, () => {
 
     const other = await storage.download({ key: 'a.bin' })
     await other.body.cancel()
+  })
+
+  test('a cancel ends the transfer, also while a piece is waited for', async () => {
+    await lab.faults({ fault: 'stallAnswer', method: 'GET', times: 1 })
+    const { body } = await storage.download({ key: 'a.bin' })
+    const reader = body.getReader()
+    const { value } = await reader.read()
+    let rest = reader.read()
+    for (let given = value.length; given < body.length; ) given += (await rest).value.length
+    await sleep(100)
+    await reader.cancel()
+    await rest.catch(() => {})
+    // Three times as long as a stall may take.
+    await sleep(1000)
+    assert.deepEqual(await lab.actions(), ['stallAnswer'], 'nobody asks for the rest')
   })
 
   test('what is stored packed and comes unpacked is asked for as it is stored', async () => {

@@ -52,6 +52,21 @@ describe('uploads that go on where they left off', { timeout: 120_000 }, () => {
       return { get: async (id) => map.get(id), set: async (id, text) => void map.set(id, text), delete: async (id) => void map.delete(id), map }
     },
   }
+  test('a store that hangs costs a warning and some seconds, and holds neither an abort nor the result', async () => {
+    const never = () => new Promise(() => {})
+    const hanging = { get: never, set: never, delete: never }
+    const aborted = storage.uploadFile({ key: 'hung.bin', body: 'x', checkpoint: hanging, signal: AbortSignal.timeout(50) })
+    await assert.rejects(aborted, { name: 'TimeoutError' })
+    const warnings = []
+    const listen = ({ message }) => warnings.push(message)
+    process.on('warning', listen)
+    await storage.uploadFile({ key: 'hung.bin', body: 'x', checkpoint: { ...hanging, get: async () => undefined } })
+    await sleep(10)
+    process.off('warning', listen)
+    assert.ok(warnings.some((text) => /a checkpoint could not be removed.*has not answered for 5 s/.test(text)), warnings.join())
+    assert.equal(lab.stored('hung.bin').toString(), 'x')
+  })
+
   for (const [name, make] of Object.entries(places)) {
     test(`with ${name}: only what is missing is sent`, async () => {
       const checkpoint = make()

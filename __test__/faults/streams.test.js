@@ -44,6 +44,43 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
   }
   const openUploads = () => readdirSync(lab.folder).filter((name) => name.startsWith('.upload-'))
 
+  test('a Response of node-fetch has a stream of Node\'s', async () => {
+    const response = { [Symbol.toStringTag]: 'Response', ok: true, bodyUsed: false, body: Readable.from([Buffer.from('as it came')]), headers: new Headers({ 'content-type': 'text/x-own' }), formData() {} }
+    const { contentType } = await storage.uploadFile({ key: 'node-fetch', body: response })
+    assert.deepEqual([contentType, lab.stored('node-fetch').toString()], ['text/x-own', 'as it came'])
+  })
+
+  test('what is refused before it is read is let go of', async () => {
+    let cancelled = 0
+    const stream = () => new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(10)), cancel: () => void (cancelled += 1) })
+    await assert.rejects(storage.uploadFile({ key: 'k', body: stream(), contentLength: 2 ** 52 }), { option: 'contentLength' })
+    await assert.rejects(storage.uploadFile({ key: 'k', body: stream(), contentLength: 10, maxBytes: 9 }), { code: 'ERR_TOO_LARGE' })
+    assert.equal(cancelled, 2)
+  })
+
+  test('too large a stream is told as it is, to everybody, and leaves nothing', async () => {
+    const heard = []
+    const checkpoint = new Map()
+    const own = lab.storage({ multipartThresholdBytes: 6 * MIB, partSizeBytes: 5 * MIB, logger: { error: (line) => heard.push(line) } })
+    own.on('failure', ({ code, error }) => heard.push([code, error.code]))
+    for (const options of [{ body: new Blob([large]).stream() }, { body: Readable.from(pieces(large)), checkpoint }]) {
+      await assert.rejects(own.uploadFile({ key: 'too-large', maxBytes: 12 * MIB, ...options }), { name: 'InputError', code: 'ERR_TOO_LARGE' })
+    }
+    assert.deepEqual(heard, [['ERR_TOO_LARGE', 'ERR_TOO_LARGE'], ['ERR_TOO_LARGE', 'ERR_TOO_LARGE']])
+    assert.deepEqual([own.recentFailures(), openUploads()], [[], []])
+    own.close()
+  })
+
+  test('a source that cannot be ended spoils nothing', async () => {
+    for (const destroy of [() => { throw new Error('mine') }, async () => { throw new Error('mine') }]) {
+      const body = { destroy, async *[Symbol.asyncIterator]() { yield 'x' } }
+      assert.equal((await storage.uploadFile({ key: 'odd', body })).size, 1)
+    }
+    const controller = new AbortController()
+    const body = { async *[Symbol.asyncIterator]() { controller.abort(null); throw new Error('mine') } }
+    await storage.uploadFile({ key: 'odd', body, signal: controller.signal }).then(assert.fail, (reason) => assert.equal(reason, null))
+  })
+
   const file = () => path.join(folder, 'large.bin')
   const kinds = {
     'a web stream': () => new Blob([large]).stream(),
