@@ -3,6 +3,7 @@
 
 pub mod content_range;
 pub mod dns;
+pub mod encoded_words;
 pub mod fault;
 pub mod headers;
 pub mod trust;

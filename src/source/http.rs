@@ -1,5 +1,6 @@
 //! Fetches a URL, often a provider's temporary one, under the guard.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,13 +31,20 @@ const MAX_REDIRECTS: usize = 5;
 const USER_AGENT: &str = concat!("reliable-r2/", env!("CARGO_PKG_VERSION"));
 
 /// What to fetch and how much of it at most.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SourceRequest {
     pub url: Url,
     /// Of the request; their values are the caller's secrets.
     pub headers: HeaderMap,
     pub max_bytes: u64,
     pub guard: GuardPolicy,
+}
+
+/// Its URL may hold a signature.
+impl fmt::Debug for SourceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceRequest").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
 }
 
 /// The client of sources. Two of them in fact: one resolves names under the guard, one takes them as they
@@ -157,12 +165,17 @@ impl Reopen for HttpDownload<'_> {
 }
 
 /// The body of one answer. One that ends early is an error, never a shorter file.
-#[derive(Debug)]
 pub struct HttpBody {
     response: reqwest::Response,
     host: String,
     at: u64,
     max_bytes: u64,
+}
+
+impl fmt::Debug for HttpBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpBody")
+    }
 }
 
 impl Chunks for HttpBody {

@@ -111,7 +111,9 @@ impl<'a, R: Reopen> Resuming<'a, R> {
 
     async fn reopen(&mut self) -> Result<Body<R::Body>> {
         let limit = self.attempts.next().timeout;
-        let opened = within(limit, "no answer", self.origin.open(self.given, self.version.as_deref())).await?;
+        // Without a version from its beginning: what was given can only be compared.
+        let at = if self.version.is_some() { self.given } else { 0 };
+        let opened = within(limit, "no answer", self.origin.open(at, self.version.as_deref())).await?;
         let other_version = opened.version.is_some() && self.version.is_some() && opened.version != self.version;
         let other_length = opened.length.is_some() && self.length.is_some() && opened.length != self.length;
         if other_version || other_length {

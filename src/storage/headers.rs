@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{encoded_words, limits};
+use super::limits;
 use crate::error::{Error, Result, code};
+use crate::net::encoded_words;
 use crate::store::ObjectHeaders;
 use crate::store::objects::ObjectInfo;
 

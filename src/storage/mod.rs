@@ -3,7 +3,6 @@
 pub mod cleanup;
 pub mod config;
 pub mod download;
-pub mod encoded_words;
 pub mod endpoint;
 mod failover;
 pub mod headers;
