@@ -203,7 +203,7 @@ describe('the command line', { timeout: 120_000 }, () => {
 
     test('finds an authority that is not trusted', async () => {
       const { code, last } = await diagnose({ STORAGE_ENDPOINT: lab.tlsProxy })
-      assert.deepEqual([code, last.step], [1, 'TLS'])
+      assert.deepEqual([code, last.step], [1, 'credentials and bucket'])
       assert.match(last.advice, /NODE_EXTRA_CA_CERTS/)
     })
 

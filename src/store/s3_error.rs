@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use url::Url;
 
 use super::s3_http::{BoxError, TransportError};
-use crate::error::{Category, Error, Failure, Retryability, code, printable};
+use crate::error::{Category, Error, Failure, Result, Retryability, code, printable};
 use crate::net::{fault, headers};
 use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
@@ -221,6 +221,15 @@ pub(super) fn incomplete(what: &str, origin: &Origin) -> Error {
         .with(|failure| origin.mark(failure, true))
 }
 
+/// Where the next page begins, if there is one. A page that says so and not where would end a list before its end.
+pub(super) fn next_page<T>(is_truncated: Option<bool>, next: Option<T>, origin: &Origin) -> Result<Option<T>> {
+    match next {
+        _ if is_truncated != Some(true) => Ok(None),
+        Some(next) => Ok(Some(next)),
+        None => Err(incomplete("where its next page begins", origin)),
+    }
+}
+
 /// Whether it can be a code. People compare codes and count by them: there is no empty one, nor one of free text.
 fn is_name(code: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -240,6 +249,15 @@ fn redact(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_that_is_not_the_last_says_where_the_next_one_is() {
+        let origin = Origin::of(&Url::parse("https://localhost:9000").expect("a URL"));
+        assert_eq!(next_page(Some(false), Some("x"), &origin).expect("the end"), None);
+        assert_eq!(next_page(None, Some("x"), &origin).expect("the end"), None);
+        assert_eq!(next_page(Some(true), Some("x"), &origin).expect("there is more"), Some("x"));
+        assert_eq!(next_page::<()>(Some(true), None, &origin).expect_err("lost").code, code::PROTOCOL);
+    }
 
     fn marked(endpoint: &str, status: Option<u16>, maybe_sent: bool) -> Duration {
         let origin = Origin::of(&Url::parse(endpoint).expect("a URL"));

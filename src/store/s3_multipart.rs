@@ -9,7 +9,7 @@ use super::multipart::{
     CreateMultipart, ListUploads, ListedPart, MultipartUpload, OpenUpload, PartPage, StoredPart, UploadPage,
 };
 use super::s3::{S3Store, if_match, if_none_match, unquoted, with_headers};
-use super::s3_error::{describe, incomplete};
+use super::s3_error::{describe, incomplete, next_page};
 use super::types::{PutOutcome, WriteCondition};
 use crate::error::Result;
 
@@ -91,7 +91,7 @@ impl S3Store {
         let continuation = answer.next_part_number_marker().map(str::to_owned);
         Ok(PartPage {
             parts: parts.collect(),
-            continuation: continuation.filter(|_| answer.is_truncated() == Some(true)),
+            continuation: next_page(answer.is_truncated(), continuation, &self.origin)?,
         })
     }
 
@@ -113,7 +113,7 @@ impl S3Store {
             })
         });
         let next = answer.next_key_marker().zip(answer.next_upload_id_marker());
-        let next = next.filter(|_| answer.is_truncated() == Some(true));
+        let next = next_page(answer.is_truncated(), next, &self.origin)?;
         Ok(UploadPage {
             uploads: uploads.collect(),
             continuation: next.map(|(key, id)| (key.to_owned(), id.to_owned())),

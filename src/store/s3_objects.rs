@@ -12,7 +12,7 @@ use super::objects::{
 };
 use super::s3::{S3Store, unquoted};
 use super::s3_as_stored::{AsStored, may_be_unpacked};
-use super::s3_error::{describe, describe_body, incomplete};
+use super::s3_error::{describe, describe_body, incomplete, next_page};
 use crate::error::{Error, Result};
 use crate::net::content_range;
 use crate::secret::Secret;
@@ -117,7 +117,7 @@ impl S3Store {
         let continuation = answer.next_continuation_token().map(str::to_owned);
         Ok(ListPage {
             objects: objects.collect(),
-            continuation: continuation.filter(|_| answer.is_truncated() == Some(true)),
+            continuation: next_page(answer.is_truncated(), continuation, &self.origin)?,
         })
     }
 
