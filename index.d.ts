@@ -293,7 +293,7 @@ export interface StorageEvents {
   success: SuccessEvent
   /** A call failed or was called off. */
   failure: FailureEvent
-  /** The circuit breaker of an endpoint opened, closed, or tries. Belongs to no call, and runs in the context of none. */
+  /** The circuit breaker of an endpoint opened, closed, or tries. Belongs to no call, and runs in the context in which the storage was made. */
   breaker: BreakerEvent
   /** A call goes on at another endpoint. */
   failover: FailoverEvent

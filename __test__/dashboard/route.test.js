@@ -104,6 +104,11 @@ describe('who gets in', () => {
     assert.match(answer.headers.get('set-cookie'), /^reliable_r2_dashboard=; Path=\/ops\/storage; Max-Age=0;/)
   })
 
+  test("somebody else's page cannot sign out", async () => {
+    const answer = await post(dashboard(storage, { token: TOKEN }), { signOut: '1' }, { 'sec-fetch-site': 'cross-site' })
+    assert.deepEqual([answer.status, answer.headers.get('set-cookie')], [401, null])
+  })
+
   test('a wrong token, and what is no form', async () => {
     const route = dashboard(storage, { token: TOKEN })
     const wrong = await post(route, { token: 'wrong' })

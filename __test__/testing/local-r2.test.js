@@ -167,6 +167,7 @@ describe('wrong rules and options', () => {
     [[{ fault: 'reset', afterBytes: -1 }], /afterBytes of the fault reset/],
     [[{ fault: 'status', status: 503 }], /status needs code/],
     [[{ fault: 'status', status: 42, code: 'X' }], /status of the fault status/],
+    [[{ fault: 'status', status: 500, code: 'X', headers: { 'x-a': '日' } }], /headers of the fault status/],
     [[{ fault: 'slow', bytesPerSecond: 0 }], /bytesPerSecond/],
     [[{ fault: 'raw', text: 'x', then: 'explode' }], /then of the fault raw/],
     [[{ fault: 'reset', chance: 2 }], /chance/],

@@ -42,9 +42,9 @@ async function get({ operands, values, output, open, signal, terminal }) {
     return
   }
   // Under its own name only when it is whole.
-  const partial = `${file}.partial`
+  const partial = `${file}.${process.pid}.partial`
   try {
-    await pipeline(Readable.fromWeb(counted), createWriteStream(partial), { signal })
+    await pipeline(Readable.fromWeb(counted), createWriteStream(partial, { flags: 'wx' }), { signal })
     await rename(partial, file)
   } catch (error) {
     await rm(partial, { force: true })

@@ -70,7 +70,9 @@ function tokenGate(token) {
     },
     post: async (request) => {
       const form = await readForm(request)
-      if (form?.has('signOut')) return answers.backToPage(request, session.end(request))
+      // Somebody else's page could sign people out, which is a nuisance. Signing in takes the token.
+      const isOurs = request.headers.get('sec-fetch-site') !== 'cross-site'
+      if (isOurs && form?.has('signOut')) return answers.backToPage(request, session.end(request))
       if (!session.isToken(form?.get('token'))) return answers.login({ wrong: true })
       return answers.backToPage(request, session.begin(request))
     },

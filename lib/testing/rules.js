@@ -3,13 +3,23 @@
 // Which request meets which fault: exactly as often as asked, or by chance that a seed repeats. The first rule that
 // matches and has times left acts.
 
+const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { Draw, mixed } = require('./draw.js')
 
 const isCount = (value) => Number.isInteger(value) && value >= 0
 const isPositive = (value) => Number.isInteger(value) && value > 0
 const isStatus = (value) => Number.isInteger(value) && value >= 200 && value <= 999
 const isText = (value) => typeof value === 'string'
-const isHeaders = (value) => value !== null && typeof value === 'object' && Object.values(value).every(isText)
+const isHeaders = (value) => value !== null && typeof value === 'object' && Object.entries(value).every(isHeader)
+const isHeader = ([name, value]) => {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    return isText(value)
+  } catch {
+    return false
+  }
+}
 const required = (check) => Object.assign((value) => check(value), { required: true })
 const oneOf = (...values) => (value) => values.includes(value)
 
