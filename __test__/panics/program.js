@@ -56,6 +56,7 @@ async function main() {
       await storage.downloadAndUpload({ key: 'e', url })
     })
     await step('presign', () => storage.presign({ key: 'a' }))
+    await step('urlOf', async () => storage.urlOf({ key: 'a' }))
     await step('uploadFiles', async () => {
       for (const { uploadError, error } of await storage.uploadFiles([{ key: 'f', body: 'x' }], { concurrency: 2 })) if (uploadError) throw error
     })
