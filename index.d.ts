@@ -898,8 +898,7 @@ export declare class Storage {
   presign(options: PresignOptions): Promise<PresignedRequest>
   /**
    * The `url` that an upload of this key to the primary has in its result: under `domain` where one is set, else the
-   * endpoint's. For
-   * objects that `list` found and browsers stored. Sends nothing; throws an {@link InputError}.
+   * endpoint's. For objects that `list` found and browsers stored. Sends nothing; throws an {@link InputError}.
    */
   urlOf(options: ObjectAddress): string
   /**

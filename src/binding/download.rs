@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::NativeFailure;
 use super::objects::NativeObjectInfo;
-use super::runtime::Lane;
 use crate::source::channel::Channel;
 use crate::source::chunks::Chunks as _;
 use crate::storage::download::Downloading;
@@ -20,8 +19,9 @@ use crate::storage::objects::Found;
 pub struct NativeDownload {
     attempts: u32,
     info: Mutex<Option<NativeObjectInfo>>,
-    bytes: Arc<AsyncMutex<Channel>>,
-    /// Once the reader has gone.
+    /// None once the reader has gone.
+    bytes: Mutex<Option<Arc<AsyncMutex<Channel>>>>,
+    /// Ends a wait for a piece, which holds the bytes, too.
     cancelled: CancellationToken,
 }
 
@@ -29,8 +29,8 @@ impl From<Found<Downloading>> for NativeDownload {
     fn from(found: Found<Downloading>) -> Self {
         let Found { bucket, value: Downloading { info, bytes }, attempts, elapsed } = found;
         let info = Found { bucket, value: info, attempts, elapsed }.into();
-        let (bytes, cancelled) = (Arc::new(AsyncMutex::new(bytes)), CancellationToken::new());
-        Self { attempts, info: Mutex::new(Some(info)), bytes, cancelled }
+        let bytes = Mutex::new(Some(Arc::new(AsyncMutex::new(bytes))));
+        Self { attempts, info: Mutex::new(Some(info)), bytes, cancelled: CancellationToken::new() }
     }
 }
 
@@ -50,8 +50,10 @@ impl NativeDownload {
     /// The next piece; null at the end.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | Buffer | null>")]
     pub fn next(&self, env: &Env) -> Result<AsyncBlock<Either3<NativeFailure, Buffer, Null>>> {
-        let (bytes, cancelled) = (Arc::clone(&self.bytes), self.cancelled.clone());
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cancelled = self.cancelled.clone();
         AsyncBlockBuilder::new(async move {
+            let Some(bytes) = bytes else { return Ok(Either3::C(Null)) };
             let next = cancelled.run_until_cancelled_owned(async { bytes.lock().await.next().await }).await;
             Ok(match next {
                 Some(Ok(Some(piece))) => Either3::B(Vec::from(piece).into()),
@@ -66,8 +68,6 @@ impl NativeDownload {
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.cancelled.cancel();
-        // Without an owner of its other end, the transfer ends. A piece that is waited for lets go of it by the above.
-        let bytes = Arc::clone(&self.bytes);
-        let _ = Lane::Large.spawn(Box::pin(async move { bytes.lock().await.close() }));
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

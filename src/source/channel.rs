@@ -80,12 +80,6 @@ impl Channel {
     pub fn of_at_most(self, most: u64) -> Self {
         Self { most, ..self }
     }
-
-    /// Nobody reads on: whoever pushes is told.
-    pub fn close(&mut self) {
-        self.pushed.close();
-        self.ended = true;
-    }
 }
 
 impl Chunks for Channel {
@@ -178,10 +172,9 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_pushes_hears_that_nobody_reads_on() {
-        let (pusher, mut channel) = channel(None);
-        channel.close();
+        let (pusher, channel) = channel(None);
+        drop(channel);
         pusher.closed().await;
-        assert!(channel.next().await.expect("the end").is_none());
     }
 
     #[tokio::test]

@@ -55,7 +55,7 @@ struct Hedges {
 }
 
 /// An endpoint that is known not to answer is not asked.
-fn is_worth_a_look(error: &Error) -> bool {
+pub fn is_worth_a_look(error: &Error) -> bool {
     error.code != code::CIRCUIT_OPEN
 }
 

@@ -21,6 +21,7 @@ use crate::source::chunks::{Blocks, Chunks};
 use crate::store::digest::{Payload, hex_md5};
 use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
 use crate::store::objects::ObjectInfo;
+use crate::store::resilient::is_worth_a_look;
 use crate::store::{ObjectHeaders, ObjectStore, Progress, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
 /// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
@@ -250,7 +251,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         });
         let (outcome, attempts) = match completed.await {
             // The last answer may have been lost, too.
-            Err(error) if is_worth_a_look(&error) && counts.into_inner() => {
+            Err(error)
+                if error.retryability != Retryability::Permanent && is_worth_a_look(&error) && counts.into_inner() =>
+            {
                 match self.store.look(self.context, already_there).await.flatten() {
                     Some(outcome) => (outcome, error.attempts),
                     None => return Err(error),
@@ -265,11 +268,6 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         }
         Ok((outcome, attempts))
     }
-}
-
-/// An endpoint that is known not to answer is not asked.
-fn is_worth_a_look(error: &Error) -> bool {
-    error.retryability != Retryability::Permanent && error.code != code::CIRCUIT_OPEN
 }
 
 /// What the parts of an upload make.
