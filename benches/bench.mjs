@@ -1,5 +1,5 @@
 // npm run bench: the clients side by side against a server that takes everything and keeps nothing. Writes
-// docs/benchmarks.md.
+// docs/reports/benchmarks.md.
 //
 //   --full          every size with every concurrency, plain and over TLS
 //   --only TEXT     only the scenarios whose title has this in it
@@ -38,7 +38,7 @@ const bun = path.join(root, 'benches', 'node_modules', '.bin', onWindows ? 'bun.
 const contenders = [
   { name: 'reliable-r2' },
   { name: 'reliable-r2, MD5s compared', md5: true },
-  { name: 'reliable-r2, `verifyEtag: false`' },
+  { name: 'reliable-r2, `verifyIntegrity: false`' },
   { name: "Bun's S3Client", runtime: bun },
   { name: 'minio' },
   { name: 's3mini' },
@@ -129,4 +129,4 @@ try {
   if (file) rmSync(file)
 }
 if (options['as-built'] || options.only) console.log('\ndocs/benchmarks.md is left as it is.')
-else writeFileSync(path.join(root, 'docs', 'benchmarks.md'), page(results, { rounds, seconds, full: options.full }))
+else writeFileSync(path.join(root, 'docs', 'reports', 'benchmarks.md'), page(results, { rounds, seconds, full: options.full }))

@@ -1,5 +1,5 @@
-// npm run bench:footprint: what the package costs an app besides its uploads: to load it, to leave it idle, to have much
-// wait, to store large bodies beside other work. Writes docs/footprint.md.
+// npm run task bench:footprint: what the package costs an app besides its uploads: to load it, to leave it idle, to have much
+// wait, to store large bodies beside other work. Writes docs/reports/footprint.md.
 //
 //   --as-built      with the addon as it is, for work on the benchmark itself; writes no page
 
@@ -198,7 +198,7 @@ async function main() {
       large: await inProcess('large', sink.tls),
     }
     for (const concurrency of CONCURRENCIES) results.many.push(await inProcess('many', sink.plain, String(concurrency)))
-    if (!asBuilt) writeFileSync(path.join(root, 'docs', 'footprint.md'), page(results))
+    if (!asBuilt) writeFileSync(path.join(root, 'docs', 'reports', 'footprint.md'), page(results))
   } finally {
     sink.stop()
     silence.stop()
@@ -252,7 +252,7 @@ Uploads of 1 KiB a second, by how many are called at once; \`maxConnections\` (2
 ${throughput.join('\n')}
 
 reliable-r2 ${version}, release build, ${machine()}; against an S3
-server that keeps nothing, in a process of its own on the same machine. \`npm run bench:footprint\` writes this page. Peaks
+server that keeps nothing, in a process of its own on the same machine. \`npm run task bench:footprint\` writes this page. Peaks
 of memory with large objects are in [memory.md](memory.md).
 `
 }

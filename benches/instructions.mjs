@@ -1,4 +1,4 @@
-// npm run bench:instructions: how many instructions one upload takes in the core, by valgrind's callgrind. They repeat
+// npm run task bench:instructions: how many instructions one upload takes in the core, by valgrind's callgrind. They repeat
 // where times do not, so they guard against regressions: more than benches/instructions.json expects, beyond its
 // tolerance, is a failure. `-- --update` writes what was counted into that file.
 
@@ -64,16 +64,16 @@ if (process.argv.includes('--update')) {
   writeFileSync(expectationFile, `${JSON.stringify({ ...expected, rustc, instructions: counted }, null, 2)}\n`)
 } else if (Object.keys(cases).some((name) => !(name in expected.instructions))) {
   console.table(counted)
-  giveUp('benches/instructions.json does not say what is expected. Run `npm run bench:instructions -- --update`.')
+  giveUp('benches/instructions.json does not say what is expected. Run `npm run task bench:instructions -- --update`.')
 }
 const more = []
 for (const [name, instructions] of Object.entries(counted)) {
   const change = instructions / (expected.instructions[name] ?? instructions) - 1
   console.log(`${name.padEnd(30)} ${instructions.toLocaleString('en').padStart(12)} instructions, ${(change * 100).toFixed(1)} % more than expected`)
   if (change > expected.tolerance) more.push(name)
-  if (change < -expected.tolerance) console.log('  Fewer: keep that, with `npm run bench:instructions -- --update`.')
+  if (change < -expected.tolerance) console.log('  Fewer: keep that, with `npm run task bench:instructions -- --update`.')
 }
 if (more.length > 0 && !process.argv.includes('--update')) {
   const compiler = rustc === expected.rustc ? '' : ` (Counted with rustc ${rustc}, expected with ${expected.rustc}.)`
-  giveUp(`More instructions than expected: ${more.join(', ')}.${compiler}\nIf they are worth it, run \`npm run bench:instructions -- --update\` and say why in the commit.`)
+  giveUp(`More instructions than expected: ${more.join(', ')}.${compiler}\nIf they are worth it, run \`npm run task bench:instructions -- --update\` and say why in the commit.`)
 }

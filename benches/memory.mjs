@@ -1,5 +1,5 @@
 // How much memory one large upload takes: the peak of its process over what the process had before; and how long, beside
-// the same bytes sent and fetched by Node.js with nothing around it. Writes docs/memory.md.
+// the same bytes sent and fetched by Node.js with nothing around it. Writes docs/reports/memory.md.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ const ROUNDS = 3
 const BOUND_MIB = 4 * 8 + 16
 
 const scenarios = {
-  'uploadFile of a file of 1 GiB': ({ storage, file }) => storage.uploadFile({ key: 'file', body: { path: file } }),
+  'uploadFile of a file of 1 GiB': ({ storage, file, fromFile }) => storage.uploadFile({ key: 'file', body: fromFile(file) }),
   'uploadFile of a stream of 1 GiB': ({ storage }) => storage.uploadFile({ key: 'stream', body: stream(GIB) }),
   'downloadAndUpload of 1 GiB': ({ storage, url }) =>
     storage.downloadAndUpload({ key: 'copy', url: `${url}/source?bytes=${GIB}`, maxBytes: 2 * GIB, allowPrivateNetworks: true }),
@@ -55,12 +55,12 @@ async function* stream(bytes) {
 
 /** In a process of its own: prints what it measured. */
 async function measure(name, url, file) {
-  const { newStorage } = createRequire(here)(root)
+  const { fromFile, newStorage } = createRequire(here)(root)
   const storage = newStorage({ endpoint: url, bucket: 'null', accessKey: 'a', secretKey: 'b', logger: false })
   await storage.uploadFile({ key: 'first', body: 'first' })
   const before = process.resourceUsage().maxRSS
   const started = performance.now()
-  const { size } = await scenarios[name]({ storage, url, file })
+  const { size } = await scenarios[name]({ storage, url, file, fromFile })
   const seconds = (performance.now() - started) / 1000
   const peak = process.resourceUsage().maxRSS
   const measured = { size, seconds, beforeMib: before / 1024, peakMib: peak / 1024 }
@@ -100,7 +100,7 @@ async function main() {
     const of = (field) => median(rounds.map((one) => one[field]))
     return { name, beforeMib: of('beforeMib'), peakMib: of('peakMib'), over: of('peakMib') - of('beforeMib'), seconds: of('seconds') }
   })
-  writeFileSync(path.join(root, 'docs', 'memory.md'), page(rows))
+  writeFileSync(path.join(root, 'docs', 'reports', 'memory.md'), page(rows))
 }
 
 function page(rows) {
@@ -119,7 +119,7 @@ checks or repeats anything.
 ${table.join('\n')}
 
 reliable-r2 ${version}, release build, ${machine()};
-an S3 server that keeps nothing, in a process of its own on the same machine. \`npm run build && npm run bench:memory\`
+an S3 server that keeps nothing, in a process of its own on the same machine. \`npm run build && npm run task bench:memory\`
 writes this page.
 `
 }

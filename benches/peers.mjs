@@ -1,5 +1,5 @@
-// npm run lab:peers: the same uploads under the same faults, one kind of fault at a time, by this package and by what
-// people would use instead. Writes docs/peers.md.
+// npm run task bench:compare: the same uploads under the same faults, one kind of fault at a time, by this package and by what
+// people would use instead. Writes docs/reports/comparison.md.
 //
 //   --only TEXT     only the kinds of faults whose name has this in it; prints only
 //   --client TEXT   only the clients whose name has this in it; prints only
@@ -147,7 +147,7 @@ function count({ outcomes, broken, stray = [], stored, requests, busy, openUploa
     leaked: busy === null ? null : Math.max(0, busy - unsettled),
     openUploads,
     stray: stray.length,
-    codes: all.filter(({ told }) => told === 'failed').reduce((codes, { code }) => ({ ...codes, [code]: (codes[code] ?? 0) + 1 }), {}),
+    codes: countOf(all.filter(({ told }) => told === 'failed').map(({ code }) => code)),
   }
 }
 
@@ -193,8 +193,14 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)
-if (options.only || options.client) console.log('Not all of it: docs/peers.md is left as it is.')
-else writeFileSync(path.join(root, 'docs', 'peers.md'), page(rows))
+if (options.only || options.client) console.log('Not all of it: docs/reports/comparison.md is left as it is.')
+else writeFileSync(path.join(root, 'docs', 'reports', 'comparison.md'), page(rows))
 
 const broken = rows.filter(({ client, broken, falseSuccesses, corrupted, leaked }) => client.startsWith('reliable-r2') && (broken || falseSuccesses > 0 || leaked > 0))
 if (broken.length > 0) giveUp(`reliable-r2 broke its promise:\n${broken.map(lineOf).join('\n')}`)
+
+function countOf(names) {
+  const counts = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}

@@ -1,5 +1,5 @@
 // How many uploads survive the standard mixed faults: our presets and the AWS SDK, beside what theory gives. Writes
-// docs/survival.md.
+// docs/reports/fault-tolerance.md.
 
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -68,8 +68,8 @@ for (const plan of plans) {
     )
   }
 }
-if (quick) console.log('A quick run: docs/survival.md is left as it is.')
-else writeFileSync(path.join(root, 'docs', 'survival.md'), page(rows, { concurrency: CONCURRENCY, timeoutMs: TIMEOUT_MS }))
+if (quick) console.log('A quick run: docs/reports/fault-tolerance.md is left as it is.')
+else writeFileSync(path.join(root, 'docs', 'reports', 'fault-tolerance.md'), page(rows, { concurrency: CONCURRENCY, timeoutMs: TIMEOUT_MS }))
 
 const promised = rows.filter(({ name }) => name.includes('persistent'))
 const broken = promised.filter(({ lost, falseSuccesses }) => lost > 0 || falseSuccesses > 0)

@@ -31,6 +31,7 @@ pub mod code {
     pub const SOURCE_LENGTH: &str = "ERR_SOURCE_LENGTH";
     pub const SOURCE_STATUS: &str = "ERR_SOURCE_STATUS";
     pub const TOO_LARGE: &str = "ERR_TOO_LARGE";
+    pub const TOO_SMALL: &str = "ERR_TOO_SMALL";
     pub const UNSUPPORTED: &str = "ERR_UNSUPPORTED";
 
     pub const ALL: &[&str] = &[
@@ -55,6 +56,7 @@ pub mod code {
         SOURCE_LENGTH,
         SOURCE_STATUS,
         TOO_LARGE,
+        TOO_SMALL,
         UNSUPPORTED,
     ];
 }
@@ -125,7 +127,7 @@ pub enum Operation {
     Head,
     Delete,
     List,
-    Cleanup,
+    AbortIncompleteUploads,
     Reconcile,
     Presign,
     NewStorage,
@@ -141,7 +143,7 @@ impl Operation {
         Self::Head,
         Self::Delete,
         Self::List,
-        Self::Cleanup,
+        Self::AbortIncompleteUploads,
         Self::Reconcile,
         Self::Presign,
         Self::NewStorage,
@@ -156,7 +158,7 @@ impl Operation {
             Self::Head => "head",
             Self::Delete => "delete",
             Self::List => "list",
-            Self::Cleanup => "cleanup",
+            Self::AbortIncompleteUploads => "abortIncompleteUploads",
             Self::Reconcile => "reconcile",
             Self::Presign => "presign",
             Self::NewStorage => "newStorage",
@@ -167,26 +169,39 @@ impl Operation {
 
 const NOT_SET_UP: &str =
     "Files cannot be stored here, since the storage is not set up. Please contact the operator of this site.";
+const UNREACHABLE: &str = "The server cannot reach its storage. Please contact the operator of this site.";
 
 /// A sentence that may be shown to the person in front of the page: what they can do, and whose turn it is.
+///
+/// Their own connection is never blamed: these failures are between the server and the storage or the source.
 pub fn user_message(category: Category, code: &str) -> &'static str {
     match code {
-        code::MISSING_OPTION | "NoSuchBucket" => NOT_SET_UP,
+        code::MISSING_OPTION | "NoSuchBucket" | "InvalidBucketName" => NOT_SET_UP,
         code::TOO_LARGE | "EntityTooLarge" | "HTTP_413" => {
             "The file is too large. Please try again with a smaller one."
         }
+        code::TOO_SMALL => "The file is empty, or too small to be what was asked for. Please choose another one.",
         "NotFound" | "NoSuchKey" => "The file does not exist, or no longer.",
         "PreconditionFailed" => "The file was not stored, since there is another one in its place.",
+        code::INVALID_KEY | "InvalidObjectName" | "KeyTooLongError" => {
+            "The name of the file cannot be used. Please choose another one."
+        }
+        code::INVALID_URL | code::BLOCKED_URL => "The address of the file cannot be used. Please give another one.",
+        code::SOURCE_EMPTY => "The file is empty. Please choose another one.",
+        code::SOURCE_LENGTH | code::SOURCE_FAILED => "The file did not arrive complete. Please send it again.",
+        code::CLOSED => "The server is restarting. Please try again in a moment.",
         _ => match category {
-            Category::Network => "There is a connection problem. Please check your connection and try again.",
-            Category::Timeout => "The upload timed out. Please try again, if need be with a smaller image.",
+            Category::Network => {
+                "There is a connection problem between the server and its storage. Please try again in a moment."
+            }
+            Category::Timeout => "The storage timed out. Please try again, if need be with a smaller file.",
             Category::Throttled => "The storage is busy at the moment. Please wait a moment and try again.",
             Category::Auth => "The storage refused access. Please contact the operator of this site.",
-            Category::Input => "The file could not be processed because what was given is not valid.",
+            Category::Input => "The file was not accepted. Please check it, or choose another one.",
             Category::Source => "The file could not be fetched from its source. Please try again.",
             Category::Service => "The storage service reported a problem. Please try again later.",
             Category::Aborted => "The upload was cancelled.",
-            Category::Internal => "Something unexpected went wrong during the upload. Please try again.",
+            Category::Internal => "Something unexpected went wrong. Please try again.",
         },
     }
 }
@@ -245,9 +260,14 @@ impl fmt::Display for Failure {
 impl Failure {
     /// See [`user_message`].
     pub fn user_message(&self) -> &'static str {
-        // It is made from what the operator has configured.
-        let is_of_the_operators = self.operation == Some(Operation::NewStorage) && self.category == Category::Input;
-        if is_of_the_operators { NOT_SET_UP } else { user_message(self.category, &self.code) }
+        match self.category {
+            // The configuration is the operator's.
+            Category::Input if self.operation == Some(Operation::NewStorage) => NOT_SET_UP,
+            // A certificate that is not trusted, a refused handshake: the next request will fail as well.
+            Category::Network | Category::Timeout if self.of_source => user_message(Category::Source, &self.code),
+            Category::Network if self.retryability == Retryability::Permanent => UNREACHABLE,
+            category => user_message(category, &self.code),
+        }
     }
 }
 
@@ -304,7 +324,10 @@ impl Error {
 
     /// An endpoint that has not answered for a while is not asked; `retry_after` until it may be again.
     pub fn circuit_open(endpoint: &str, retry_after: Duration) -> Self {
-        let detail = format!("{endpoint} does not answer; it is asked again in {} ms", retry_after.as_millis());
+        let detail = format!(
+            "the circuit breaker of {endpoint} is open; the next probe is sent in {} ms",
+            retry_after.as_millis()
+        );
         Self::new(code::CIRCUIT_OPEN, Category::Network, Retryability::Transient, detail)
             .with(|failure| failure.retry_after = Some(retry_after))
     }
@@ -384,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_help_it_is_not_blamed() {
+    fn the_operator_is_named_for_what_only_the_operator_can_fix() {
         let of = user_message;
         let wrong =
             Error::invalid_option("secretKey", "printable").with(|it| it.operation = Some(Operation::NewStorage));
@@ -394,7 +417,21 @@ mod tests {
         assert!(of(Category::Service, "EntityTooLarge").contains("too large"));
         assert!(of(Category::Service, "NotFound").contains("does not exist"));
         assert!(of(Category::Service, "PreconditionFailed").contains("another one"));
-        assert!(of(Category::Network, "ECONNRESET").contains("connection problem"));
+        assert!(of(Category::Network, "ECONNRESET").contains("between the server and its storage"));
+        let untrusted = Error::new("CERT_HAS_EXPIRED", Category::Network, Retryability::Permanent, "expired");
+        assert!(untrusted.user_message().contains("operator"));
+    }
+
+    #[test]
+    fn no_user_message_blames_the_connection_of_the_visitor() {
+        let codes = code::ALL.iter().chain(&["ECONNRESET", "ENOTFOUND", "EPROTO", "SlowDown", "NotFound", "HTTP_502"]);
+        for (code, category) in codes.flat_map(|code| Category::ALL.iter().map(move |category| (code, *category))) {
+            let message = user_message(category, code);
+            for blame in ["your connection", "your network", "your internet", "are online"] {
+                assert!(!message.to_lowercase().contains(blame), "{category:?} {code}: {message}");
+            }
+            assert!(message.ends_with('.'), "{message}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! | floor | rooms | what lives there |
 //! |---|---|---|
-//! | 0 | [`error`], [`phase`], [`secret`], [`net`], [`processors`], `allocator` | words, what the network's raw faults are called, the machine |
+//! | 0 | [`error`], [`phase`], [`secret`], [`net`], [`cpu`], `allocator` | words, what the network's raw faults are called, the machine |
 //! | 1 | [`resilience`] | when to try again; no I/O, no S3 |
 //! | 2 | [`source`], [`store`] | where bytes come from and where they go |
 //! | 3 | [`transfer`] | one object, moved whole |
@@ -18,10 +18,10 @@ mod allocator;
 #[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
+pub mod cpu;
 pub mod error;
 pub mod net;
 pub mod phase;
-pub mod processors;
 pub mod secret;
 
 pub mod metrics;

@@ -12,7 +12,7 @@ use reliable_r2::resilience::classify::{Verdict, by_node_code};
 use reliable_r2::resilience::schedule::{Decision, Schedule};
 use reliable_r2::resilience::{Attempt, Gate, Preset, RetryContext, RetryEvent, RetryObserver, RetryPolicy, retry};
 use reliable_r2::storage::RetryOptions;
-use reliable_r2::store::s3_error::{Origin, read_answer};
+use reliable_r2::store::s3::error::{Origin, read_answer};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -93,7 +93,7 @@ impl PolicyOptions {
             max_attempts: self.max_attempts,
             initial_delay_ms: self.initial_delay_ms,
             max_delay_ms: self.max_delay_ms,
-            timeout_ms: self.timeout,
+            timeout: self.timeout,
             deadline_ms: self.deadline_ms,
             jitter: Some(jitter.to_owned()),
             ..RetryOptions::default()
@@ -239,7 +239,7 @@ async fn the_loop_sleeps_as_the_vectors_say() {
         end.check(id, outcome.as_ref().err());
         assert!(took <= policy.deadline.expect("each row has one"), "{id} took {took:?}");
         let slept = Duration::from_millis(waits.iter().sum());
-        let hung = policy.attempt_timeout * u32::from(vector.answers.iter().any(|answer| answer.timeout));
+        let hung = policy.timeout * u32::from(vector.answers.iter().any(|answer| answer.timeout));
         // Where nothing failed before, nothing else is waited for.
         assert!(
             took >= slept + hung && (vector.failing_calls_before > 0 || took < slept + hung + POLL),

@@ -1,4 +1,4 @@
-// docs/benchmarks.md, from what was measured.
+// docs/reports/benchmarks.md, from what was measured.
 
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -70,7 +70,7 @@ ${results.map(details).join('\n\n')}
 - **reliable-r2** as it comes: each body has a CRC-64/NVME, which R2 verifies and gives back. The sink gives it back and
   verifies nothing, as it verifies no signature. **MD5s compared** is against a sink that knows no checksum and whose ETags
   are MD5s, which it computes on the same cores: throughput falls for that reason, CPU is still the client's own.
-  **\`verifyEtag: false\`** relies on the signature. None of the other clients compares anything.
+  **\`verifyIntegrity: false\`** relies on the signature. None of the other clients compares anything.
 - **The others** as their documentation has it, with one client for all uploads, kept connections, and no limit on
   sockets below the concurrency. Above 16 MiB @aws-sdk/lib-storage, s3mini and minio send parts as they choose; aws4fetch and
   Bun send one request. They do not do the same work: the SDK signs the body's SHA-256 and adds a CRC32, reliable-r2 signs it on

@@ -19,12 +19,12 @@ async function sound(response) {
 }
 
 function ours(options) {
-  const { newStorage } = require('../../index.js')
+  const { fromFile, newStorage } = require('../../index.js')
   return ({ url }) => {
     const storage = newStorage({ endpoint: url, bucket, accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey, logger: false, ...options })
     return {
       put: (key, body) => storage.uploadFile({ key, body }),
-      putFile: (key, path) => storage.uploadFile({ key, body: { path } }),
+      putFile: (key, path) => storage.uploadFile({ key, body: fromFile(path) }),
     }
   }
 }
@@ -104,7 +104,7 @@ function bun({ url }) {
 export const clients = {
   'reliable-r2': ours(),
   'reliable-r2, MD5s compared': ours(),
-  'reliable-r2, `verifyEtag: false`': ours({ verifyEtag: false }),
+  'reliable-r2, `verifyIntegrity: false`': ours({ verifyIntegrity: false }),
   'floor behind the seam': floorAddon,
   '@aws-sdk/client-s3': awsSdk,
   aws4fetch,

@@ -1,4 +1,4 @@
-// docs/peers.md, from what was counted.
+// docs/reports/comparison.md, from what was counted.
 
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -151,9 +151,9 @@ ${faultClasses.map((fault) => details(rows, fault)).join('\n\n')}
 ## Reproduce
 
 \`\`\`sh
-npm run lab:peers                       # writes this page; fails on a false success or a leak of ours
-npm run lab:peers -- --only 503         # some faults; prints only
-npm run lab:peers -- --client minio     # some clients; prints only
+npm run task bench:compare                       # writes this page; fails on a false success or a leak of ours
+npm run task bench:compare -- --only 503         # some faults; prints only
+npm run task bench:compare -- --client minio     # some clients; prints only
 \`\`\`
 `
 }

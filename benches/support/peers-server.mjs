@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { CHANCE, OUTAGE_MS, SEED, bodyOf, keyOf, loads } from './peers-plan.mjs'
 
 const require = createRequire(import.meta.url)
-const { startLocalR2 } = require('../../testing.js')
+const { startLocalR2 } = require('../../lib/testing/index.js')
 
 /** Connections with a request that was not answered, by the port they came to. */
 const busy = new Map()

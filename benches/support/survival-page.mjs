@@ -1,4 +1,4 @@
-// docs/survival.md, from what was counted.
+// docs/reports/fault-tolerance.md, from what was counted.
 
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -88,8 +88,8 @@ ${losses(rows)}
 ## Reproduce
 
 \`\`\`sh
-npm run bench:survival             # writes this page; fails if \`persistent\` loses an upload
-npm run bench:survival -- --quick  # a tenth of the uploads; prints only
+npm run task bench:survival             # writes this page; fails if \`persistent\` loses an upload
+npm run task bench:survival -- --quick  # a tenth of the uploads; prints only
 \`\`\`
 
 Seeds: ${seeds.map(([rate, seed]) => `${percent(rate)}: ${seed}`).join(', ')}. \`__test__/faults/survival.test.js\` runs 300 uploads at each rate in \`npm test\`.

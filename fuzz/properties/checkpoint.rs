@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reliable_r2::store::multipart::{CreateMultipart, MultipartUpload};
 use reliable_r2::store::objects::ObjectRef;
-use reliable_r2::store::{BucketName, ObjectHeaders, ObjectKey};
+use reliable_r2::store::{BucketName, ObjectHeader, ObjectHeaders, ObjectKey};
 use reliable_r2::transfer::checkpoint::Checkpoint;
 use reliable_r2::transfer::plan;
 
@@ -48,7 +48,7 @@ fn request(field: &mut impl FnMut() -> String) -> Option<CreateMultipart> {
     let some = |text: String| (!text.is_empty()).then_some(text);
     let headers = ObjectHeaders {
         content_type: field(),
-        content_disposition: some(field()),
+        values: some(field()).into_iter().map(|value| (ObjectHeader::ContentDisposition, value)).collect(),
         metadata: BTreeMap::from([(field(), field())]),
         ..ObjectHeaders::default()
     };

@@ -27,11 +27,8 @@ pub fn check(data: &[u8]) {
     let url = Url::parse(&format!("https://a.example{path}")).expect("a URL");
     assert_eq!((url.path(), url.query(), url.fragment()), (path.as_str(), None, None));
 
-    let target = target();
-    for (address, prefix) in [
-        (target.location("pictures", text), "/pictures/"),
-        (target.public_url(text).expect("there is a domain"), "/folder/"),
-    ] {
+    let addresses = target().addresses(&bucket, &key).expect("a key that can be written");
+    for (address, prefix) in [(addresses.location, "/pictures/"), (addresses.url, "/folder/")] {
         let url = Url::parse(&address).expect("an address");
         assert_eq!(url.as_str(), address, "already as parsers write it");
         assert_eq!((url.query(), url.fragment()), (None, None), "{address}");

@@ -16,25 +16,18 @@ pub fn check(data: &[u8]) {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let options = HeaderOptions {
         content_type: some(content_type),
-        disposition: some(disposition),
-        cache_control: some(cache_control),
+        values: [("contentDisposition", disposition), ("cacheControl", cache_control)]
+            .into_iter()
+            .filter_map(|(option, value)| Some((option.to_owned(), some(value)?)))
+            .collect(),
         headers: if other.is_empty() { BTreeMap::new() } else { one(name, other) },
         ..HeaderOptions::default()
     };
     let Ok(checked) = options.check() else { return };
-    let ObjectHeaders {
-        content_type,
-        content_disposition,
-        cache_control,
-        content_encoding,
-        content_language,
-        storage_class,
-        expires,
-        metadata,
-    } = checked.complete(|given| given.unwrap_or("image/png").to_owned());
-    assert!(storage_class.is_none() && expires.is_none());
-    let headers = [Some(content_type), content_disposition, cache_control, content_encoding, content_language];
-    for value in headers.into_iter().flatten().chain(metadata.into_values()) {
+    let ObjectHeaders { content_type, values, metadata, write } =
+        checked.complete(|given| given.unwrap_or("image/png").to_owned());
+    assert!(write.is_none());
+    for value in [content_type].into_iter().chain(values.into_values()).chain(metadata.into_values()) {
         one_line(&value);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reliable_r2::error::Retryability;
-use reliable_r2::store::s3_error::{Origin, read_answer};
+use reliable_r2::store::s3::error::{Origin, read_answer};
 use url::Url;
 
 /// Two bytes of status, then `Retry-After`, `Date` and an id, one a line, then the body.

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -48,7 +49,9 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Byte
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     match (method, path.as_str()) {
-        (Method::GET, "/health") => respond(StatusCode::OK, &json!({ "ok": true })),
+        (Method::GET, "/health") => {
+            respond(StatusCode::OK, &json!({ "ok": true, "underWay": state.under_way.load(Ordering::SeqCst) }))
+        }
         (Method::GET, "/faults") => respond(StatusCode::OK, &Faults { faults: state.plan.rules() }),
         (Method::DELETE, "/faults") => {
             state.plan.set(Vec::new());
@@ -75,7 +78,7 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Byte
 /// A client has its answer a moment before the proxy has its event. Requests that hang are not waited for.
 async fn settle(state: &State) {
     for _ in 0..20 {
-        if state.under_way.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+        if state.under_way.load(Ordering::SeqCst) == 0 {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;

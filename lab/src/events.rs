@@ -35,6 +35,26 @@ pub struct Event {
     pub amz_date: Option<String>,
 }
 
+impl Event {
+    /// Before any request.
+    pub(crate) fn of_connection(connection: u64, port: &'static str, action: &str) -> Self {
+        Self {
+            seq: 0,
+            at_ms: 0,
+            connection,
+            request: None,
+            port,
+            method: None,
+            path: None,
+            key: None,
+            action: action.to_owned(),
+            status: None,
+            body_bytes: 0,
+            amz_date: None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct EventLog {
     started: Instant,

@@ -5,29 +5,62 @@
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hyper::http::{Extensions, HeaderMap, Method};
 use md5::{Digest as _, Md5};
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc64Nvme};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+use tokio::sync::RwLock;
 
 const MAX_PAGE: i32 = 1000;
+
+/// Which conditions of writes and removals the server checks; it ignores all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Conditions {
+    /// `If-Match`, `If-None-Match` and `If-Unmodified-Since` of writes, `x-amz-if-match-last-modified-time` of removals.
+    #[default]
+    R2,
+    /// `If-Match` and `If-None-Match` of writes, `If-Match` of removals.
+    S3,
+    /// Of writes only, as S3.
+    Put,
+    None,
+}
+
+impl std::str::FromStr for Conditions {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "r2" => Ok(Self::R2),
+            "s3" => Ok(Self::S3),
+            "put" => Ok(Self::Put),
+            "none" => Ok(Self::None),
+            _ => Err("conditions are one of r2, s3, put, none".to_owned()),
+        }
+    }
+}
 
 pub struct Files {
     inner: FileSystem,
     root: PathBuf,
+    conditions: Conditions,
+    /// A write with a condition is the only one while it looks and writes.
+    writes: RwLock<()>,
 }
 
 impl Files {
     /// # Errors
     /// A folder that cannot be used.
-    pub fn new(root: &Path) -> io::Result<Self> {
+    pub fn new(root: &Path, conditions: Conditions) -> io::Result<Self> {
         let inner = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        Ok(Self { inner, root: root.to_owned() })
+        Ok(Self { inner, root: root.to_owned(), conditions, writes: RwLock::default() })
     }
 
     fn entries(&self) -> io::Result<impl Iterator<Item = (String, DirEntry)>> {
@@ -80,6 +113,56 @@ impl Files {
         Ok(parts)
     }
 
+    /// When an object was stored, in whole seconds.
+    fn modified(&self, bucket: &str, key: &str) -> Option<u64> {
+        let time = fs::metadata(self.root.join(bucket).join(key)).and_then(|it| it.modified()).ok()?;
+        time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+    }
+
+    fn require_unmodified(&self, bucket: &str, key: &str, headers: &HeaderMap) -> S3Result<()> {
+        let since = headers
+            .get("if-unmodified-since")
+            .and_then(|value| value.to_str().ok())
+            .filter(|_| self.conditions == Conditions::R2);
+        let since = since.and_then(|date| httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok());
+        match since.zip(self.modified(bucket, key)) {
+            Some((since, modified)) if modified > since.as_secs() => Err(unmet()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn require_version(&self, request: &S3Request<DeleteObjectInput>) -> S3Result<()> {
+        let DeleteObjectInput { bucket, key, if_match, .. } = &request.input;
+        match self.conditions {
+            Conditions::R2 => {
+                let time =
+                    request.headers.get("x-amz-if-match-last-modified-time").and_then(|value| value.to_str().ok());
+                let time = time.and_then(|date| httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok());
+                let holds = time.is_none_or(|time| self.modified(bucket, key) == Some(time.as_secs()));
+                if holds { Ok(()) } else { Err(unmet()) }
+            }
+            Conditions::S3 => {
+                let Some(expected) = if_match.as_ref().and_then(|condition| condition.as_etag()) else { return Ok(()) };
+                let head = HeadObjectInput { bucket: bucket.clone(), key: key.clone(), ..Default::default() };
+                let head = S3Request {
+                    input: head,
+                    method: Method::HEAD,
+                    uri: request.uri.clone(),
+                    headers: HeaderMap::default(),
+                    extensions: Extensions::default(),
+                    credentials: request.credentials.clone(),
+                    region: request.region.clone(),
+                    service: request.service.clone(),
+                    trailing_headers: None,
+                };
+                let there = self.inner.head_object(head).await.ok();
+                let etag = there.and_then(|there| there.output.e_tag);
+                if etag.as_ref() == Some(expected) { Ok(()) } else { Err(unmet()) }
+            }
+            Conditions::Put | Conditions::None => Ok(()),
+        }
+    }
+
     fn require_bucket(&self, bucket: &str) -> S3Result<()> {
         if self.root.join(bucket).is_dir() { Ok(()) } else { Err(s3_error!(NoSuchBucket, "there is no such bucket")) }
     }
@@ -113,6 +196,29 @@ fn verify(part: &Path, crc64nvme: &str) -> S3Result<()> {
     Err(s3_error!(BadDigest, "The CRC64NVME you specified did not match what we received"))
 }
 
+fn is_url(encoding: Option<&EncodingType>) -> bool {
+    encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL)
+}
+
+/// `s3s-fs` says that it encodes the names of a list where it was asked to, and does not.
+fn encode_names(list: &mut ListObjectsV2Output) {
+    let names = [&mut list.prefix, &mut list.delimiter, &mut list.start_after];
+    let keys = list.contents.iter_mut().flatten().map(|object| &mut object.key);
+    let prefixes = list.common_prefixes.iter_mut().flatten().map(|common| &mut common.prefix);
+    for name in names.into_iter().chain(keys).chain(prefixes).flatten() {
+        *name = url_encoded(name);
+    }
+}
+
+fn url_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn unmet() -> s3s::S3Error {
+    s3_error!(PreconditionFailed, "At least one of the preconditions did not hold.")
+}
+
 fn internal(error: io::Error) -> s3s::S3Error {
     s3_error!(error, InternalError)
 }
@@ -132,7 +238,38 @@ macro_rules! delegate {
             ) -> S3Result<S3Response<PutObjectOutput>> {
                 self.require_bucket(&request.input.bucket)?;
                 request.input.storage_class = accepted(request.input.storage_class)?;
+                if self.conditions == Conditions::None {
+                    (request.input.if_match, request.input.if_none_match) = (None, None);
+                }
+                let names = |name| request.headers.contains_key(name);
+                if !["if-match", "if-none-match", "if-unmodified-since"].into_iter().any(names) {
+                    let _writing = self.writes.read().await;
+                    return self.inner.put_object(request).await;
+                }
+                let _writing = self.writes.write().await;
+                self.require_unmodified(&request.input.bucket, &request.input.key, &request.headers)?;
                 self.inner.put_object(request).await
+            }
+
+            async fn list_objects_v2(
+                &self,
+                request: S3Request<ListObjectsV2Input>,
+            ) -> S3Result<S3Response<ListObjectsV2Output>> {
+                let is_encoded = is_url(request.input.encoding_type.as_ref());
+                let mut response = self.inner.list_objects_v2(request).await?;
+                if is_encoded {
+                    encode_names(&mut response.output);
+                }
+                Ok(response)
+            }
+
+            async fn delete_object(
+                &self,
+                request: S3Request<DeleteObjectInput>,
+            ) -> S3Result<S3Response<DeleteObjectOutput>> {
+                let _writing = self.writes.write().await;
+                self.require_version(&request).await?;
+                self.inner.delete_object(request).await
             }
 
             async fn create_multipart_upload(
@@ -174,9 +311,15 @@ macro_rules! delegate {
                 let most = usize::try_from(input.max_uploads.unwrap_or(MAX_PAGE)).unwrap_or(0);
                 let truncated = uploads.len() > most;
                 uploads.truncate(most);
+                if is_url(input.encoding_type.as_ref()) {
+                    for key in uploads.iter_mut().filter_map(|upload| upload.key.as_mut()) {
+                        *key = url_encoded(key);
+                    }
+                }
                 let last = uploads.last().filter(|_| truncated);
                 Ok(S3Response::new(ListMultipartUploadsOutput {
                     bucket: Some(input.bucket),
+                    encoding_type: input.encoding_type,
                     prefix: input.prefix,
                     is_truncated: Some(truncated),
                     next_key_marker: last.and_then(|upload| upload.key.clone()),
@@ -233,6 +376,8 @@ macro_rules! delegate {
                 if unequal {
                     return Err(s3_error!(InvalidPart, "All non-trailing parts must have the same length."));
                 }
+                let _writing = self.writes.write().await;
+                self.require_unmodified(&input.bucket, &input.key, &request.headers)?;
                 self.inner.complete_multipart_upload(request).await
             }
 
@@ -251,7 +396,6 @@ delegate! {
     copy_object(CopyObjectInput) -> CopyObjectOutput;
     create_bucket(CreateBucketInput) -> CreateBucketOutput;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
-    delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
     get_object(GetObjectInput) -> GetObjectOutput;
@@ -259,6 +403,5 @@ delegate! {
     head_object(HeadObjectInput) -> HeadObjectOutput;
     list_buckets(ListBucketsInput) -> ListBucketsOutput;
     list_objects(ListObjectsInput) -> ListObjectsOutput;
-    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;
 }

@@ -7,14 +7,18 @@
 //! | [`fault`] | which request meets which fault: exactly as often as asked, or by chance that a seed repeats |
 //! | [`flip`] | a stream that turns one bit |
 //! | [`mix`] | the standard mixed faults and their weights |
-//! | [`proxy`] | the plain and the TLS port in front of the server, where faults happen |
+//! | [`proxy`] | the plain and the TLS port in front of the server, and faults at their connections |
+//! | `client` | the client's socket, under TLS and whatever reads it |
+//! | `exchange` | one request, its answer, and the faults between them |
 //! | [`wire`] | HTTP/1.1 by hand: a proxy that breaks rules cannot use a library that keeps them |
 //! | [`events`] | what happened, in order |
 //! | [`control`] | all of it over HTTP, for programs in other languages |
 
 pub mod certificate;
+mod client;
 pub mod control;
 pub mod events;
+mod exchange;
 pub mod fault;
 pub mod files;
 pub mod flip;
@@ -33,6 +37,7 @@ use tokio::task::JoinSet;
 
 pub use events::Event;
 pub use fault::{Fault, Piece, RawEnd, Rule};
+pub use files::Conditions;
 
 use certificate::Certificate;
 use events::EventLog;
@@ -53,6 +58,7 @@ pub struct Options {
     pub public_port: u16,
     /// Names in the certificate besides this machine's.
     pub names: Vec<String>,
+    pub conditions: Conditions,
 }
 
 impl Options {
@@ -69,6 +75,7 @@ impl Options {
             control_port: 0,
             public_port: 0,
             names: Vec::new(),
+            conditions: Conditions::default(),
         }
     }
 }
@@ -127,6 +134,19 @@ pub struct State {
     pub forwarding: std::sync::atomic::AtomicU64,
 }
 
+impl State {
+    pub fn new(certificate: Certificate) -> Self {
+        Self {
+            plan: FaultPlan::default(),
+            certificate,
+            limited: Default::default(),
+            events: EventLog::default(),
+            under_way: Default::default(),
+            forwarding: Default::default(),
+        }
+    }
+}
+
 impl LocalR2 {
     /// # Errors
     /// A folder that cannot be made, a port that is taken.
@@ -146,14 +166,7 @@ impl LocalR2 {
         let public = public_listener.local_addr()?;
         let certificate = Certificate::for_localhost(&options.names)?;
         let acceptor = certificate.acceptor()?;
-        let state = Arc::new(State {
-            plan: FaultPlan::default(),
-            certificate,
-            limited: Default::default(),
-            events: EventLog::default(),
-            under_way: Default::default(),
-            forwarding: Default::default(),
-        });
+        let state = Arc::new(State::new(certificate));
         let full = FullPort::open()?;
 
         let mut tasks = JoinSet::new();

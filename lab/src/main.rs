@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
 const USAGE: &str = "usage: local-r2 --data DIR [--access-key K] [--secret-key S] [--bucket B]... \
-[--s3-port N] [--proxy-port N] [--tls-port N] [--control-port N] [--public-port N] [--name N]... [--exit-with-stdin]";
+[--s3-port N] [--proxy-port N] [--tls-port N] [--control-port N] [--public-port N] [--name N]... [--conditions r2|s3|put|none] [--exit-with-stdin]";
 
 fn parse() -> Result<(Options, bool), lexopt::Error> {
     use lexopt::prelude::*;
@@ -27,6 +27,7 @@ fn parse() -> Result<(Options, bool), lexopt::Error> {
             Long("control-port") => options.control_port = arguments.value()?.parse()?,
             Long("public-port") => options.public_port = arguments.value()?.parse()?,
             Long("name") => options.names.push(arguments.value()?.string()?),
+            Long("conditions") => options.conditions = arguments.value()?.parse()?,
             Long("exit-with-stdin") => exit_with_stdin = true,
             other => return Err(other.unexpected()),
         }

@@ -30,7 +30,7 @@ pub fn service(options: &Options, access: Access) -> io::Result<S3Service> {
     for bucket in &options.buckets {
         fs::create_dir_all(options.data.join(bucket))?;
     }
-    let mut builder = S3ServiceBuilder::new(Files::new(&options.data)?);
+    let mut builder = S3ServiceBuilder::new(Files::new(&options.data, options.conditions)?);
     // Without it, s3s asks nobody whether an access is allowed.
     builder.set_auth(SimpleAuth::from_single(&options.access_key, options.secret_key.as_str()));
     if access == Access::PublicReadOnly {

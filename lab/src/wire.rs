@@ -123,6 +123,14 @@ pub enum Pace {
 }
 
 impl Pace {
+    /// The most to read at once: a fiftieth of a second's worth.
+    fn most(self) -> usize {
+        match self {
+            Self::AsItComes => usize::MAX,
+            Self::BytesPerSecond(rate) => usize::try_from(rate / 50).unwrap_or(usize::MAX).max(1),
+        }
+    }
+
     async fn keep(self, bytes: u64) {
         if let Self::BytesPerSecond(rate) = self {
             sleep(Duration::from_millis(bytes * 1000 / rate.max(1))).await;
@@ -179,7 +187,7 @@ where
     let mut left = length;
     let mut piece = vec![0; 16 * 1024];
     while left > 0 {
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()).min(pace.most());
         let read = from.read(&mut piece[..room]).await?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

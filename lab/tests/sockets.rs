@@ -2,9 +2,13 @@
 
 use std::io::ErrorKind;
 
-use reliable_r2_lab::{Fault, LocalR2, Options, Rule};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reliable_r2_lab::certificate::Certificate;
+use reliable_r2_lab::{Fault, LocalR2, Options, Rule, State, proxy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 const GET: &[u8] = b"GET /pictures/cat HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -182,4 +186,38 @@ async fn mixed_faults_act_and_are_told_by_name() {
     }
     let actions: Vec<String> = lab.events().into_iter().map(|event| event.action).collect();
     assert!(actions.len() >= 10 && actions.iter().all(|action| action != "forward" && action != "mix"), "{actions:?}");
+}
+
+/// Rates at which the body alone would take hours.
+#[tokio::test]
+async fn a_request_ends_with_its_client_however_slowly_its_body_is_read() {
+    let certificate = Certificate::for_localhost(&[]).expect("a certificate");
+    let state = Arc::new(State::new(certificate));
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let server = silent.local_addr().expect("bound");
+    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", port.local_addr().expect("bound"));
+    let proxy = tokio::spawn(proxy::run(port, None, server, Arc::clone(&state)));
+
+    for fault in [None, Some(Fault::Slow { bytes_per_second: 10 }), Some(Fault::StopReading { after_bytes: Some(5) })] {
+        state.plan.set(fault.clone().map(Rule::always).into_iter().collect());
+        let before = state.events.last();
+        let mut client = connect(&url).await;
+        client.write_all(b"PUT /pictures/cat HTTP/1.1\r\ncontent-length: 400000\r\n\r\n").await.expect("sent");
+        client.write_all(&[7; 100_000]).await.expect("sent");
+        let forwards = !matches!(fault, Some(Fault::StopReading { .. }));
+        let upstream = if forwards { Some(silent.accept().await.expect("a connection").0) } else { None };
+        drop(client);
+        let end = async {
+            if let Some(mut upstream) = upstream {
+                let mut read = Vec::new();
+                let _ = upstream.read_to_end(&mut read).await;
+            }
+            while state.events.last() == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), end).await.unwrap_or_else(|_| panic!("{fault:?} goes on"));
+    }
+    proxy.abort();
 }

@@ -9,7 +9,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::NativeFailure;
-use super::objects::NativeObjectInfo;
+use super::object_info::NativeObjectInfo;
 use crate::source::channel::Channel;
 use crate::source::chunks::Chunks as _;
 use crate::storage::download::Downloading;
@@ -27,8 +27,8 @@ pub struct NativeDownload {
 
 impl From<Found<Downloading>> for NativeDownload {
     fn from(found: Found<Downloading>) -> Self {
-        let Found { bucket, value: Downloading { info, bytes }, attempts, elapsed } = found;
-        let info = Found { bucket, value: info, attempts, elapsed }.into();
+        let Found { endpoint, failed_over, bucket, value: Downloading { info, bytes }, attempts, elapsed } = found;
+        let info = Found { endpoint, failed_over, bucket, value: info, attempts, elapsed }.into();
         let bytes = Mutex::new(Some(Arc::new(AsyncMutex::new(bytes))));
         Self { attempts, info: Mutex::new(Some(info)), bytes, cancelled: CancellationToken::new() }
     }

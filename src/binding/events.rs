@@ -1,19 +1,20 @@
 //! Events on their way to JavaScript: one weak function for each storage, so that it neither keeps the
 //! process alive nor costs a call anything that has nothing to tell.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use napi::Status;
+use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Result, Status};
 use napi_derive::napi;
 use tokio::time::Instant;
 
 use super::failure::milliseconds;
 use super::options::NativeCheckpoint;
 use crate::error::Error;
-use crate::resilience::gate::{BreakerChange, BreakerWatcher};
+use crate::resilience::admission::{BreakerChange, BreakerWatcher};
 use crate::resilience::{RetryEvent, RetryObserver};
 use crate::store::ProgressSink;
 use crate::transfer::checkpoint::CheckpointSink;
@@ -78,20 +79,71 @@ impl NativeEvent {
     }
 }
 
-/// Takes the event alone (not error-first), weak, bounded: a blocked event loop costs events, not memory.
-pub(super) type EventFunction = ThreadsafeFunction<NativeEvent, (), NativeEvent, Status, false, true, 1024>;
+/// Takes the event alone (not error-first), weak, unbounded.
+type EventFunction = ThreadsafeFunction<NativeEvent, (), NativeEvent, Status, false, true, 0>;
+
+/// The way of a storage's events to JavaScript. While the event loop is blocked, progress beyond a bound is dropped: the
+/// next event tells more. All others wait, of which a call has no more than attempts: a lost checkpoint is an upload that
+/// cannot be resumed, and a lost retry one that nobody counts.
+pub(super) struct Events {
+    function: EventFunction,
+    /// Progress that JavaScript has not taken.
+    waiting: Arc<AtomicUsize>,
+    sent: AtomicU64,
+}
+
+/// Progress of one call comes ten times a second.
+const MOST_PROGRESS_WAITING: usize = 1024;
+
+impl Events {
+    pub(super) fn new(on_event: &Function<'_, NativeEvent, ()>) -> Result<Arc<Self>> {
+        let waiting = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&waiting);
+        let function = on_event
+            .build_threadsafe_function::<NativeEvent>()
+            .callee_handled::<false>()
+            .weak::<true>()
+            .max_queue_size::<0>()
+            .build_callback(move |context| {
+                if context.value.kind == PROGRESS {
+                    counter.fetch_sub(1, Ordering::Relaxed);
+                }
+                Ok(context.value)
+            })?;
+        Ok(Arc::new(Self { function, waiting, sent: AtomicU64::new(0) }))
+    }
+
+    /// How many were sent so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    fn send(&self, event: NativeEvent) {
+        let is_progress = event.kind == PROGRESS;
+        if is_progress && self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_PROGRESS_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        self.sent.fetch_add(1, Ordering::AcqRel);
+        // Closing: there is no JavaScript any more that could be told.
+        if self.function.call(event, ThreadsafeFunctionCallMode::NonBlocking) != Status::Ok {
+            self.sent.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+const PROGRESS: &str = "progress";
 
 /// The events of one call.
 #[derive(Clone)]
 pub(super) struct CallEvents {
     pub(super) id: u32,
-    pub(super) send: Arc<EventFunction>,
+    pub(super) send: Arc<Events>,
 }
 
 impl CallEvents {
     fn emit(&self, event: NativeEvent) {
-        // Full or closing: the event is lost, the upload is not.
-        let _ = self.send.call(event, ThreadsafeFunctionCallMode::NonBlocking);
+        self.send.send(event);
     }
 
     /// Tells of the upload that can be gone on with.
@@ -115,7 +167,7 @@ impl CallEvents {
                 total_bytes: (progress.total > 0).then_some(progress.total as f64),
                 part: Some(progress.part),
                 bytes_per_second: Some(bytes_per_second),
-                ..NativeEvent::of(self.id, "progress")
+                ..NativeEvent::of(self.id, PROGRESS)
             });
         }))
     }
@@ -182,7 +234,7 @@ impl RetryObserver for CallEvents {
 }
 
 /// The breakers' changes, which belong to no call.
-pub(super) struct BreakerEvents(pub(super) Arc<EventFunction>);
+pub(super) struct BreakerEvents(pub(super) Arc<Events>);
 
 impl BreakerWatcher for BreakerEvents {
     fn on_change(&self, change: &BreakerChange) {
@@ -193,6 +245,6 @@ impl BreakerWatcher for BreakerEvents {
             retry_after_ms: change.retry_after.map(milliseconds),
             ..NativeEvent::of(0, "breaker")
         };
-        let _ = self.0.call(event, ThreadsafeFunctionCallMode::NonBlocking);
+        self.0.send(event);
     }
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use napi_derive::napi;
 
 use super::failure::milliseconds;
-use super::objects::{number, since_epoch_ms};
+use super::object_info::{number, since_epoch_ms};
 use super::storage::NativeStorage;
-use crate::metrics::{Latency, OperationStats, Stats, Step};
+use crate::error::{Category, Operation};
+use crate::metrics::{Latency, OperationStats, Outcome, Stats, Step};
 use crate::phase::Phase;
 
 #[napi(object)]
@@ -39,7 +40,8 @@ pub struct NativeStats {
     pub calls: f64,
     pub succeeded: f64,
     pub failed: f64,
-    pub called_off: f64,
+    pub rejected: f64,
+    pub aborted: f64,
     pub success_rate: Option<f64>,
     pub attempts: f64,
     pub retries: f64,
@@ -57,7 +59,8 @@ impl From<Stats> for NativeStats {
             calls: number(stats.calls()),
             succeeded: number(stats.succeeded),
             failed: number(stats.failed),
-            called_off: number(stats.called_off),
+            rejected: number(stats.rejected),
+            aborted: number(stats.aborted),
             success_rate: stats.success_rate(),
             attempts: number(stats.attempts),
             retries: number(stats.retried()),
@@ -147,4 +150,15 @@ impl NativeStorage {
     pub fn metrics_text(&self) -> String {
         self.inner.metrics_text()
     }
+}
+
+/// The outcome of a call that ended with an error, also where JavaScript made it.
+#[napi(catch_unwind)]
+pub fn outcome_of_error(operation: String, category: String, code: String, status: Option<u16>) -> String {
+    let operation = Operation::ALL.iter().find(|it| it.as_str() == operation).copied();
+    let category = Category::ALL.iter().find(|it| it.as_str() == category).copied();
+    let outcome = operation
+        .zip(category)
+        .map_or(Outcome::Failed, |(operation, category)| Outcome::of_error(operation, category, &code, status));
+    outcome.as_str().to_owned()
 }

@@ -6,23 +6,24 @@
 
 #![expect(missing_debug_implementations, reason = "what crosses the seam may hold secrets; it is never printed")]
 
-mod answers;
-pub mod cleanup;
+mod current_thread;
 pub mod download;
 pub mod events;
 pub mod failure;
+pub mod incomplete_uploads;
 pub mod metrics;
+pub mod object_info;
 pub mod objects;
 pub mod operation;
 pub mod options;
-pub mod output;
+pub mod receipt;
 pub mod reconcile;
 pub mod retry;
 mod runtime;
-mod single_thread;
 pub mod source;
 pub mod status;
 pub mod storage;
+mod upload_results;
 
 use napi_derive::napi;
 

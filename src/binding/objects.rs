@@ -1,8 +1,7 @@
 //! The calls about objects that are stored already, as JavaScript sees them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::{AsyncBlock, AsyncBlockBuilder, Either};
 use napi::{Env, Result};
@@ -10,13 +9,15 @@ use napi_derive::napi;
 
 use super::download::NativeDownload;
 use super::failure::{NativeFailure, milliseconds, outcome};
+use super::object_info::{NativeObjectInfo, number, since_epoch_ms};
 use super::operation::NativeOperation;
 use super::options::NativeRetryOptions;
 use super::storage::NativeStorage;
 use crate::storage::ObjectOptions;
 use crate::storage::download::RangeOptions;
 use crate::storage::objects::{Found, ListOptions, PresignOptions};
-use crate::store::objects::{ListPage, ListedObject, ObjectInfo, Presigned};
+use crate::store::objects::{ListPage, ListedObject, Presigned};
+use crate::store::pages::Pages;
 
 #[napi(object, object_to_js = false)]
 pub struct NativeObjectOptions {
@@ -54,6 +55,19 @@ impl From<NativeListOptions> for ListOptions {
     }
 }
 
+/// What is known of the pages of one list while it is read.
+#[napi]
+#[derive(Default)]
+pub struct NativePages(Arc<Mutex<Pages>>);
+
+#[napi]
+impl NativePages {
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
 #[napi(object, object_to_js = false)]
 pub struct NativePresignOptions {
     pub key: String,
@@ -61,7 +75,7 @@ pub struct NativePresignOptions {
     pub method: Option<String>,
     pub expires_in_seconds: Option<f64>,
     pub content_type: Option<String>,
-    pub disposition: Option<String>,
+    pub content_disposition: Option<String>,
 }
 
 impl From<NativePresignOptions> for PresignOptions {
@@ -72,48 +86,7 @@ impl From<NativePresignOptions> for PresignOptions {
             method: options.method,
             expires_in_seconds: options.expires_in_seconds,
             content_type: options.content_type,
-            disposition: options.disposition,
-        }
-    }
-}
-
-#[napi(object)]
-pub struct NativeObjectInfo {
-    pub bucket: String,
-    pub size: f64,
-    pub etag: Option<String>,
-    pub content_type: Option<String>,
-    pub disposition: Option<String>,
-    pub content_encoding: Option<String>,
-    pub content_language: Option<String>,
-    pub cache_control: Option<String>,
-    pub storage_class: Option<String>,
-    pub expires: Option<String>,
-    pub last_modified_ms: Option<f64>,
-    /// Names and values. An object made here would lose the name `__proto__`.
-    pub metadata: Vec<Vec<String>>,
-    pub attempts: u32,
-    pub elapsed_ms: f64,
-}
-
-impl From<Found<ObjectInfo>> for NativeObjectInfo {
-    fn from(found: Found<ObjectInfo>) -> Self {
-        let info = found.value;
-        Self {
-            bucket: found.bucket,
-            size: number(info.size),
-            etag: info.etag,
-            content_type: info.content_type,
-            disposition: info.content_disposition,
-            content_encoding: info.content_encoding,
-            content_language: info.content_language,
-            cache_control: info.cache_control,
-            storage_class: info.storage_class,
-            expires: info.expires,
-            last_modified_ms: info.last_modified.map(since_epoch_ms),
-            metadata: info.metadata.into_iter().map(|(name, value)| vec![name, value]).collect(),
-            attempts: found.attempts,
-            elapsed_ms: milliseconds(found.elapsed),
+            content_disposition: options.content_disposition,
         }
     }
 }
@@ -130,7 +103,7 @@ pub struct NativeDownloadOptions {
     pub key: String,
     pub bucket: Option<String>,
     pub range: Option<NativeRange>,
-    pub verify_etag: Option<bool>,
+    pub verify_integrity: Option<bool>,
     pub retry: Option<NativeRetryOptions>,
 }
 
@@ -222,7 +195,7 @@ impl NativeStorage {
         let options = ObjectOptions {
             key: options.key,
             bucket: options.bucket,
-            verify_etag: options.verify_etag,
+            verify_integrity: options.verify_integrity,
             retry: options.retry.map(Into::into),
             ..ObjectOptions::default()
         };
@@ -246,9 +219,10 @@ impl NativeStorage {
         env: &Env,
         operation: &NativeOperation,
         options: NativeListOptions,
+        pages: &NativePages,
     ) -> Result<AsyncBlock<Either<NativeFailure, NativeListPage>>> {
-        let (storage, call) = (Arc::clone(&self.inner), self.call(operation));
-        AsyncBlockBuilder::new(async move { Ok(outcome(storage.list(options.into(), call).await)) }).build(env)
+        let (storage, call, pages) = (Arc::clone(&self.inner), self.call(operation), Arc::clone(&pages.0));
+        AsyncBlockBuilder::new(async move { Ok(outcome(storage.list(options.into(), &pages, call).await)) }).build(env)
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<NativeFailure | NativePresigned>")]
@@ -262,18 +236,7 @@ impl NativeStorage {
     }
 
     #[napi(catch_unwind)]
-    pub fn url_of(&self, key: String, bucket: Option<String>) -> Either<NativeFailure, String> {
-        outcome(self.inner.url_of(&key, bucket.as_deref()))
+    pub fn public_url(&self, key: String, bucket: Option<String>) -> Either<NativeFailure, String> {
+        outcome(self.inner.public_url(&key, bucket.as_deref()))
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
-pub(super) const fn number(bytes: u64) -> f64 {
-    bytes as f64
-}
-
-/// The millisecond that it is in, as JavaScript counts: the nearest one may be later than it is.
-pub(super) fn since_epoch_ms(time: SystemTime) -> f64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    number(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

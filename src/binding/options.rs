@@ -8,8 +8,8 @@ use crate::secret::Secret;
 use crate::storage::{
     Environment, HeaderOptions, ObjectOptions, RetryOptions, SourceOptions, StorageConfig, TargetOptions,
 };
+use crate::store::identity::WriteIdentity;
 use crate::transfer::checkpoint::Checkpoint;
-use crate::transfer::content_type;
 
 #[napi(object, object_to_js = false)]
 pub struct NativeRetryOptions {
@@ -30,7 +30,7 @@ impl From<NativeRetryOptions> for RetryOptions {
             max_attempts: options.max_attempts,
             initial_delay_ms: options.initial_delay_ms,
             max_delay_ms: options.max_delay_ms,
-            timeout_ms: options.timeout,
+            timeout: options.timeout,
             timeout_growth: options.timeout_growth,
             deadline_ms: options.deadline_ms,
             jitter: options.jitter,
@@ -42,6 +42,8 @@ impl From<NativeRetryOptions> for RetryOptions {
 #[napi(object, object_to_js = false)]
 pub struct NativeEndpointOptions {
     pub endpoint: Option<String>,
+    pub account_id: Option<String>,
+    pub jurisdiction: Option<String>,
     pub region: Option<String>,
     pub access_key: Option<String>,
     pub secret_key: Option<String>,
@@ -54,6 +56,8 @@ impl From<NativeEndpointOptions> for TargetOptions {
     fn from(options: NativeEndpointOptions) -> Self {
         Self {
             endpoint: options.endpoint,
+            account_id: options.account_id,
+            jurisdiction: options.jurisdiction,
             region: options.region,
             access_key: options.access_key.map(Secret::new),
             secret_key: options.secret_key.map(Secret::new),
@@ -67,6 +71,8 @@ impl From<NativeEndpointOptions> for TargetOptions {
 #[napi(object, object_to_js = false)]
 pub struct NativeStorageOptions {
     pub endpoint: Option<String>,
+    pub account_id: Option<String>,
+    pub jurisdiction: Option<String>,
     pub region: Option<String>,
     pub access_key: Option<String>,
     pub secret_key: Option<String>,
@@ -76,17 +82,17 @@ pub struct NativeStorageOptions {
     pub endpoints: Option<Vec<NativeEndpointOptions>>,
     pub profile: Option<String>,
     pub max_duration_ms: Option<f64>,
-    pub hedging: Option<bool>,
     pub allow_http: Option<bool>,
     pub ca_certificates: Option<Vec<String>>,
     pub retry: Option<NativeRetryOptions>,
-    pub verify_etag: Option<bool>,
+    pub verify_integrity: Option<bool>,
     pub connect_timeout_ms: Option<f64>,
     pub stall_timeout_ms: Option<f64>,
+    pub idle_timeout_ms: Option<f64>,
     pub allow_private_networks: Option<bool>,
     pub allowed_hosts: Option<Vec<String>>,
-    pub max_bytes: Option<f64>,
-    pub concurrency: Option<f64>,
+    pub max_download_bytes: Option<f64>,
+    pub upload_concurrency: Option<f64>,
     pub max_connections: Option<f64>,
     pub multipart_threshold_bytes: Option<f64>,
     pub part_size_bytes: Option<f64>,
@@ -97,6 +103,8 @@ impl From<NativeStorageOptions> for StorageConfig {
     fn from(options: NativeStorageOptions) -> Self {
         Self {
             endpoint: options.endpoint,
+            account_id: options.account_id,
+            jurisdiction: options.jurisdiction,
             region: options.region,
             access_key: options.access_key.map(Secret::new),
             secret_key: options.secret_key.map(Secret::new),
@@ -106,17 +114,17 @@ impl From<NativeStorageOptions> for StorageConfig {
             endpoints: options.endpoints.map(|endpoints| endpoints.into_iter().map(Into::into).collect()),
             profile: options.profile,
             max_duration_ms: options.max_duration_ms,
-            hedging: options.hedging,
             allow_http: options.allow_http,
             ca_certificates: options.ca_certificates.unwrap_or_default(),
             retry: options.retry.map(Into::into),
-            verify_etag: options.verify_etag,
+            verify_integrity: options.verify_integrity,
             connect_timeout_ms: options.connect_timeout_ms,
             stall_timeout_ms: options.stall_timeout_ms,
+            idle_timeout_ms: options.idle_timeout_ms,
             allow_private_networks: options.allow_private_networks,
             allowed_hosts: options.allowed_hosts.unwrap_or_default(),
-            max_bytes: options.max_bytes,
-            concurrency: options.concurrency,
+            max_download_bytes: options.max_download_bytes,
+            upload_concurrency: options.upload_concurrency,
             max_connections: options.max_connections,
             multipart_threshold_bytes: options.multipart_threshold_bytes,
             part_size_bytes: options.part_size_bytes,
@@ -137,6 +145,8 @@ pub struct NativeEnvironment {
     pub storage_domain: Option<String>,
     /// The text of the file that `NODE_EXTRA_CA_CERTS` names.
     pub extra_ca_certificates: Option<String>,
+    /// The names of all variables that have a value.
+    pub names: Option<Vec<String>>,
 }
 
 impl From<NativeEnvironment> for Environment {
@@ -149,6 +159,7 @@ impl From<NativeEnvironment> for Environment {
             storage_bucket: environment.storage_bucket,
             storage_domain: environment.storage_domain,
             extra_ca_certificates: environment.extra_ca_certificates,
+            names: environment.names.unwrap_or_default(),
         }
     }
 }
@@ -160,19 +171,19 @@ impl From<NativeEnvironment> for Environment {
 pub struct NativeUploadOptions {
     /// The type that the body came with.
     pub declared_type: Option<String>,
+    /// Its `Content-Encoding`.
+    pub declared_encoding: Option<String>,
     pub bucket: Option<String>,
-    pub disposition: Option<String>,
-    pub cache_control: Option<String>,
-    pub storage_class: Option<String>,
+    /// By the names of their options; see `object_headers`.
+    pub header_values: Option<HashMap<String, String>>,
     pub headers: Option<HashMap<String, String>>,
     pub metadata: Option<HashMap<String, String>>,
     pub retry: Option<NativeRetryOptions>,
-    pub verify_etag: Option<bool>,
+    pub verify_integrity: Option<bool>,
     pub if_none_match: Option<String>,
     pub if_match: Option<String>,
-    /// Since the epoch.
-    pub expires_ms: Option<f64>,
     pub compress: Option<String>,
+    pub min_bytes: Option<f64>,
     pub sha256: Option<bool>,
     /// Whether a `checkpoint` event is wanted, and what fails is to stay.
     pub checkpoint: Option<bool>,
@@ -185,25 +196,23 @@ pub struct NativeUploadOptions {
 impl NativeUploadOptions {
     pub(super) fn of(self, key: String, content_type: Option<String>) -> ObjectOptions {
         let options = self;
-        let declared = options.declared_type.filter(|declared| content_type::may_be_declared(declared, &key));
-        let content_type = content_type.or(declared);
         ObjectOptions {
             key,
             bucket: options.bucket,
             headers: HeaderOptions {
                 content_type,
-                disposition: options.disposition,
-                cache_control: options.cache_control,
-                storage_class: options.storage_class,
-                expires_ms: options.expires_ms,
+                declared_encoding: options.declared_encoding,
+                declared_type: options.declared_type,
+                values: sorted(options.header_values),
                 headers: sorted(options.headers),
                 metadata: sorted(options.metadata),
             },
             retry: options.retry.map(Into::into),
-            verify_etag: options.verify_etag,
+            verify_integrity: options.verify_integrity,
             if_none_match: options.if_none_match,
             if_match: options.if_match,
             compress: options.compress,
+            min_bytes: options.min_bytes,
             sha256: options.sha256.unwrap_or(false),
             resume: options.resume.map(Into::into),
         }
@@ -218,6 +227,7 @@ pub struct NativeCheckpoint {
     pub part_bytes: f64,
     pub total_bytes: Option<f64>,
     pub fingerprint: String,
+    pub write: Option<String>,
 }
 
 #[expect(
@@ -233,6 +243,7 @@ impl From<NativeCheckpoint> for Checkpoint {
             part_bytes: checkpoint.part_bytes as u64,
             total: checkpoint.total_bytes.map(|total| total as u64),
             fingerprint: checkpoint.fingerprint,
+            write: checkpoint.write.as_deref().and_then(WriteIdentity::parse),
         }
     }
 }
@@ -246,6 +257,7 @@ impl From<&Checkpoint> for NativeCheckpoint {
             part_bytes: checkpoint.part_bytes as f64,
             total_bytes: checkpoint.total.map(|total| total as f64),
             fingerprint: checkpoint.fingerprint.clone(),
+            write: checkpoint.write.as_ref().map(ToString::to_string),
         }
     }
 }

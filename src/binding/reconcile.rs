@@ -21,7 +21,12 @@ pub struct NativeReconcileOptions {
 
 impl From<NativeReconcileOptions> for ReconcileOptions {
     fn from(options: NativeReconcileOptions) -> Self {
-        Self { prefix: options.prefix, keep: options.keep.unwrap_or(false), retry: options.retry.map(Into::into) }
+        Self {
+            prefix: options.prefix,
+            keep: options.keep.unwrap_or(false),
+            retry: options.retry.map(Into::into),
+            ..Self::default()
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use super::failure::{NativeFailure, milliseconds};
 use super::options::NativeRetryOptions;
 use crate::error::{Error, Operation};
 use crate::resilience::Preset;
-use crate::resilience::foreign::{self, ErrorFacts};
+use crate::resilience::external_error::{self, ErrorFacts};
 use crate::resilience::schedule::{Decision, Schedule};
 use crate::storage::RetryOptions;
-use crate::storage::config::default;
+use crate::storage::defaults;
 
 #[napi(object)]
 pub struct NativeRetryPreset {
@@ -35,7 +35,7 @@ pub fn retry_preset_table() -> Vec<NativeRetryPreset> {
                 max_attempts: policy.max_attempts,
                 initial_delay_ms: milliseconds(policy.initial_delay),
                 max_delay_ms: milliseconds(policy.max_delay),
-                timeout: milliseconds(policy.attempt_timeout),
+                timeout: milliseconds(policy.timeout),
                 deadline_ms: policy.deadline.map(milliseconds),
             }
         })
@@ -68,7 +68,7 @@ impl From<NativeErrorFacts> for ErrorFacts {
 
 fn read(facts: Vec<NativeErrorFacts>, timed_out: bool) -> Error {
     let chain: Vec<ErrorFacts> = facts.into_iter().map(Into::into).collect();
-    foreign::read(&chain, timed_out)
+    external_error::read(&chain, timed_out)
 }
 
 #[napi(object)]
@@ -83,7 +83,7 @@ pub struct NativeVerdict {
 pub fn classify_error(facts: Vec<NativeErrorFacts>) -> NativeVerdict {
     let error = read(facts, false);
     NativeVerdict {
-        retryable: foreign::is_retryable(&error),
+        retryable: external_error::is_retryable(&error),
         category: error.category.as_str().to_owned(),
         code: error.code.to_string(),
     }
@@ -95,7 +95,7 @@ pub struct NativeDecision {
     pub delay_ms: f64,
     /// Attempts made so far.
     pub attempts: u32,
-    /// Why there is no other: 'permanent', 'attempts' or 'deadline'.
+    /// Why there is no other: 'permanent', 'attempts', 'deadline' or 'retryAfter'.
     pub reason: Option<String>,
     pub code: String,
 }
@@ -139,7 +139,7 @@ impl NativeRetrySchedule {
 
 #[napi(catch_unwind)]
 pub fn create_retry_schedule(options: NativeRetryOptions) -> Either<NativeFailure, NativeRetrySchedule> {
-    match RetryOptions::from(options).resolve("retry", &default::RETRY.policy()) {
+    match RetryOptions::from(options).resolve("retry", &defaults::RETRY.policy()) {
         Ok(policy) => Either::B(NativeRetrySchedule { schedule: Schedule::new(policy) }),
         Err(error) => Either::A(error.with(|failure| failure.operation = Some(Operation::RetryWithBackoff)).into()),
     }

@@ -13,8 +13,8 @@ use napi::{Error, Result, Status};
 use napi_derive::module_init;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::single_thread::SingleThread;
-use crate::processors;
+use super::current_thread::SingleThread;
+use crate::cpu;
 
 /// Where a call runs. Both have threads of their own beside these for what takes long: digests, compression, files, names.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ impl Lane {
         match self {
             Self::Small => SingleThread::begin("r2-small", END).map(State::Single),
             Self::Large => Builder::new_multi_thread()
-                .worker_threads(processors::at_most(Self::MOST_WORKERS))
+                .worker_threads(cpu::at_most(Self::MOST_WORKERS))
                 .thread_name("r2-large")
                 .on_thread_start(yield_to_javascript)
                 .enable_all()

@@ -72,6 +72,8 @@ impl NativeSource {
     #[napi(catch_unwind)]
     pub fn fail(&self) {
         self.pusher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Where no upload took it, nobody would ever make room for a piece that waits.
+        drop(self.take());
     }
 
     fn pusher(&self) -> Option<Pusher> {

@@ -3,7 +3,7 @@
 use napi_derive::napi;
 
 use super::failure::{NativeFailure, milliseconds};
-use super::objects::number;
+use super::object_info::number;
 use super::storage::NativeStorage;
 use crate::storage::status::EndpointStatus;
 
@@ -20,14 +20,13 @@ pub struct NativeEndpointStatus {
     pub in_flight: u32,
     pub queued: u32,
     pub reconnects: f64,
-    pub hedged: f64,
     pub objects_verified_by: Option<String>,
     pub parts_verified_by: Option<String>,
 }
 
 impl From<EndpointStatus> for NativeEndpointStatus {
     fn from(status: EndpointStatus) -> Self {
-        let EndpointStatus { endpoint, bucket, is_primary, gate, reconnects, hedged, proofs } = status;
+        let EndpointStatus { endpoint, bucket, is_primary, gate, reconnects, proofs } = status;
         let [objects, parts] = proofs.map(|proof| proof.map(str::to_owned));
         Self {
             endpoint,
@@ -41,7 +40,6 @@ impl From<EndpointStatus> for NativeEndpointStatus {
             in_flight: gate.in_flight,
             queued: gate.queued,
             reconnects: number(reconnects),
-            hedged: number(hedged),
             objects_verified_by: objects,
             parts_verified_by: parts,
         }

@@ -7,15 +7,15 @@ use napi::bindgen_prelude::{ClassInstance, Either, Function, ObjectFinalize};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use super::answers::Answers;
-use super::events::{BreakerEvents, CallEvents, EventFunction, NativeEvent};
+use super::events::{BreakerEvents, CallEvents, Events, NativeEvent};
 use super::failure::NativeFailure;
 use super::operation::NativeOperation;
 use super::options::{NativeEnvironment, NativeFile, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
 use super::runtime::Lane;
 use super::source::NativeSource;
+use super::upload_results::Answers;
 use crate::error::Error;
-use crate::resilience::gate::BreakerWatcher;
+use crate::resilience::admission::BreakerWatcher;
 use crate::source::buffers::Buffers;
 use crate::storage::{Call, FileLimits, ObjectOptions, Storage, StorageConfig};
 
@@ -47,13 +47,7 @@ pub fn create_storage(
         Ok(storage) => Arc::new(storage),
         Err(error) => return Ok(Either::A(error.into())),
     };
-    let events: EventFunction = on_event
-        .build_threadsafe_function::<NativeEvent>()
-        .callee_handled::<false>()
-        .weak::<true>()
-        .max_queue_size::<1024>()
-        .build()?;
-    let events = Arc::new(events);
+    let events = Events::new(&on_event)?;
     let watcher: Arc<dyn BreakerWatcher> = Arc::new(BreakerEvents(Arc::clone(&events)));
     inner.watch_breakers(&watcher);
     let answers = Answers::new(&on_answers)?;
@@ -64,7 +58,7 @@ pub fn create_storage(
 #[napi(custom_finalize)]
 pub struct NativeStorage {
     pub(super) inner: Arc<Storage>,
-    events: Arc<EventFunction>,
+    events: Arc<Events>,
     answers: Arc<Answers>,
     buffers: Buffers,
 }
@@ -79,8 +73,14 @@ impl ObjectFinalize for NativeStorage {
 impl NativeStorage {
     /// How many uploads `uploadFiles` keeps in flight.
     #[napi(getter, catch_unwind)]
-    pub fn concurrency(&self) -> u32 {
-        self.inner.config().concurrency
+    pub fn upload_concurrency(&self) -> u32 {
+        self.inner.config().upload_concurrency
+    }
+
+    /// How many events were sent so far; JavaScript counts those that came.
+    #[napi(getter, catch_unwind)]
+    pub fn events_sent(&self) -> f64 {
+        self.events.sent() as f64
     }
 
     /// No upload is awaited: the process may end.

@@ -14,9 +14,9 @@ pub(super) struct Durations {
 
 /// What was counted, as it was at one time.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Distribution {
-    pub(super) micros: Histogram,
-    pub(super) sum: Duration,
+pub struct Distribution {
+    pub micros: Histogram,
+    pub sum: Duration,
 }
 
 /// Percentiles.
@@ -71,7 +71,7 @@ impl Default for Distribution {
 
 impl Distribution {
     /// None where nothing was counted.
-    pub(super) fn latency(&self) -> Option<Latency> {
+    pub fn latency(&self) -> Option<Latency> {
         let at = |quantile| Some(Duration::from_micros(self.micros.quantile_bucket(quantile).ok().flatten()?.end()));
         Some(Latency { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)?, max: at(1.0)? })
     }

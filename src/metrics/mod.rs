@@ -2,8 +2,8 @@
 //! all. Costs nothing for operations that are never called.
 
 mod durations;
+pub mod outcome;
 mod series;
-pub mod text;
 mod window;
 
 use std::sync::OnceLock;
@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-pub use durations::Latency;
-pub use series::{Ended, Stats};
+pub use durations::{Distribution, Latency};
+pub use outcome::Outcome;
+pub use series::Stats;
 
 use crate::error::Operation;
 use crate::phase::Phase;
@@ -71,8 +72,8 @@ impl Metrics {
         self.began.elapsed()
     }
 
-    pub fn ended(&self, operation: Operation, how: Ended, elapsed: Duration, bytes: u64) {
-        self.each(operation, |series| series.ended(how, elapsed, bytes));
+    pub fn ended(&self, operation: Operation, outcome: Outcome, elapsed: Duration, bytes: u64) {
+        self.each(operation, |series| series.ended(outcome, elapsed, bytes));
     }
 
     /// A part of a call took so long.
@@ -135,8 +136,8 @@ mod tests {
     async fn windows_forget_and_the_total_does_not() {
         let metrics = Metrics::default();
         for second in 0..600 {
-            let how = if second % 10 == 0 { Ended::Failed } else { Ended::Succeeded };
-            metrics.ended(Operation::UploadFile, how, Duration::from_millis(100), 10);
+            let outcome = if second % 10 == 0 { Outcome::Failed } else { Outcome::Succeeded };
+            metrics.ended(Operation::UploadFile, outcome, Duration::from_millis(100), 10);
             if second % 5 == 0 {
                 metrics.retried(Operation::UploadFile, "ECONNRESET");
             }
@@ -164,7 +165,7 @@ mod tests {
     async fn percentiles_are_within_seven_percent() {
         let metrics = Metrics::default();
         for ms in 1..=1000 {
-            metrics.ended(Operation::Head, Ended::Succeeded, Duration::from_millis(ms), 0);
+            metrics.ended(Operation::Head, Outcome::Succeeded, Duration::from_millis(ms), 0);
         }
         let latency = metrics.snapshot()[0].total.latency().expect("there were calls");
         for (found, expected) in
@@ -182,7 +183,7 @@ mod tests {
             let metrics = std::sync::Arc::clone(&metrics);
             std::thread::spawn(move || {
                 for _ in 0..1000 {
-                    metrics.ended(Operation::Delete, Ended::Succeeded, Duration::from_millis(1), 1);
+                    metrics.ended(Operation::Delete, Outcome::Succeeded, Duration::from_millis(1), 1);
                 }
             })
         });

@@ -6,29 +6,22 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::durations::{Distribution, Durations, Latency};
+use super::outcome::Outcome;
 use crate::phase::Phase;
 
 /// Codes that are told apart; a server may make up as many as it likes.
 const MAX_CODES: usize = 32;
 const OTHER: &str = "other";
 
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    Succeeded,
-    Failed,
-    /// Aborted or closed: neither a success nor a failure.
-    CalledOff,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Series {
     succeeded: AtomicU64,
     failed: AtomicU64,
-    called_off: AtomicU64,
+    rejected: AtomicU64,
+    aborted: AtomicU64,
     attempts: AtomicU64,
     bytes: AtomicU64,
-    /// Of calls that were not called off.
+    /// Of calls that succeeded or failed.
     elapsed: Durations,
     /// Made when there is the first to count: mostly nothing waits.
     phases: [OnceLock<Box<Durations>>; Phase::ALL.len()],
@@ -44,7 +37,8 @@ struct Codes(Mutex<BTreeMap<String, u64>>);
 pub struct Stats {
     pub succeeded: u64,
     pub failed: u64,
-    pub called_off: u64,
+    pub rejected: u64,
+    pub aborted: u64,
     pub attempts: u64,
     /// Of the objects that calls stored.
     pub bytes: u64,
@@ -52,23 +46,24 @@ pub struct Stats {
     pub retries: BTreeMap<String, u64>,
     /// By the code of the call that failed.
     pub failures: BTreeMap<String, u64>,
-    pub(super) elapsed: Distribution,
+    pub elapsed: Distribution,
     /// In the order of [`Phase::ALL`].
-    pub(super) phases: [Distribution; Phase::ALL.len()],
+    pub phases: [Distribution; Phase::ALL.len()],
 }
 
 impl Series {
-    pub(super) fn ended(&self, how: Ended, elapsed: Duration, bytes: u64) {
-        let counter = match how {
-            Ended::Succeeded => &self.succeeded,
-            Ended::Failed => &self.failed,
-            Ended::CalledOff => &self.called_off,
+    pub(super) fn ended(&self, outcome: Outcome, elapsed: Duration, bytes: u64) {
+        let counter = match outcome {
+            Outcome::Succeeded => &self.succeeded,
+            Outcome::Failed => &self.failed,
+            Outcome::Rejected => &self.rejected,
+            Outcome::Aborted => &self.aborted,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        if how != Ended::CalledOff {
+        if matches!(outcome, Outcome::Succeeded | Outcome::Failed) {
             self.elapsed.count(elapsed);
         }
-        if how == Ended::Succeeded {
+        if outcome == Outcome::Succeeded {
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }
@@ -89,7 +84,7 @@ impl Series {
     }
 
     pub(super) fn clear(&self) {
-        for counter in [&self.succeeded, &self.failed, &self.called_off, &self.attempts, &self.bytes] {
+        for counter in [&self.succeeded, &self.failed, &self.rejected, &self.aborted, &self.attempts, &self.bytes] {
             counter.store(0, Ordering::Relaxed);
         }
         self.elapsed.clear();
@@ -109,7 +104,8 @@ impl Series {
     pub(super) fn add_to(&self, stats: &mut Stats) {
         stats.succeeded += self.succeeded.load(Ordering::Relaxed);
         stats.failed += self.failed.load(Ordering::Relaxed);
-        stats.called_off += self.called_off.load(Ordering::Relaxed);
+        stats.rejected += self.rejected.load(Ordering::Relaxed);
+        stats.aborted += self.aborted.load(Ordering::Relaxed);
         stats.attempts += self.attempts.load(Ordering::Relaxed);
         stats.bytes += self.bytes.load(Ordering::Relaxed);
         self.elapsed.add_to(&mut stats.elapsed);
@@ -146,14 +142,14 @@ impl Codes {
 
 impl Stats {
     pub const fn calls(&self) -> u64 {
-        self.succeeded + self.failed + self.called_off
+        self.succeeded + self.failed + self.rejected + self.aborted
     }
 
     pub fn retried(&self) -> u64 {
         self.retries.values().sum()
     }
 
-    /// Of the calls that were not called off; none where there were none.
+    /// Of the calls that succeeded or failed; none where there were none.
     #[expect(clippy::cast_precision_loss, reason = "a rate of more than 2^53 calls is still one")]
     pub fn success_rate(&self) -> Option<f64> {
         let ended = self.succeeded + self.failed;

@@ -1,9 +1,13 @@
 //! What the network is made of, shared by everything that opens a connection: names, trust, the Node
 //! names of raw faults, and what is read of answers.
 
+pub mod codings;
 pub mod content_range;
 pub mod dns;
 pub mod encoded_words;
-pub mod fault;
 pub mod headers;
-pub mod trust;
+pub mod interim;
+pub mod limits;
+pub mod node_code;
+pub mod public_dns;
+pub mod root_certs;

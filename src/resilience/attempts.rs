@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::gate::{Entry, Gate, Pass, Refusal};
-use super::retry::{Attempt, RetryContext, RetryEvent};
+use super::admission::{Entry, Gate, Pass, Reading, Refusal};
+use super::context::{Attempt, RetryContext, RetryEvent};
+use super::hot_keys::KeyHash;
 use super::schedule::{Decision, Schedule, StopReason};
 use crate::error::{Error, Result};
+use crate::net::limits::MAX_RETRY_AFTER;
 use crate::phase::Phase;
 
 /// A wait for leave that is worth counting.
@@ -61,6 +63,18 @@ impl<'a> Attempts<'a> {
         self.context.observer.on_phase(Phase::Attempt, self.began.elapsed());
     }
 
+    /// The attempt under way has got its response, whose body is still to be read: its connection counts until then.
+    pub fn responded(&mut self) -> Option<Reading<'a>> {
+        let reading = self.pass.take().map(Pass::responded);
+        self.context.observer.on_phase(Phase::Attempt, self.began.elapsed());
+        reading
+    }
+
+    /// What stands before the endpoint.
+    pub const fn gate(&self) -> Option<&'a Gate> {
+        self.gate
+    }
+
     /// The attempt has got so far that the next failure counts as the first.
     pub fn moved_on(&mut self) {
         if self.schedule.failed() > 0 {
@@ -102,7 +116,8 @@ impl<'a> Attempts<'a> {
             None if failed_before => Some(policy.max_delay),
             None => Some(Duration::ZERO),
         };
-        let entry = Entry { deadline, patience, retry: failed_before.then_some(policy.max_delay) };
+        let key = KeyHash::of(self.context.key);
+        let entry = Entry { deadline, patience, retry: failed_before.then_some(policy.max_delay), key };
         let asked = Instant::now();
         let entered = gate.enter(entry).await;
         let waited = asked.elapsed();
@@ -130,7 +145,7 @@ impl<'a> Attempts<'a> {
             (Refusal::Deadline, None) => {
                 let limit = self.context.policy.deadline.unwrap_or_default();
                 (
-                    Error::timeout("its turn to be sent, behind other requests, did not come", limit),
+                    Error::timeout("waiting for a connection slot (maxConnections) did not end", limit),
                     StopReason::Deadline,
                 )
             }
@@ -139,14 +154,25 @@ impl<'a> Attempts<'a> {
     }
 }
 
+fn too_long(asked: Duration) -> String {
+    format!(
+        " (its Retry-After is {} s, more than the limit of {} s for a call without a deadline: try again later, or set \
+         retry.deadlineMs)",
+        asked.as_secs(),
+        MAX_RETRY_AFTER.as_secs()
+    )
+}
+
 fn finish(error: Error, reason: StopReason, attempts: u32, context: &RetryContext<'_>) -> Error {
     error.with(|failure| {
         failure.operation = Some(context.operation);
         failure.key = Some(context.key.to_owned());
         failure.attempts = attempts;
         failure.elapsed = context.started.elapsed();
-        if reason == StopReason::Deadline {
-            failure.detail.push_str(" (the deadline leaves no time for another attempt)");
+        match reason {
+            StopReason::Deadline => failure.detail.push_str(" (the deadline leaves no time for another attempt)"),
+            StopReason::RetryAfter => failure.detail.push_str(&too_long(failure.retry_after.unwrap_or_default())),
+            StopReason::Permanent | StopReason::Attempts => {}
         }
     })
 }

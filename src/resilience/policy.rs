@@ -13,7 +13,7 @@ pub struct RetryPolicy {
     pub initial_delay: Duration,
     pub max_delay: Duration,
     /// For each attempt.
-    pub attempt_timeout: Duration,
+    pub timeout: Duration,
     /// An attempt that timed out is followed by one with this many times the timeout, so that a large
     /// file on a slow line gets through. At least 1.
     pub timeout_growth: f64,

@@ -57,7 +57,7 @@ const fn row(
         max_attempts,
         initial_delay: Duration::from_millis(initial_delay_ms),
         max_delay: Duration::from_millis(max_delay_ms),
-        attempt_timeout: Duration::from_millis(timeout_ms),
+        timeout: Duration::from_millis(timeout_ms),
         timeout_growth: RetryPolicy::DEFAULT_TIMEOUT_GROWTH,
         deadline: match deadline_ms {
             Some(ms) => Some(Duration::from_millis(ms)),

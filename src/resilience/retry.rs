@@ -7,75 +7,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use super::admission::Gate;
 use super::attempts::Attempts;
-use super::gate::Gate;
-use super::policy::RetryPolicy;
-use crate::error::{Error, Operation, Result};
-use crate::phase::Phase;
-
-/// Told to the operation at the start of each attempt.
-#[derive(Debug, Clone, Copy)]
-pub struct Attempt {
-    /// 1 for the first.
-    pub number: u32,
-    pub timeout: Duration,
-}
-
-/// A failed attempt that will be followed by another.
-#[derive(Debug)]
-pub struct RetryEvent<'a> {
-    /// The attempt that failed; 1 for the first.
-    pub attempt: u32,
-    pub max_attempts: u32,
-    /// How long it took to fail.
-    pub took: Duration,
-    pub wait: Duration,
-    pub error: &'a Error,
-}
-
-/// Hears of a call as it goes. Called inside the loop: must be quick and do no I/O.
-pub trait RetryObserver: Send + Sync {
-    fn on_retry(&self, event: &RetryEvent<'_>);
-
-    /// A part of the call has ended.
-    fn on_phase(&self, phase: Phase, took: Duration) {
-        let _ = (phase, took);
-    }
-
-    /// The call goes on at another endpoint, after this error at the one before.
-    fn on_failover(&self, endpoint: &str, error: &Error) {
-        let _ = (endpoint, error);
-    }
-}
-
-/// What one loop needs besides the operation.
-#[derive(Clone, Copy)]
-pub struct RetryContext<'a> {
-    pub policy: &'a RetryPolicy,
-    /// When the call began; the deadline counts from here, also where one call runs two loops.
-    pub started: Instant,
-    pub operation: Operation,
-    /// Said in errors; already checked and safe to show.
-    pub key: &'a str,
-    /// Whether another endpoint stands ready: then nobody waits for a breaker that is open.
-    pub has_alternative: bool,
-    pub observer: &'a dyn RetryObserver,
-}
-
-impl std::fmt::Debug for RetryContext<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RetryContext").field("policy", self.policy).field("operation", &self.operation).finish()
-    }
-}
-
-impl RetryContext<'_> {
-    /// When it must have ended.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.policy.deadline.and_then(|deadline| self.started.checked_add(deadline))
-    }
-}
+use super::context::{Attempt, RetryContext};
+use crate::error::{Error, Result};
 
 /// Runs `operation` until it succeeds, cannot succeed, or may not be tried again. Gives its value and the
 /// number of attempts it took. Safe to drop at any point: whatever is in flight is dropped with it.
@@ -117,13 +54,16 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
 
-    use tokio::time::sleep;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::error::{Category, Retryability, code};
+    use crate::error::{Category, Operation, Retryability, code};
+    use crate::phase::Phase;
     use crate::resilience::backoff::Jitter;
-    use crate::resilience::breaker::BreakerState;
+    use crate::resilience::circuit_breaker::BreakerState;
+    use crate::resilience::policy::RetryPolicy;
     use crate::resilience::preset::Preset;
+    use crate::resilience::{RetryEvent, RetryObserver};
 
     /// The waits in milliseconds, and the phases.
     #[derive(Default)]

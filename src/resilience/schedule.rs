@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::backoff::{self, Jitter};
 use super::policy::RetryPolicy;
 use crate::error::{Category, Error, Retryability};
+use crate::net::limits::MAX_RETRY_AFTER;
 
 /// What to do after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum StopReason {
     Attempts,
     /// The wait (or the server's `Retry-After`) would end past the deadline.
     Deadline,
+    /// There is no deadline, and the server's `Retry-After` is longer than a call waits without one.
+    RetryAfter,
 }
 
 impl StopReason {
@@ -32,6 +35,7 @@ impl StopReason {
             Self::Permanent => "permanent",
             Self::Attempts => "attempts",
             Self::Deadline => "deadline",
+            Self::RetryAfter => "retryAfter",
         }
     }
 }
@@ -70,8 +74,7 @@ impl Schedule {
     pub fn attempt_timeout(&self, elapsed: Duration) -> Duration {
         // 2^31 times a minute is longer than any call; beyond that f64 would lose its way.
         let growth = self.policy.timeout_growth.powi(i32::try_from(self.timeouts.min(31)).unwrap_or(31));
-        let grown =
-            Duration::try_from_secs_f64(self.policy.attempt_timeout.as_secs_f64() * growth).unwrap_or(Duration::MAX);
+        let grown = Duration::try_from_secs_f64(self.policy.timeout.as_secs_f64() * growth).unwrap_or(Duration::MAX);
         match self.policy.deadline {
             Some(deadline) => grown.min(deadline.saturating_sub(elapsed)),
             None => grown,
@@ -98,6 +101,9 @@ impl Schedule {
         let wait = self.wait(error);
         match self.policy.deadline {
             Some(deadline) if elapsed.saturating_add(wait) >= deadline => Decision::Stop(StopReason::Deadline),
+            None if error.retry_after.is_some_and(|asked| asked > MAX_RETRY_AFTER) => {
+                Decision::Stop(StopReason::RetryAfter)
+            }
             _ => Decision::Retry { wait },
         }
     }

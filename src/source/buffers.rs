@@ -13,7 +13,7 @@ use memmap2::MmapMut;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::processors;
+use crate::cpu;
 
 /// Smaller bodies live in memory that the allocator keeps warm by itself.
 const SMALLEST: usize = 64 * 1024;
@@ -89,7 +89,7 @@ impl Memory {
 /// Copies a large body with the help of other threads: most of the time goes into new pages and the memory's own pace,
 /// and the thread that waits runs JavaScript.
 fn copy_together(to: &mut [u8], from: &[u8], piece: usize) {
-    let helpers = (from.len() / LEAST_OF_A_HELPER).min(processors::at_most(MOST_COPYING)).saturating_sub(1);
+    let helpers = (from.len() / LEAST_OF_A_HELPER).min(cpu::at_most(MOST_COPYING)).saturating_sub(1);
     if helpers == 0 {
         to.copy_from_slice(from);
         return;

@@ -127,7 +127,7 @@ pub fn too_large(max_bytes: u64) -> Error {
 
 /// A body that is shorter than it was said to be was cut on its way here; storing it would hide that.
 fn mismatch(declared: u64, what: &str) -> Error {
-    let detail = format!("the source gave {what} than the {declared} bytes that it was said to have");
+    let detail = format!("the body has {what} than the {declared} bytes of its declared length");
     Error::new(code::SOURCE_LENGTH, Category::Source, Retryability::Permanent, detail)
 }
 

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::chunks::Chunks;
 use crate::error::{Category, Error, Result, Retryability, code};
-use crate::resilience::Attempts;
+use crate::net::limits::{BYTES_PER_RESTART, CLOSING, MAX_RESTARTS};
+use crate::resilience::admission::Reading;
+use crate::resilience::{Attempts, Gate};
+
+use super::small_chunks::SmallChunks;
 
 /// An attempt's time is for this many bytes; a larger download takes as many times as it has of them.
 const BYTES_PER_TIMEOUT: u64 = 8 * 1024 * 1024;
@@ -54,7 +58,9 @@ pub struct Resuming<'a, R: Reopen> {
     stall: Duration,
     length: Option<u64>,
     version: Option<String>,
-    body: Option<Body<R::Body>>,
+    body: Option<Body<'a, R::Body>>,
+    restarts: u64,
+    small_chunks: SmallChunks,
     /// Bytes that were given on, and their digest where no version vouches for them.
     given: u64,
     digest: Option<Sha256>,
@@ -62,8 +68,9 @@ pub struct Resuming<'a, R: Reopen> {
 }
 
 #[derive(Debug)]
-struct Body<B> {
+struct Body<'a, B> {
     inner: B,
+    _reading: Option<Reading<'a>>,
     /// Bytes still to pass over, since they were given on before.
     skip: u64,
     skipped: Option<Sha256>,
@@ -78,17 +85,14 @@ impl<'a, R: Reopen> Resuming<'a, R> {
     /// # Errors
     /// The last attempt's.
     pub async fn open(origin: R, mut attempts: Attempts<'a>, stall: Duration) -> Result<(Self, R::Facts)> {
-        let (opened, left) = loop {
+        let (opened, reading, left) = loop {
             let attempt = attempts.begin().await?;
             match within(attempt.timeout, "no answer", origin.open(0, None)).await {
-                Ok(opened) => {
-                    attempts.succeeded();
-                    break (opened, attempt.timeout);
-                }
+                Ok(opened) => break (opened, attempts.responded(), attempt.timeout),
                 Err(error) => attempts.failed(error).await?,
             }
         };
-        let body = Body { inner: opened.body, skip: 0, skipped: None, left, in_window: 0, fresh: 0 };
+        let body = Body { inner: opened.body, _reading: reading, skip: 0, skipped: None, left, in_window: 0, fresh: 0 };
         let digest = opened.version.is_none().then(Sha256::new);
         let resuming = Self {
             origin,
@@ -97,6 +101,8 @@ impl<'a, R: Reopen> Resuming<'a, R> {
             length: opened.length,
             version: opened.version,
             body: Some(body),
+            restarts: 0,
+            small_chunks: SmallChunks::default(),
             given: 0,
             digest,
             ended: false,
@@ -109,7 +115,25 @@ impl<'a, R: Reopen> Resuming<'a, R> {
         self.attempts.next().number
     }
 
-    async fn reopen(&mut self) -> Result<Body<R::Body>> {
+    /// What stands before the endpoint that the bytes come from.
+    pub const fn gate(&self) -> Option<&'a Gate> {
+        self.attempts.gate()
+    }
+
+    /// Closes the connection until more is asked for, where the rest can be had by another. It counts a little longer:
+    /// the server has it until it has heard of its end.
+    pub async fn release_connection(&mut self) {
+        if self.version.is_none() {
+            return;
+        }
+        if let Some(Body { inner, _reading: reading, .. }) = self.body.take() {
+            drop(inner);
+            sleep(CLOSING).await;
+            drop(reading);
+        }
+    }
+
+    async fn reopen(&mut self) -> Result<Body<'a, R::Body>> {
         let limit = self.attempts.next().timeout;
         // Without a version from its beginning: what was given can only be compared.
         let at = if self.version.is_some() { self.given } else { 0 };
@@ -119,7 +143,8 @@ impl<'a, R: Reopen> Resuming<'a, R> {
         if other_version || other_length {
             return Err(changed());
         }
-        let mut body = Body { inner: opened.body, skip: 0, skipped: None, left: limit, in_window: 0, fresh: 0 };
+        let mut body =
+            Body { inner: opened.body, _reading: None, skip: 0, skipped: None, left: limit, in_window: 0, fresh: 0 };
         if opened.at == 0 {
             body.skip = self.given;
             body.skipped = self.digest.is_some().then(Sha256::new);
@@ -139,8 +164,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
         loop {
             let Some(body) = &mut self.body else {
                 let body = self.reopen().await?;
-                self.attempts.succeeded();
-                self.body = Some(body);
+                self.body = Some(Body { _reading: self.attempts.responded(), ..body });
                 continue;
             };
             let began = Instant::now();
@@ -149,6 +173,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
             let piece = within(body.left.min(self.stall), what, body.inner.next()).await?;
             body.left = body.left.saturating_sub(began.elapsed());
             let Some(mut piece) = piece else { break };
+            self.small_chunks.read(piece.len()).await;
             body.in_window += piece.len() as u64;
             if body.in_window >= BYTES_PER_TIMEOUT {
                 body.in_window = 0;
@@ -184,7 +209,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
     }
 }
 
-impl<B> Body<B> {
+impl<B> Body<'_, B> {
     fn same_so_far(&self, given: Option<&Sha256>) -> bool {
         match (&self.skipped, given) {
             (Some(now), Some(before)) => now.clone().finalize() == before.clone().finalize(),
@@ -211,12 +236,21 @@ impl<R: Reopen> Chunks for Resuming<'_, R> {
                     }
                     return Ok(Some(piece));
                 }
-                Ok(None) => self.ended = true,
+                Ok(None) => {
+                    self.ended = true;
+                    self.body = None;
+                }
                 Err(error) => {
                     // Without a version each failure means all of it again, however far it came.
                     if self.body.take().is_some_and(|body| body.fresh >= MOVING_BYTES) && self.version.is_some() {
                         self.attempts.moved_on();
                     }
+                    self.restarts += 1;
+                    let error = if self.restarts > MAX_RESTARTS + self.given / BYTES_PER_RESTART {
+                        too_many_restarts(self.restarts, error)
+                    } else {
+                        error
+                    };
                     self.attempts.failed(error).await?;
                 }
             }
@@ -227,6 +261,16 @@ impl<R: Reopen> Chunks for Resuming<'_, R> {
 
 async fn within<T>(limit: Duration, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(limit, work).await.unwrap_or_else(|_| Err(Error::timeout(what, limit)))
+}
+
+/// Each of them went on, and none came to the end.
+fn too_many_restarts(restarts: u64, error: Error) -> Error {
+    error.with(|failure| {
+        failure.retryability = Retryability::Permanent;
+        failure
+            .detail
+            .push_str(&format!(" (the transfer broke off {restarts} times, which is the limit for its size)"));
+    })
 }
 
 /// What there is now is not what was begun with.

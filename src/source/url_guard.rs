@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use crate::error::{Error, Result, code};
 
-const MAX_URL_BYTES: usize = 8 * 1024;
+pub const MAX_URL_BYTES: usize = 8 * 1024;
 
 /// What a caller opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

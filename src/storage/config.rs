@@ -1,43 +1,21 @@
-//! Configuration: what callers give, what the environment adds, and every default. Deeper code takes only
-//! the resolved form.
+//! Configuration: what callers give, and what the environment and the defaults add. Deeper code takes only the resolved
+//! form.
 
 use std::time::Duration;
 
+use super::defaults;
+use super::endpoint_config::{Common, TargetConfig, TargetOptions};
+use super::environment::Environment;
+use super::hosts;
 use super::limits::{self, RetryOptions};
 use super::profile::{self, Profile};
-use super::target::{Common, TargetConfig, TargetOptions};
 use crate::error::{Error, Operation, Result, code};
-use crate::net::trust::Trust;
-use crate::resilience::{Preset, RetryPolicy};
+use crate::net::root_certs::Trust;
+use crate::resilience::RetryPolicy;
 use crate::secret::Secret;
 use crate::source::GuardPolicy;
 use crate::transfer::multipart::MultipartOptions;
 use crate::transfer::plan;
-
-/// The only home of the defaults.
-pub mod default {
-    use super::{Duration, MultipartOptions, Preset};
-
-    pub const RETRY: Preset = Preset::FileUpload;
-    pub const REGION: &str = "auto";
-    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Without a byte moving.
-    pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
-    pub const VERIFY_ETAG: bool = true;
-    pub const HEDGING: bool = false;
-    /// Far more than a disk or a network needs to be busy, far fewer than the descriptors of a process.
-    pub const MAX_CONNECTIONS: usize = 256;
-    /// R2 takes one write a second to a key and answers more with 429.
-    pub const R2_WRITE_SPACING: Duration = Duration::from_secs(1);
-    /// 100 MiB.
-    pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
-    /// Uploads in flight at once in `uploadFiles`.
-    pub const CONCURRENCY: u32 = 4;
-    /// Objects up to 16 MiB in one request, larger ones in parts of 8 MiB, four at a time: R2 has answered
-    /// more than that with 500 now and then.
-    pub const MULTIPART: MultipartOptions =
-        MultipartOptions { threshold: 16 * 1024 * 1024, part_bytes: 8 * 1024 * 1024, concurrency: 4 };
-}
 
 const MAX_ENDPOINTS: usize = 8;
 const MAX_CONCURRENCY: u32 = 256;
@@ -48,6 +26,9 @@ const MAX_PART_CONCURRENCY: u32 = 16;
 #[derive(Debug, Clone, Default)]
 pub struct StorageConfig {
     pub endpoint: Option<String>,
+    /// Of an R2 account, instead of `endpoint`.
+    pub account_id: Option<String>,
+    pub jurisdiction: Option<String>,
     pub region: Option<String>,
     pub access_key: Option<Secret<String>>,
     pub secret_key: Option<Secret<String>>,
@@ -58,34 +39,21 @@ pub struct StorageConfig {
     pub endpoints: Option<Vec<TargetOptions>>,
     pub profile: Option<String>,
     pub max_duration_ms: Option<f64>,
-    pub hedging: Option<bool>,
     pub allow_http: Option<bool>,
     pub ca_certificates: Vec<String>,
     pub retry: Option<RetryOptions>,
-    pub verify_etag: Option<bool>,
+    pub verify_integrity: Option<bool>,
     pub connect_timeout_ms: Option<f64>,
     pub stall_timeout_ms: Option<f64>,
+    pub idle_timeout_ms: Option<f64>,
     pub allow_private_networks: Option<bool>,
     pub allowed_hosts: Vec<String>,
-    pub max_bytes: Option<f64>,
-    pub concurrency: Option<f64>,
+    pub max_download_bytes: Option<f64>,
+    pub upload_concurrency: Option<f64>,
     pub max_connections: Option<f64>,
     pub multipart_threshold_bytes: Option<f64>,
     pub part_size_bytes: Option<f64>,
     pub part_concurrency: Option<f64>,
-}
-
-/// What fills in for absent options: the variables that such apps already have.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    pub storage_endpoint: Option<String>,
-    pub storage_region: Option<String>,
-    pub storage_access_key: Option<Secret<String>>,
-    pub storage_secret_key: Option<Secret<String>>,
-    pub storage_bucket: Option<String>,
-    pub storage_domain: Option<String>,
-    /// The text of the file that `NODE_EXTRA_CA_CERTS` names.
-    pub extra_ca_certificates: Option<String>,
 }
 
 /// Complete and checked.
@@ -95,14 +63,14 @@ pub struct ResolvedConfig {
     pub targets: Vec<TargetConfig>,
     pub connect_timeout: Duration,
     pub max_connections: usize,
-    pub hedging: bool,
     pub trust: Trust,
     pub retry: RetryPolicy,
-    pub verify_etag: bool,
+    pub verify_integrity: bool,
     pub stall_timeout: Duration,
+    pub idle_timeout: Duration,
     pub guard: GuardPolicy,
-    pub max_bytes: u64,
-    pub concurrency: u32,
+    pub max_download_bytes: u64,
+    pub upload_concurrency: u32,
     pub multipart: MultipartOptions,
 }
 
@@ -110,7 +78,7 @@ impl StorageConfig {
     /// Fills in from the environment, and says what is still missing.
     ///
     /// # Errors
-    /// `ERR_MISSING_OPTION` naming the first missing option and its variable; `ERR_INVALID_OPTION` for a
+    /// `ERR_MISSING_OPTION` naming all missing options and their variables; `ERR_INVALID_OPTION` for a
     /// value that is wrong, wherever it came from.
     pub fn resolve(&self, environment: &Environment) -> Result<ResolvedConfig> {
         self.resolve_inner(environment).map_err(for_new_storage)
@@ -135,10 +103,18 @@ impl StorageConfig {
         let allow_http = self.allow_http.unwrap_or(false);
         let mut given = self.clone();
         match &mut given.endpoints {
-            None => given.bucket = self.own_target().with_written_bucket(allow_http).map_err(for_new_storage)?.bucket,
+            None => {
+                given.bucket = self
+                    .own_target()
+                    .and_then(|target| target.with_written_bucket(allow_http))
+                    .map_err(for_new_storage)?
+                    .bucket
+            }
             Some(endpoints) => {
                 for (index, item) in endpoints.iter_mut().enumerate() {
-                    item.endpoint.get_or_insert_with(|| format!("https://stand-in-{index}.invalid"));
+                    if item.account_id.is_none() {
+                        item.endpoint.get_or_insert_with(|| format!("https://stand-in-{index}.invalid"));
+                    }
                 }
             }
         }
@@ -146,22 +122,25 @@ impl StorageConfig {
     }
 
     /// The endpoint that the options themselves describe, or what the items of `endpoints` have in common.
-    fn own_target(&self) -> TargetOptions {
-        TargetOptions {
+    fn own_target(&self) -> Result<TargetOptions> {
+        let target = TargetOptions {
             endpoint: self.endpoint.clone(),
+            account_id: self.account_id.clone(),
+            jurisdiction: self.jurisdiction.clone(),
             region: self.region.clone(),
             access_key: self.access_key.clone(),
             secret_key: self.secret_key.clone(),
             session_token: self.session_token.clone(),
             bucket: self.bucket.clone(),
             domain: self.domain.clone(),
-        }
+        };
+        target.with_account_endpoint()
     }
 
     fn targets(&self, environment: &Environment, common: Common) -> Result<Vec<TargetConfig>> {
-        let own = self.own_target();
+        let own = self.own_target()?;
         let Some(endpoints) = &self.endpoints else { return Ok(vec![own.resolve(environment, common)?]) };
-        if self.endpoint.is_some() {
+        if own.endpoint.is_some() {
             return Err(Error::invalid_option(
                 "endpoint",
                 "absent where endpoints is given: its first item is the primary",
@@ -176,6 +155,7 @@ impl StorageConfig {
         let mut targets: Vec<TargetConfig> = Vec::new();
         for (index, options) in endpoints.iter().enumerate() {
             let within = |error: Error| at_endpoint(index, error);
+            let options = &options.with_account_endpoint().map_err(within)?;
             if options.endpoint.is_none() {
                 return Err(within(Error::invalid(code::MISSING_OPTION, "endpoint", "endpoint is missing")));
             }
@@ -205,7 +185,7 @@ impl StorageConfig {
     }
 
     fn multipart(&self) -> Result<MultipartOptions> {
-        let default = default::MULTIPART;
+        let default = defaults::MULTIPART;
         let size = |name, given: Option<f64>, default| {
             given.map_or(Ok(default), |value| {
                 limits::bytes_within(name, value, plan::MIN_PART_BYTES, plan::MAX_PART_BYTES)
@@ -225,71 +205,46 @@ impl StorageConfig {
         let base = match &self.profile {
             Some(name) => Profile::parse(name, self.max_duration_ms)?.retry(),
             None if self.max_duration_ms.is_some() => return Err(profile::only_serverless()),
-            None => default::RETRY.policy(),
+            None => defaults::RETRY.policy(),
         };
         let duration =
             |name, given: Option<f64>, default| given.map_or(Ok(default), |ms| limits::milliseconds(name, ms, 1));
-        let stall_timeout = duration("stallTimeoutMs", self.stall_timeout_ms, default::STALL_TIMEOUT)?;
+        let stall_timeout = duration("stallTimeoutMs", self.stall_timeout_ms, defaults::STALL_TIMEOUT)?;
         let common = Common {
             allow_http: self.allow_http.unwrap_or(false),
-            connect_timeout: duration("connectTimeoutMs", self.connect_timeout_ms, default::CONNECT_TIMEOUT)?,
+            connect_timeout: duration("connectTimeoutMs", self.connect_timeout_ms, defaults::CONNECT_TIMEOUT)?,
             stall_timeout,
         };
         Ok(ResolvedConfig {
             targets: self.targets(environment, common)?,
             connect_timeout: common.connect_timeout,
             stall_timeout,
+            idle_timeout: duration("idleTimeoutMs", self.idle_timeout_ms, defaults::IDLE_TIMEOUT)?,
             max_connections: match self.max_connections {
                 Some(count) => limits::count("maxConnections", count, MAX_CONNECTIONS)? as usize,
-                None => default::MAX_CONNECTIONS,
+                None => defaults::MAX_CONNECTIONS,
             },
-            hedging: self.hedging.unwrap_or(default::HEDGING),
             trust: self.trust(environment)?,
             retry: match &self.retry {
                 Some(options) => options.resolve("retry", &base)?,
                 None => base,
             },
-            verify_etag: self.verify_etag.unwrap_or(default::VERIFY_ETAG),
+            verify_integrity: self.verify_integrity.unwrap_or(defaults::VERIFY_INTEGRITY),
             guard: GuardPolicy {
                 allow_private_networks: self.allow_private_networks.unwrap_or(false),
-                allowed_hosts: check_hosts("allowedHosts", self.allowed_hosts.clone())?,
+                allowed_hosts: hosts::check("allowedHosts", self.allowed_hosts.clone())?,
             },
-            max_bytes: match self.max_bytes {
-                Some(bytes) => limits::bytes("maxBytes", bytes)?,
-                None => default::MAX_BYTES,
+            max_download_bytes: match self.max_download_bytes {
+                Some(bytes) => limits::bytes("maxDownloadBytes", bytes)?,
+                None => defaults::MAX_DOWNLOAD_BYTES,
             },
             multipart: self.multipart()?,
-            concurrency: match self.concurrency {
-                Some(count) => limits::count("concurrency", count, MAX_CONCURRENCY)?,
-                None => default::CONCURRENCY,
+            upload_concurrency: match self.upload_concurrency {
+                Some(count) => limits::count("uploadConcurrency", count, MAX_CONCURRENCY)?,
+                None => defaults::UPLOAD_CONCURRENCY,
             },
         })
     }
-}
-
-/// Host names or IP addresses; `*.suffix` for all names below one.
-///
-/// # Errors
-/// `ERR_INVALID_OPTION` naming the item.
-pub fn check_hosts(name: &str, hosts: Vec<String>) -> Result<Vec<String>> {
-    hosts
-        .into_iter()
-        .enumerate()
-        .map(|(index, host)| {
-            let lower = host.to_ascii_lowercase();
-            let bare = lower.strip_prefix("*.").unwrap_or(&lower).trim_matches(['[', ']']).to_owned();
-            let sound = !bare.is_empty()
-                && bare.len() <= 253
-                && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':' | b'_'))
-                && (!bare.contains(':') || bare.parse::<std::net::Ipv6Addr>().is_ok());
-            if sound {
-                Ok(if lower.starts_with("*.") { lower } else { bare })
-            } else {
-                let allowed = "a host name without scheme, port or path, or *.suffix";
-                Err(Error::invalid_option(format!("{name}[{index}]"), allowed))
-            }
-        })
-        .collect()
 }
 
 fn at_endpoint(index: usize, error: Error) -> Error {
@@ -307,6 +262,8 @@ fn for_new_storage(error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resilience::Preset;
+    use crate::store::ObjectKey;
 
     fn environment() -> Environment {
         Environment {
@@ -325,10 +282,15 @@ mod tests {
         let primary = &config.targets[0];
         assert_eq!(primary.s3.region, "auto");
         assert_eq!(config.retry, Preset::FileUpload.policy());
-        assert_eq!(primary.location("pictures", "a b/c.png"), "https://localhost:9000/pictures/a%20b/c.png");
-        assert_eq!(primary.location("pictures", "a/c.png"), "https://localhost:9000/pictures/a/c.png");
-        assert_eq!(primary.public_url("a/c.png").as_deref(), Some("https://images.example.com/a/c.png"));
-        assert_eq!(primary.public_url("a/b c.png").as_deref(), Some("https://images.example.com/a/b%20c.png"));
+        let addresses = |key| {
+            let key = ObjectKey::existing(key).expect(key);
+            primary.addresses(&primary.bucket, &key).map(|addresses| (addresses.location, addresses.url))
+        };
+        for (key, path) in [("a/c.png", "a/c.png"), ("a b/c.png", "a%20b/c.png"), ("/a/../b", "/a%2F..%2Fb")] {
+            let location = format!("https://localhost:9000/pictures/{path}");
+            assert_eq!(addresses(key).expect(key), (location, format!("https://images.example.com/{path}")));
+        }
+        assert!(addresses("..").is_err());
         assert!(!format!("{config:?}").contains("CANARYSECRET"));
     }
 
@@ -344,6 +306,21 @@ mod tests {
             let error = StorageConfig::default().resolve(&blank).expect_err(name);
             assert_eq!(error.option.as_deref(), Some(name));
         }
+    }
+
+    #[test]
+    fn all_that_is_missing_is_named_at_once() {
+        let names = vec!["R2_BUCKET".to_owned(), "CLOUDFLARE_ACCOUNT_ID".to_owned()];
+        let nothing = Environment { names, ..Environment::default() };
+        let error = StorageConfig::default().resolve(&nothing).expect_err("nothing there");
+        for name in ["STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY", "STORAGE_BUCKET", "R2_BUCKET"] {
+            assert!(error.detail.contains(name), "{error}");
+        }
+        assert!(error.detail.contains("https://<value of CLOUDFLARE_ACCOUNT_ID>.r2.cloudflarestorage.com"), "{error}");
+        let inside =
+            Environment { storage_endpoint: Some("https://localhost:9000/pictures".into()), ..Environment::default() };
+        let error = StorageConfig::default().resolve(&inside).expect_err("no keys");
+        assert!(!error.detail.contains("STORAGE_BUCKET"), "the endpoint names it: {error}");
     }
 
     #[test]
@@ -383,8 +360,8 @@ mod tests {
         assert!(pasted.check().is_ok());
         let contradiction = StorageConfig { bucket: Some("other".into()), ..pasted };
         assert!(contradiction.check().is_err());
-        let wrong = StorageConfig { concurrency: Some(0.0), ..StorageConfig::default() };
-        assert_eq!(wrong.check().expect_err("wrong").option.as_deref(), Some("concurrency"));
+        let wrong = StorageConfig { upload_concurrency: Some(0.0), ..StorageConfig::default() };
+        assert_eq!(wrong.check().expect_err("wrong").option.as_deref(), Some("uploadConcurrency"));
     }
 
     fn at(endpoint: &str) -> TargetOptions {
@@ -467,10 +444,10 @@ mod tests {
     #[test]
     fn hosts_are_names_not_urls() {
         for good in ["cdn.example.com", "*.example.com", "127.0.0.1", "[::1]", "LOCALHOST"] {
-            assert!(check_hosts("allowedHosts", vec![good.into()]).is_ok(), "{good}");
+            assert!(hosts::check("allowedHosts", vec![good.into()]).is_ok(), "{good}");
         }
         for bad in ["", "https://x", "a/b", "h:80", "*", "*."] {
-            assert!(check_hosts("allowedHosts", vec![bad.into()]).is_err(), "{bad}");
+            assert!(hosts::check("allowedHosts", vec![bad.into()]).is_err(), "{bad}");
         }
     }
 }

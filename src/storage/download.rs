@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
-use super::failover::{is_the_endpoints, may_be_elsewhere};
+use super::failover::is_the_endpoints;
 use super::objects::Found;
-use super::{Call, ObjectOptions, Prepared, Storage, config, headers, limits};
-use crate::error::{Error, Operation, Result, code, printable};
+use super::{Call, ObjectOptions, Prepared, Storage, headers, hosts, limits};
+use crate::error::{Category, Error, Operation, Result, Retryability, code, printable};
+use crate::net::limits::READER_PAUSE;
 use crate::resilience::Attempts;
 use crate::source::channel::{Channel, Pusher, channel};
 use crate::source::chunks::Chunks;
-use crate::source::resume::Resuming;
+use crate::source::resume::{Reopen, Resuming};
 use crate::source::{GuardPolicy, HttpDownload, SourceRequest, url_guard};
+use crate::store::ObjectStore;
 use crate::store::objects::ObjectInfo;
 use crate::transfer::Receipt;
 use crate::transfer::content_type::Author;
@@ -53,7 +59,7 @@ pub struct Downloading {
     pub bytes: Channel,
 }
 
-impl Storage {
+impl<S: ObjectStore + 'static> Storage<S> {
     /// Fetches a URL and stores what it gave, as it comes. Nothing is stored of a source that did not arrive
     /// whole.
     ///
@@ -65,9 +71,8 @@ impl Storage {
         options: ObjectOptions,
         call: Call,
     ) -> Result<Receipt> {
-        let prepared = self.prepare(options, Operation::DownloadAndUpload)?;
-        let call = self.counted(prepared.operation, call);
-        let request = self.source_request(source).map_err(|error| prepared.mark(error))?;
+        let (prepared, call) = self.begin(Operation::DownloadAndUpload, options, call)?;
+        let request = self.source_request(source).map_err(|error| prepared.running().tag(error))?;
         let places = self.places(&prepared);
         let work = self.at_each(&places, &call, is_the_endpoints, async |here| {
             let copy = || Box::pin(self.copy(here, &request, &call));
@@ -77,8 +82,7 @@ impl Storage {
                 outcome => outcome,
             }
         });
-        let outcome = self.until_called_off(&prepared, &call, self.within_deadline(&prepared, work)).await;
-        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
+        self.run(prepared.running(), &call, |receipt| receipt.size, self.within_deadline(&prepared, work)).await
     }
 
     async fn copy(&self, prepared: &Prepared, request: &SourceRequest, call: &Call) -> Result<Receipt> {
@@ -102,30 +106,31 @@ impl Storage {
         range: RangeOptions,
         call: Call,
     ) -> Result<Found<Downloading>> {
-        let prepared = self.prepare(options, Operation::Download)?;
-        let call = self.counted(prepared.operation, call);
-        let (first, last) = range.check().map_err(|error| prepared.mark(error))?;
+        let (prepared, call) = self.begin(Operation::Download, options, call)?;
+        let (first, last) = range.check().map_err(|error| prepared.running().tag(error))?;
         let (tell, told) = oneshot::channel();
         let (pusher, bytes) = channel(None);
-        let (storage, bucket, started) = (Arc::clone(self), prepared.bucket.as_str().to_owned(), prepared.started);
+        let storage = Arc::clone(self);
         tokio::spawn(async move {
             let mut tell = Some(tell);
-            let work = storage.read(&prepared, first, last, &call, &mut tell, &pusher);
-            let outcome = tokio::select! {
-                outcome = storage.until_called_off(&prepared, &call, work) => outcome,
-                () = pusher.closed() => Ok(()),
+            let work = async {
+                tokio::select! {
+                    outcome = storage.read(&prepared, first, last, &call, &mut tell, &pusher) => outcome,
+                    () = pusher.closed() => Ok(()),
+                }
             };
             // Counted at its end: a body that breaks for good is a failed download.
-            let outcome = storage.count(prepared.operation, prepared.started, outcome, |()| 0);
+            let outcome = storage.run(prepared.running(), &call, |()| 0, work).await;
             match (outcome, tell) {
                 (Err(error), Some(tell)) => drop(tell.send(Err(error))),
                 (Err(error), None) => pusher.fail(error).await,
                 (Ok(()), _) => pusher.finish().await,
             }
         });
-        let lost = || Err(Error::internal("the download ended without a word"));
-        let (info, attempts) = told.await.unwrap_or_else(|_| lost())?;
-        Ok(Found { bucket, value: Downloading { info, bytes }, attempts, elapsed: started.elapsed() })
+        let lost = || Err(Error::internal("the download task ended without a result"));
+        let Found { endpoint, failed_over, bucket, value: info, attempts, elapsed } =
+            told.await.unwrap_or_else(|_| lost())?;
+        Ok(Found { endpoint, failed_over, bucket, value: Downloading { info, bytes }, attempts, elapsed })
     }
 
     async fn read(
@@ -134,34 +139,70 @@ impl Storage {
         first: u64,
         last: Option<u64>,
         call: &Call,
-        tell: &mut Option<oneshot::Sender<Result<(ObjectInfo, u32)>>>,
+        tell: &mut Option<oneshot::Sender<Result<Found<ObjectInfo>>>>,
         pusher: &Pusher,
     ) -> Result<()> {
         let places = self.places(prepared);
-        let work = self.at_each(&places, call, may_be_elsewhere, |here| {
+        let work = self.open_at_any(&places, call, |here| {
             let origin = ObjectDownload { store: self.store(here), object: here.object(), first, last };
             let attempts = self.store(here).attempts(here.context(call.observer.as_ref()));
             Resuming::open(origin, attempts, self.config.stall_timeout)
         });
-        let (source, info) = work.await?;
+        let (place, source, info) = work.await?;
         let attempts = source.attempts();
-        let whole = first == 0 && last.is_none() && prepared.verify_etag;
+        let whole = first == 0 && last.is_none() && prepared.verify_integrity;
         let mut source = Verified::by_etag(source, info.etag.as_deref().filter(|_| whole));
         if let Some(tell) = tell.take() {
-            let _ = tell.send(Ok((headers::readable(info), attempts)));
+            let _ = tell.send(Ok(self.found(place, headers::readable(info), attempts)));
         }
         while let Some(piece) = source.next().await? {
-            if !pusher.push(piece).await {
+            if !self.deliver(piece, &mut source, pusher).await? {
                 break;
             }
         }
         Ok(())
     }
 
+    /// Hands a piece to the reader; false if it has gone. While the reader pauses, the connection goes to another
+    /// request that waits for one: of all connections at work, a copy from a download to an upload would wait for itself.
+    async fn deliver<R: Reopen>(
+        &self,
+        piece: Bytes,
+        source: &mut Verified<Resuming<'_, R>>,
+        pusher: &Pusher,
+    ) -> Result<bool> {
+        if pusher.try_push(piece.clone()) {
+            return Ok(true);
+        }
+        let limit = self.config.idle_timeout;
+        let mut taken = pin!(pusher.push(piece));
+        let mut idle = pin!(sleep(limit));
+        let gate = source.inner().gate();
+        let wanted = async {
+            sleep(READER_PAUSE).await;
+            match gate {
+                Some(gate) => gate.connection_wanted().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            is_open = &mut taken => return Ok(is_open),
+            () = wanted => {}
+            () = &mut idle => return Err(not_read(limit)),
+        }
+        source.inner_mut().release_connection().await;
+        tokio::select! {
+            biased;
+            is_open = &mut taken => Ok(is_open),
+            () = &mut idle => Err(not_read(limit)),
+        }
+    }
+
     fn source_request(&self, source: SourceOptions) -> Result<SourceRequest> {
         let own = &self.config.guard;
         let allowed_hosts = match source.allowed_hosts {
-            Some(hosts) => config::check_hosts("allowedHosts", hosts)?,
+            Some(hosts) => hosts::check("allowedHosts", hosts)?,
             None => own.allowed_hosts.clone(),
         };
         let guard = GuardPolicy {
@@ -170,7 +211,7 @@ impl Storage {
         };
         let max_bytes = match source.max_bytes {
             Some(value) => limits::bytes("maxBytes", value)?,
-            None => self.config.max_bytes,
+            None => self.config.max_download_bytes,
         };
         let url = url_guard::parse(&source.url)?;
         url_guard::check(&url, &guard)?;
@@ -190,6 +231,14 @@ impl<C: Chunks> Chunks for OfSource<C> {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         self.0.next().await.map_err(of_source)
     }
+}
+
+fn not_read(limit: Duration) -> Error {
+    let detail = format!(
+        "timeout: nobody read the body of the download for {} ms (idleTimeoutMs): read it to its end or cancel it",
+        limit.as_millis()
+    );
+    Error::new("ETIMEDOUT", Category::Timeout, Retryability::Permanent, detail)
 }
 
 fn of_source(error: Error) -> Error {

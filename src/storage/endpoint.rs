@@ -1,9 +1,10 @@
-//! Endpoints, understood: R2 answers a mistyped host with a bare TLS alert, so mistakes are found here.
+//! Parses endpoints. R2 responds to a mistyped host with a bare TLS alert, so mistakes are found here.
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use super::limits;
 use crate::error::{Error, Result};
 use crate::store::BucketName;
 
@@ -24,6 +25,36 @@ impl Endpoint {
     }
 }
 
+/// The endpoint as it is given, or that of an R2 account.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION`.
+pub fn given_as(
+    endpoint: Option<&String>,
+    account_id: Option<&String>,
+    jurisdiction: Option<&String>,
+) -> Result<Option<String>> {
+    let blank = |text: &&String| !text.trim().is_empty();
+    let (account_id, jurisdiction) = (account_id.filter(blank), jurisdiction.filter(blank));
+    match (endpoint, account_id, jurisdiction.map(|name| name.trim())) {
+        (_, None, None) => Ok(endpoint.cloned()),
+        (Some(_), Some(_), _) => {
+            Err(Error::invalid_option("accountId", "absent where endpoint is given: give one of them"))
+        }
+        (_, None, Some(_)) => {
+            Err(Error::invalid_option("jurisdiction", "absent without accountId; or write it into endpoint"))
+        }
+        (None, Some(id), _) if !is_account_id(id.trim()) => {
+            Err(Error::invalid_option("accountId", "32 hexadecimal digits (Cloudflare dashboard, R2, Account details)"))
+        }
+        (None, Some(id), None) => Ok(Some(format!("https://{}.{R2_DOMAIN}", id.trim()))),
+        (None, Some(id), Some(name)) if JURISDICTIONS.contains(&name) => {
+            Ok(Some(format!("https://{}.{name}.{R2_DOMAIN}", id.trim())))
+        }
+        (None, Some(_), Some(_)) => Err(Error::invalid_option("jurisdiction", limits::one_of(JURISDICTIONS))),
+    }
+}
+
 /// # Errors
 /// `ERR_INVALID_OPTION` naming `endpoint`, with what it should look like. Never echoes the value: a
 /// password may stand in it.
@@ -31,6 +62,9 @@ pub fn parse(text: &str, allow_http: bool) -> Result<Endpoint> {
     let wrong = |why: &str| Error::invalid_option("endpoint", why);
     if text.len() > 2048 || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err(wrong("a URL without spaces, at most 2048 characters long"));
+    }
+    if is_account_id(text) {
+        return Err(wrong("https://<account id>.r2.cloudflarestorage.com, not the account id alone"));
     }
     let mut url = Url::parse(text)
         .ok()

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::{Call, Prepared, Storage};
 use crate::error::{Category, Error, Result, Retryability, code};
-use crate::resilience::breaker::BreakerState;
+use crate::resilience::circuit_breaker::BreakerState;
+use crate::store::ObjectStore;
+use crate::store::identity::ObjectState;
 
-/// The metadata that tells an object which another endpoint took in place of the primary: [`Storage::reconcile`]
-/// copies back what has it.
-pub(super) const MARK: &str = "reliable-r2-failover";
-
-impl Storage {
+impl<S: ObjectStore + 'static> Storage<S> {
     /// The call as each endpoint is to get it, the primary first.
+    ///
+    /// A conditional write is for the primary alone: what a spare holds says nothing of the condition.
     pub(super) fn places<'a>(&self, prepared: &'a Prepared) -> Vec<Cow<'a, Prepared>> {
-        let all = self.targets.len();
+        let all = if prepared.condition.is_some() { 1 } else { self.targets.len() };
         let place = |target| if all == 1 { Cow::Borrowed(prepared) } else { Cow::Owned(self.place(prepared, target)) };
         (0..all).map(place).collect()
     }
@@ -63,7 +63,10 @@ impl Storage {
         here.policy.deadline = here.policy.deadline.map(|deadline| share(deadline, target, self.targets.len()));
         if target > 0 {
             let primary = self.primary();
-            here.headers.mark(MARK, format!("{}/{}", primary.store.gate().name(), prepared.bucket.as_str()));
+            // [`Storage::reconcile`] copies back what is pending.
+            if let Some(write) = prepared.headers.write() {
+                here.headers.identify(write.in_state(ObjectState::Pending));
+            }
             if prepared.bucket == primary.config.bucket {
                 here.bucket = self.targets[target].config.bucket.clone();
             }
@@ -83,11 +86,6 @@ pub(super) fn is_the_endpoints(error: &Error) -> bool {
     let theirs =
         matches!(error.category, Category::Network | Category::Timeout | Category::Throttled | Category::Service);
     theirs && !error.of_source && error.retryability != Retryability::Permanent && error.code != code::INTEGRITY
-}
-
-/// The same for a read, which may also find elsewhere what the primary has not got.
-pub(super) fn may_be_elsewhere(error: &Error) -> bool {
-    is_the_endpoints(error) || error.status == Some(404)
 }
 
 #[cfg(test)]

@@ -57,6 +57,14 @@ pub fn max_bytes_of_body(value: f64) -> Result<u64> {
     whole("maxBytes", value, 0.0, MAX_SAFE_INTEGER, || "a whole number of bytes".to_owned())
 }
 
+/// What a body must have at least.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION`.
+pub fn min_bytes(value: f64) -> Result<u64> {
+    whole("minBytes", value, 0.0, MAX_SAFE_INTEGER, || "a whole number of bytes".to_owned())
+}
+
 /// A file of `length` bytes, where `most` are allowed.
 ///
 /// # Errors
@@ -124,7 +132,7 @@ pub struct RetryOptions {
     pub max_attempts: Option<f64>,
     pub initial_delay_ms: Option<f64>,
     pub max_delay_ms: Option<f64>,
-    pub timeout_ms: Option<f64>,
+    pub timeout: Option<f64>,
     pub timeout_growth: Option<f64>,
     pub deadline_ms: Option<f64>,
     pub jitter: Option<String>,
@@ -152,8 +160,8 @@ impl RetryOptions {
         if let Some(value) = self.max_delay_ms {
             policy.max_delay = milliseconds(&name("maxDelayMs"), value, 0)?;
         }
-        if let Some(value) = self.timeout_ms {
-            policy.attempt_timeout = milliseconds(&name("timeout"), value, 1)?;
+        if let Some(value) = self.timeout {
+            policy.timeout = milliseconds(&name("timeout"), value, 1)?;
         }
         if let Some(value) = self.timeout_growth {
             if !(1.0..=100.0).contains(&value) {
@@ -224,7 +232,7 @@ mod tests {
     fn a_preset_can_be_changed_in_part() {
         let options = RetryOptions { preset: Some("fast".into()), max_attempts: Some(7.0), ..RetryOptions::default() };
         let policy = options.resolve("retry", &base()).expect("sound");
-        assert_eq!((policy.max_attempts, policy.attempt_timeout), (7, Duration::from_secs(15)));
+        assert_eq!((policy.max_attempts, policy.timeout), (7, Duration::from_secs(15)));
     }
 
     #[test]

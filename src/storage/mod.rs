@@ -1,38 +1,50 @@
 //! The product: what a caller configures and calls.
 
-pub mod cleanup;
+mod condition_probe;
+mod conditions;
 pub mod config;
+mod copy_back;
+pub mod defaults;
 pub mod download;
 pub mod endpoint;
+pub mod endpoint_config;
+pub mod environment;
 mod failover;
 pub mod headers;
+mod hosts;
+pub mod incomplete_uploads;
 pub mod limits;
+mod lookup;
+mod missing;
 pub mod objects;
-mod observe;
+mod open_metrics;
+mod order;
 pub mod profile;
 pub mod reconcile;
+mod run;
 pub mod status;
 pub mod target;
 mod upload;
 
 use std::fmt;
-use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Environment, ResolvedConfig, StorageConfig};
+pub use config::{ResolvedConfig, StorageConfig};
 pub use download::SourceOptions;
+pub use endpoint_config::{TargetConfig, TargetOptions};
+pub use environment::Environment;
 pub use headers::HeaderOptions;
 pub use limits::RetryOptions;
-pub use target::{TargetConfig, TargetOptions};
 
 use crate::error::{Category, Error, Operation, Result, Retryability, code};
 use crate::metrics::Metrics;
 use crate::resilience::{RetryContext, RetryObserver, RetryPolicy};
 use crate::source::HttpSource;
-use crate::store::{BucketName, ObjectKey, ProgressSink, ResilientStore, WriteCondition, etag};
+use crate::store::identity::{ObjectState, PrimaryId, WriteIdentity, WriteTicket, Writer};
+use crate::store::{BucketName, ObjectKey, ObjectStore, ProgressSink, ResilientStore, S3Store, WriteCondition, etag};
 use crate::transfer::checkpoint::{Checkpoint, CheckpointSink};
 use crate::transfer::compress::Compression;
 use target::Target;
@@ -44,13 +56,15 @@ pub struct ObjectOptions {
     pub bucket: Option<String>,
     pub headers: HeaderOptions,
     pub retry: Option<RetryOptions>,
-    pub verify_etag: Option<bool>,
+    pub verify_integrity: Option<bool>,
     /// `*`: only where there is nothing.
     pub if_none_match: Option<String>,
     /// Only what has this ETag.
     pub if_match: Option<String>,
     /// `gzip`, `br` or `auto`.
     pub compress: Option<String>,
+    /// Fewer bytes are an error.
+    pub min_bytes: Option<f64>,
     /// Whether the receipt is to have the SHA-256 of the stored bytes.
     pub sha256: bool,
     /// Where an earlier process left off.
@@ -84,14 +98,16 @@ impl fmt::Debug for Call {
 /// Uploads to one bucket with one policy. Cheap to share by `Arc`; everything that it holds open is closed
 /// when it is dropped.
 #[derive(Debug)]
-pub struct Storage {
+pub struct Storage<S = S3Store> {
     config: ResolvedConfig,
     /// At least one; the first is the primary.
-    targets: Vec<Target>,
+    targets: Vec<Target<S>>,
     /// Gone once the storage is closed, and its connections with it.
     source: Mutex<Option<HttpSource>>,
     closed: CancellationToken,
     metrics: Arc<Metrics>,
+    /// Names the writes of this storage.
+    writer: Writer,
 }
 
 /// A call whose options are checked.
@@ -106,30 +122,24 @@ struct Prepared {
     headers: headers::CheckedHeaders,
     condition: Option<WriteCondition>,
     compression: Option<Compression>,
+    min_bytes: u64,
     sha256: bool,
     resume: Option<Checkpoint>,
     policy: RetryPolicy,
-    verify_etag: bool,
+    verify_integrity: bool,
     started: Instant,
     operation: Operation,
+    /// Of a write, until it has ended at all endpoints.
+    ticket: Option<Arc<WriteTicket>>,
 }
 
 impl Storage {
     /// # Errors
     /// `ERR_INTERNAL`.
     pub fn new(config: ResolvedConfig) -> Result<Self> {
-        let target = |it: &TargetConfig| Target::new(it.clone(), config.trust.clone(), &config);
-        Ok(Self {
-            source: Mutex::new(Some(HttpSource::new(config.trust.clone(), config.connect_timeout))),
-            targets: config.targets.iter().map(target).collect::<Result<_>>()?,
-            closed: CancellationToken::new(),
-            metrics: Arc::default(),
-            config,
-        })
-    }
-
-    pub const fn config(&self) -> &ResolvedConfig {
-        &self.config
+        let store = |it: &TargetConfig| S3Store::new(&it.s3, config.trust.clone());
+        let stores = config.targets.iter().map(store).collect::<Result<_>>()?;
+        Self::over(config, stores)
     }
 
     /// Ends what is in flight, refuses what comes later, and closes the connections that were kept for it. Can be
@@ -141,6 +151,28 @@ impl Storage {
             target.store.inner().close();
         }
     }
+}
+
+impl<S: ObjectStore + 'static> Storage<S> {
+    /// Over stores of the caller's own, one for each of the configured endpoints.
+    ///
+    /// # Errors
+    /// `ERR_INTERNAL`.
+    pub fn over(config: ResolvedConfig, stores: Vec<S>) -> Result<Self> {
+        let targets = config.targets.iter().zip(stores);
+        Ok(Self {
+            source: Mutex::new(Some(HttpSource::new(config.trust.clone(), config.connect_timeout))),
+            targets: targets.map(|(target, store)| Target::new(target.clone(), store, &config)).collect(),
+            closed: CancellationToken::new(),
+            metrics: Arc::default(),
+            writer: Writer::new()?,
+            config,
+        })
+    }
+
+    pub const fn config(&self) -> &ResolvedConfig {
+        &self.config
+    }
 
     fn source(&self) -> Result<HttpSource> {
         self.source.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
@@ -148,26 +180,30 @@ impl Storage {
 
     fn prepare(&self, options: ObjectOptions, operation: Operation) -> Result<Prepared> {
         let started = Instant::now();
+        let writes = matches!(operation, Operation::UploadFile | Operation::DownloadAndUpload);
         let check = || -> Result<Prepared> {
             self.refuse_if_closed()?;
-            Ok(Prepared {
+            let mut prepared = Prepared {
                 target: 0,
                 has_alternative: false,
-                key: match operation {
-                    Operation::UploadFile | Operation::DownloadAndUpload => ObjectKey::parse(&options.key)?,
-                    _ => ObjectKey::of_stored(&options.key)?,
-                },
+                key: if writes { ObjectKey::parse(&options.key) } else { ObjectKey::existing(&options.key) }?,
                 bucket: self.bucket(options.bucket.as_deref())?,
                 headers: options.headers.check()?,
                 condition: options.condition()?,
                 compression: options.compression()?,
+                min_bytes: options.min_bytes.map_or(Ok(0), limits::min_bytes)?,
                 sha256: options.sha256,
                 resume: options.resume.clone(),
                 policy: self.policy(options.retry.as_ref())?,
-                verify_etag: options.verify_etag.unwrap_or(self.config.verify_etag),
+                verify_integrity: options.verify_integrity.unwrap_or(self.config.verify_integrity),
                 started,
                 operation,
-            })
+                ticket: None,
+            };
+            if writes {
+                self.identify(&mut prepared);
+            }
+            Ok(prepared)
         };
         check().map_err(|error| {
             error.with(|failure| {
@@ -175,6 +211,26 @@ impl Storage {
                 failure.key = Some(options.key.clone());
             })
         })
+    }
+
+    /// Gives a write its identity, the same at every endpoint and in every attempt.
+    fn identify(&self, prepared: &mut Prepared) {
+        let bucket = prepared.bucket.as_str();
+        let ticket = self.writer.start(bucket, prepared.key.as_str());
+        prepared.headers.identify(WriteIdentity {
+            id: ticket.id,
+            ended_before: ticket.ended_before,
+            primary: self.primary_id(bucket),
+            not_before: self.primary().store.inner().server_time().map(|now| now.low),
+            not_after: None,
+            state: ObjectState::Stored,
+            copy: None,
+        });
+        prepared.ticket = Some(Arc::new(ticket));
+    }
+
+    fn primary_id(&self, bucket: &str) -> PrimaryId {
+        PrimaryId::of(self.primary().store.gate().name(), bucket)
     }
 
     fn refuse_if_closed(&self) -> Result<()> {
@@ -185,11 +241,11 @@ impl Storage {
         given.map_or_else(|| Ok(self.primary().config.bucket.clone()), BucketName::parse)
     }
 
-    fn primary(&self) -> &Target {
+    fn primary(&self) -> &Target<S> {
         &self.targets[0]
     }
 
-    fn store(&self, prepared: &Prepared) -> &Arc<ResilientStore> {
+    fn store(&self, prepared: &Prepared) -> &Arc<ResilientStore<S>> {
         &self.targets[prepared.target].store
     }
 
@@ -203,42 +259,22 @@ impl Storage {
         let rest = deadline.saturating_sub(prepared.started.elapsed());
         timeout(rest, work).await.unwrap_or_else(|_| Err(Error::timeout("the source did not end", deadline)))
     }
-
-    async fn until_called_off<T>(
-        &self,
-        prepared: &Prepared,
-        call: &Call,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.race(call, work).await.map_err(|error| prepared.mark(error))
-    }
-
-    /// Runs `work` until it ends, the caller aborts or the storage is closed. Dropping the work closes its
-    /// connection, whatever phase it is in.
-    async fn race<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let called_off = async {
-            match &call.cancel {
-                Some(cancel) => cancel.cancelled().await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = called_off => Err(aborted()),
-            () = self.closed.cancelled() => Err(closed()),
-            outcome = work => outcome,
-        }
-    }
 }
 
 impl ObjectOptions {
     fn compression(&self) -> Result<Option<Compression>> {
         let Some(name) = &self.compress else { return Ok(None) };
-        if self.headers.names("content-encoding") {
-            return Err(Error::invalid_option("compress", "absent where headers say how the body is packed already"));
+        if self.headers.names_coding() {
+            return Err(Error::invalid_option(
+                "compress",
+                "absent where contentEncoding says how the body is coded already",
+            ));
         }
         let compression = Compression::parse(name);
-        compression.map(Some).ok_or_else(|| Error::invalid_option("compress", limits::one_of(Compression::NAMES)))
+        let compression =
+            compression.ok_or_else(|| Error::invalid_option("compress", limits::one_of(Compression::NAMES)))?;
+        // What came compressed stays as it came.
+        Ok(Some(compression).filter(|_| !self.headers.is_declared_as_coded()))
     }
 
     fn condition(&self) -> Result<Option<WriteCondition>> {
@@ -269,18 +305,6 @@ impl Prepared {
             observer,
         }
     }
-
-    fn mark(&self, error: Error) -> Error {
-        error.with(|failure| {
-            failure.operation = Some(self.operation);
-            failure.key = Some(self.key.as_str().to_owned());
-            failure.elapsed = self.started.elapsed();
-        })
-    }
-}
-
-fn aborted() -> Error {
-    Error::new(code::ABORTED, Category::Aborted, Retryability::Permanent, "the caller aborted it")
 }
 
 fn closed() -> Error {

@@ -1,18 +1,25 @@
 //! The calls about objects that are stored already: same errors, same retries.
 
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failover::may_be_elsewhere;
-use super::{Call, ObjectOptions, Prepared, Storage, headers, limits};
+use super::order::{self, Order, conflict};
+use super::run::Running;
+use super::{Call, ObjectOptions, Prepared, Storage, headers, limits, lookup};
 use crate::error::{Error, Operation, Result, code};
-use crate::resilience::RetryContext;
+use crate::resilience::{RetryContext, RetryObserver};
+use crate::store::object_header::header_value;
 use crate::store::objects::{ListPage, ListRequest, ObjectInfo, ObjectRef, PresignMethod, PresignRequest, Presigned};
-use crate::store::{ObjectKey, ObjectStore as _};
+use crate::store::pages::Pages;
+use crate::store::{ObjectKey, ObjectStore};
 
 /// S3's page, and the most of it.
 const MAX_PAGE: u32 = 1000;
+/// Of a delete of an object that others write to.
+const DELETE_ROUNDS: u32 = 5;
 /// A week: signatures of version 4 do not live longer.
 const MAX_EXPIRY_SECONDS: u32 = 7 * 24 * 3600;
 const DEFAULT_EXPIRY_SECONDS: f64 = 3600.0;
@@ -34,84 +41,143 @@ pub struct PresignOptions {
     pub method: Option<String>,
     pub expires_in_seconds: Option<f64>,
     pub content_type: Option<String>,
-    pub disposition: Option<String>,
+    pub content_disposition: Option<String>,
 }
 
-/// What a call found, and what it cost.
+/// What a call found, where, and what it cost.
 #[derive(Debug)]
 pub struct Found<T> {
+    /// Scheme, host and port of the endpoint that has it.
+    pub endpoint: String,
+    /// Whether that is another than the primary.
+    pub failed_over: bool,
     pub bucket: String,
     pub value: T,
     pub attempts: u32,
     pub elapsed: Duration,
 }
 
-impl Storage {
+impl<S: ObjectStore + 'static> Storage<S> {
     /// # Errors
-    /// Bad input before anything is sent; `NotFound`; else the last attempt's.
+    /// Bad input before anything is sent; `NotFound`; else the last attempt's. While the primary is out, its error where
+    /// no spare has the object.
     pub async fn head(&self, options: ObjectOptions, call: Call) -> Result<Found<ObjectInfo>> {
-        let prepared = self.prepare(options, Operation::Head)?;
-        let call = self.counted(prepared.operation, call);
+        let (prepared, call) = self.begin(Operation::Head, options, call)?;
         let places = self.places(&prepared);
-        let work = self.at_each(&places, &call, may_be_elsewhere, async |here| {
-            let (info, attempts) =
-                self.store(here).head_object(&here.object(), here.context(call.observer.as_ref())).await?;
-            Ok((headers::readable(info), attempts))
+        let work = self.open_at_any(&places, &call, async |here| {
+            let found = self.store(here).head_object(&here.object(), here.context(call.observer.as_ref())).await;
+            found.map(|(info, attempts)| (attempts, info))
         });
-        let outcome = self.until_called_off(&prepared, &call, work).await;
-        Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))
+        let (place, attempts, info) = self.run(prepared.running(), &call, |_| 0, work).await?;
+        Ok(self.found(place, headers::readable(info), attempts))
     }
 
+    /// Deletes an object at every endpoint. All of them have to answer: what is left at one would come back.
+    ///
     /// # Errors
     /// Bad input before anything is sent; else the last attempt's, of the endpoint that failed. Not for an object that
     /// is not there.
     pub async fn delete(&self, options: ObjectOptions, call: Call) -> Result<Found<()>> {
-        let prepared = self.prepare(options, Operation::Delete)?;
-        let call = self.counted(prepared.operation, call);
+        let (prepared, call) = self.begin(Operation::Delete, options, call)?;
         let places = self.places(&prepared);
-        // At each: what is left at one would be found there, and copied back.
-        let work = async {
-            let mut most = 0;
-            for here in &places {
-                let context = RetryContext { has_alternative: false, ..here.context(call.observer.as_ref()) };
-                let ((), took) = self.store(here).delete_object(&here.object(), context).await?;
-                most = most.max(took);
-            }
-            Ok(((), most))
-        };
-        let outcome = self.until_called_off(&prepared, &call, work).await;
-        Ok(prepared.found(self.count(prepared.operation, prepared.started, outcome, |_| 0)?))
+        let work = self.delete_everywhere(&places, &call);
+        let attempts = self.run(prepared.running(), &call, |_| 0, work).await?;
+        Ok(self.found(&prepared, (), attempts))
     }
 
-    /// One page of the primary's objects.
+    /// Until a look at every endpoint finds nothing after the primary's object was deleted: what a spare takes meanwhile,
+    /// or a reconcile copies, may be older than what the delete has removed.
+    async fn delete_everywhere(&self, places: &[Cow<'_, Prepared>], call: &Call) -> Result<u32> {
+        let [primary, spares @ ..] = places else { return Err(Error::internal("there is no endpoint")) };
+        let observer = call.observer.as_ref();
+        let mut most = 0;
+        for _ in 0..DELETE_ROUNDS {
+            for here in self.deletions(primary, spares, observer).await? {
+                let ((), took) = self.store(here).delete_object(&here.object(), only_here(here, observer)).await?;
+                most = most.max(took);
+            }
+            if spares.is_empty() || self.is_gone(primary, spares, observer).await? {
+                return Ok(most);
+            }
+        }
+        Err(conflict("the object kept changing at an endpoint; delete it again when its writers have stopped"))
+    }
+
+    /// Where to delete, in which order. All endpoints are looked at, so that one which does not answer leaves everything
+    /// as it is. The newest object goes last, as far as the order can be told: what is left of a delete that fails is the
+    /// newest.
+    async fn deletions<'a>(
+        &self,
+        primary: &'a Prepared,
+        spares: &'a [Cow<'_, Prepared>],
+        observer: &dyn RetryObserver,
+    ) -> Result<Vec<&'a Prepared>> {
+        let mut held = Vec::new();
+        for spare in spares {
+            held.extend(self.held(spare, observer).await?.map(|info| (&**spare, info)));
+        }
+        let home = self.primary_id(primary.bucket.as_str());
+        let is_pending = |info: &ObjectInfo| lookup::is_pending(info, home);
+        let any_is_pending = held.iter().any(|(_, info)| is_pending(info));
+        let at_primary = if any_is_pending { self.held(primary, observer).await? } else { None };
+        held.sort_by_key(|(_, info)| order::age_key(info));
+        // What is not pending is read in an outage only.
+        let (older, newer): (Vec<_>, Vec<_>) = held.into_iter().partition(|(spare, info)| {
+            let is_older = |primary: &ObjectInfo| self.order_of(primary, spare, info) == Order::Newer;
+            !is_pending(info) || at_primary.as_ref().is_some_and(is_older)
+        });
+        let here = |(spare, _)| spare;
+        Ok(older.into_iter().map(here).chain([primary]).chain(newer.into_iter().map(here)).collect())
+    }
+
+    async fn is_gone(
+        &self,
+        primary: &Prepared,
+        spares: &[Cow<'_, Prepared>],
+        observer: &dyn RetryObserver,
+    ) -> Result<bool> {
+        let home = self.primary_id(primary.bucket.as_str());
+        for spare in spares {
+            if self.held(spare, observer).await?.is_some_and(|info| lookup::is_pending(&info, home)) {
+                return Ok(false);
+            }
+        }
+        // An object that was written since is another's, a copy is not.
+        let is_copy = |info: ObjectInfo| info.write.is_some_and(|write| write.copy.is_some());
+        Ok(!self.held(primary, observer).await?.is_some_and(is_copy))
+    }
+
+    async fn held(&self, here: &Prepared, observer: &dyn RetryObserver) -> Result<Option<ObjectInfo>> {
+        match self.store(here).head_object(&here.object(), only_here(here, observer)).await {
+            Err(error) if error.status == Some(404) => Ok(None),
+            found => found.map(|(info, _)| Some(info)),
+        }
+    }
+
+    fn order_of(&self, at_primary: &ObjectInfo, spare: &Prepared, pending: &ObjectInfo) -> Order {
+        let Some(write) = &pending.write else { return Order::Unknown };
+        let (spare_now, primary_now) =
+            (self.store(spare).inner().server_time(), self.primary().store.inner().server_time());
+        order::of_primary(at_primary, write, order::stored_at_spare_by(pending, spare_now, primary_now))
+    }
+
+    /// One page of the primary's objects, the next of `pages`.
     ///
     /// # Errors
-    /// Bad input before anything is sent; else the last attempt's.
-    pub async fn list(&self, options: ListOptions, call: Call) -> Result<ListPage> {
-        let started = Instant::now();
-        let mark = |error: Error| {
-            error.with(|failure| {
-                failure.operation = Some(Operation::List);
-                failure.key = options.prefix.clone().filter(|prefix| !prefix.is_empty());
-            })
-        };
-        self.refuse_if_closed().map_err(mark)?;
-        let request = self.list_request(&options).map_err(mark)?;
-        let policy = self.policy(options.retry.as_ref()).map_err(mark)?;
+    /// Bad input before anything is sent; a list that does not move on; else the last attempt's.
+    pub async fn list(&self, options: ListOptions, pages: &Mutex<Pages>, call: Call) -> Result<ListPage> {
         let call = self.counted(Operation::List, call);
-        let observer = call.observer.as_ref();
-        let context = RetryContext {
-            policy: &policy,
-            started,
-            operation: Operation::List,
-            key: &request.prefix,
-            has_alternative: false,
-            observer,
+        let prefix = options.prefix.as_deref().filter(|prefix| !prefix.is_empty());
+        let running = Running { operation: Operation::List, key: prefix, started: Instant::now() };
+        let work = async {
+            let request = self.list_request(&options)?;
+            let policy = self.policy(options.retry.as_ref())?;
+            let context = running.context(&policy, &request.prefix, call.observer.as_ref());
+            let (page, _) = self.primary().store.list_objects(&request, context).await?;
+            pages.lock().unwrap_or_else(PoisonError::into_inner).next(page.last(), page.continuation.as_deref())?;
+            Ok(page)
         };
-        let work = self.primary().store.list_objects(&request, context);
-        let outcome = self.race(&call, work).await;
-        let (page, _) = self.count(Operation::List, started, outcome, |_| 0).map_err(mark)?;
-        Ok(page)
+        self.run(running, &call, |_| 0, work).await
     }
 
     /// A URL that lets whoever has it read or write one object for a while. Sends nothing, and no checksum is
@@ -120,25 +186,33 @@ impl Storage {
     /// # Errors
     /// Bad input.
     pub async fn presign(&self, options: PresignOptions) -> Result<Presigned> {
-        let mark = |error: Error| {
-            error.with(|failure| {
-                failure.operation = Some(Operation::Presign);
-                failure.key = Some(options.key.clone());
-            })
+        let running = Running { operation: Operation::Presign, key: Some(&options.key), started: Instant::now() };
+        let work = async {
+            self.refuse_if_closed()?;
+            self.primary().store.inner().presign(&self.presign_request(&options)?).await
         };
-        self.refuse_if_closed().map_err(mark)?;
-        let request = self.presign_request(&options).map_err(mark)?;
-        self.primary().store.inner().presign(&request).await.map_err(mark)
+        work.await.map_err(|error| running.tag(error))
     }
 
     /// The `url` of an upload's receipt, of any object of the primary. Sends nothing.
     ///
     /// # Errors
     /// Bad input.
-    pub fn url_of(&self, key: &str, bucket: Option<&str>) -> Result<String> {
+    pub fn public_url(&self, key: &str, bucket: Option<&str>) -> Result<String> {
         let bucket = self.bucket(bucket)?;
-        let key = ObjectKey::of_stored(key)?;
-        Ok(self.primary().config.addresses(bucket.as_str(), key.as_str()).url)
+        let key = ObjectKey::existing(key)?;
+        Ok(self.primary().config.addresses(&bucket, &key)?.url)
+    }
+
+    pub(super) fn found<T>(&self, place: &Prepared, value: T, attempts: u32) -> Found<T> {
+        Found {
+            endpoint: self.targets[place.target].config.origin(),
+            failed_over: place.target > 0,
+            bucket: place.bucket.as_str().to_owned(),
+            value,
+            attempts,
+            elapsed: place.started.elapsed(),
+        }
     }
 
     fn list_request(&self, options: &ListOptions) -> Result<ListRequest> {
@@ -159,15 +233,18 @@ impl Storage {
         let name = options.method.as_deref().unwrap_or("GET");
         let method = PresignMethod::parse(name)
             .ok_or_else(|| Error::invalid_option("method", limits::one_of(PresignMethod::NAMES)))?;
-        let check =
-            |name, value: &Option<String>| value.as_deref().map(|value| headers::header_value(name, value)).transpose();
+        let key = match method {
+            PresignMethod::Get => ObjectKey::existing(&options.key)?,
+            PresignMethod::Put => ObjectKey::parse(&options.key)?,
+        };
+        let check = |name, value: &Option<String>| value.as_deref().map(|value| header_value(name, value)).transpose();
         let (content_type, content_disposition) =
-            (check("contentType", &options.content_type)?, check("disposition", &options.disposition)?);
-        if method == PresignMethod::Put && options.disposition.is_some() {
-            return Err(Error::invalid_option("disposition", "absent for PUT: it is for the answer to a GET"));
+            (check("contentType", &options.content_type)?, check("contentDisposition", &options.content_disposition)?);
+        if method == PresignMethod::Put && options.content_disposition.is_some() {
+            return Err(Error::invalid_option("contentDisposition", "absent for PUT: it is for the answer to a GET"));
         }
         Ok(PresignRequest {
-            object: ObjectRef { bucket: self.bucket(options.bucket.as_deref())?, key: ObjectKey::parse(&options.key)? },
+            object: ObjectRef { bucket: self.bucket(options.bucket.as_deref())?, key },
             method,
             expires_in: Duration::from_secs(limits::count("expiresInSeconds", seconds, MAX_EXPIRY_SECONDS)?.into()),
             content_type,
@@ -180,17 +257,18 @@ impl Prepared {
     pub(super) fn object(&self) -> ObjectRef {
         ObjectRef { bucket: self.bucket.clone(), key: self.key.clone() }
     }
+}
 
-    fn found<T>(&self, (value, attempts): (T, u32)) -> Found<T> {
-        Found { bucket: self.bucket.as_str().to_owned(), value, attempts, elapsed: self.started.elapsed() }
-    }
+/// No other endpoint can do it in this one's place.
+fn only_here<'a>(here: &'a Prepared, observer: &'a dyn RetryObserver) -> RetryContext<'a> {
+    RetryContext { has_alternative: false, ..here.context(observer) }
 }
 
 /// The beginning of a key need not be one itself.
 pub(super) fn check_key_part(name: &str, text: &str) -> Result<()> {
-    if text.len() <= ObjectKey::MAX_BYTES && !text.chars().any(char::is_control) {
+    if text.len() <= ObjectKey::MAX_BYTES {
         return Ok(());
     }
-    let allowed = format!("at most {} bytes of UTF-8 without control characters", ObjectKey::MAX_BYTES);
+    let allowed = format!("at most {} bytes of UTF-8", ObjectKey::MAX_BYTES);
     Err(Error::invalid(code::INVALID_OPTION, name, format!("{name} must be {allowed}")))
 }

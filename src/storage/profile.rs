@@ -47,14 +47,14 @@ impl Profile {
             Self::Serverless { max_duration } => {
                 let deadline = max_duration - MARGIN.min(max_duration / 4);
                 // So that an attempt that hangs is not the only one.
-                let attempt_timeout = (deadline / 3).min(persistent.attempt_timeout);
-                RetryPolicy { deadline: Some(deadline), attempt_timeout, ..persistent }
+                let timeout = (deadline / 3).min(persistent.timeout);
+                RetryPolicy { deadline: Some(deadline), timeout, ..persistent }
             }
             Self::Worker => RetryPolicy {
                 max_attempts: 100,
                 initial_delay: seconds(1),
                 max_delay: seconds(30),
-                attempt_timeout: seconds(60),
+                timeout: seconds(60),
                 deadline: Some(seconds(600)),
                 ..persistent
             },
@@ -62,7 +62,7 @@ impl Profile {
                 max_attempts: 10,
                 initial_delay: Duration::from_millis(500),
                 max_delay: seconds(5),
-                attempt_timeout: seconds(60),
+                timeout: seconds(60),
                 deadline: Some(seconds(300)),
                 ..persistent
             },
@@ -85,7 +85,7 @@ mod tests {
         {
             let policy = Profile::parse("serverless", Some(ms)).expect("sound").retry();
             assert_eq!(policy.deadline, Some(Duration::from_millis(deadline)));
-            assert_eq!(policy.attempt_timeout.as_millis(), timeout);
+            assert_eq!(policy.timeout.as_millis(), timeout);
         }
         assert_eq!(
             Profile::parse("serverless", Some(2000.0)).expect("sound").retry().deadline,

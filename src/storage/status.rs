@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::Storage;
 use crate::error::{Error, Result};
-use crate::metrics::text::{self, EndpointStats};
-use crate::resilience::breaker::BreakerState;
-use crate::resilience::gate::{BreakerWatcher, GateSnapshot};
+use crate::resilience::admission::{BreakerWatcher, GateSnapshot};
+use crate::resilience::circuit_breaker::BreakerState;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointStatus {
@@ -17,41 +16,11 @@ pub struct EndpointStatus {
     pub gate: GateSnapshot,
     /// Connections that could not be made and were tried again within an attempt.
     pub reconnects: u64,
-    /// Requests that were sent a second time.
-    pub hedged: u64,
     /// How it is proven that an object's bytes have arrived, and a part's.
     pub proofs: [Option<&'static str>; 2],
 }
 
-impl EndpointStatus {
-    fn for_text(self) -> EndpointStats {
-        let Self { endpoint, bucket, is_primary, gate, reconnects, hedged, .. } = self;
-        EndpointStats {
-            endpoint,
-            bucket,
-            role: if is_primary { "primary" } else { "failover" },
-            breaker: match gate.breaker {
-                BreakerState::Closed => "closed",
-                BreakerState::Open => "open",
-                BreakerState::HalfOpen => "half_open",
-            },
-            opened: gate.opened,
-            in_flight: gate.in_flight,
-            queued: gate.queued,
-            pace: gate.pace,
-            reconnects,
-            hedged,
-        }
-    }
-}
-
 impl Storage {
-    /// All metrics, for Prometheus to scrape.
-    pub fn metrics_text(&self) -> String {
-        let endpoints = self.endpoints().into_iter().map(EndpointStatus::for_text).collect::<Vec<_>>();
-        text::render(&self.metrics.snapshot(), &endpoints)
-    }
-
     /// The primary first.
     pub fn endpoints(&self) -> Vec<EndpointStatus> {
         let status = |(index, target): (usize, &super::target::Target)| EndpointStatus {
@@ -60,7 +29,6 @@ impl Storage {
             is_primary: index == 0,
             gate: target.store.gate().snapshot(),
             reconnects: target.store.inner().reconnects(),
-            hedged: target.store.hedged(),
             proofs: target.store.inner().proofs(),
         };
         self.targets.iter().enumerate().map(status).collect()

@@ -1,17 +1,20 @@
 //! The calls that store bytes at hand, and what every call that stores has in common.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use super::endpoint_config::Addresses;
 use super::failover::is_the_endpoints;
-use super::target::Addresses;
 use super::{Call, FileLimits, ObjectOptions, Prepared, Storage, limits};
 use crate::error::{Operation, Result};
 use crate::source::chunks::{Blocks, Chunks, Memory};
 use crate::source::file::FileSource;
+use crate::source::idle::IdleLimited;
+use crate::source::least::{AtLeast, too_small};
 use crate::store::multipart::CreateMultipart;
-use crate::store::{ObjectHeaders, PutObject};
+use crate::store::{ObjectHeader, ObjectHeaders, ObjectStore, PutObject};
 use crate::transfer::Receipt;
 use crate::transfer::compress::{Compressed, Compression};
 use crate::transfer::content_type::{self, Author};
@@ -22,20 +25,18 @@ use crate::transfer::single::{self, Stored};
 /// Enough to know a file by.
 const HEAD_BYTES: usize = Compression::HEAD_BYTES;
 
-impl Storage {
+impl<S: ObjectStore + 'static> Storage<S> {
     /// Stores bytes that are in memory.
     ///
     /// # Errors
     /// Bad input before anything is sent; else the last attempt's.
     pub async fn upload(&self, options: ObjectOptions, body: Bytes, call: Call) -> Result<Receipt> {
-        let prepared = self.prepare(options, Operation::UploadFile)?;
-        let call = self.counted(prepared.operation, call);
+        let (prepared, call) = self.begin(Operation::UploadFile, options, call)?;
         let places = self.places(&prepared);
         // Boxed: each function that it is handed through, and the runtime, would move all of its kilobytes.
         let put = |here| Box::pin(self.put_bytes(here, body.clone(), &call));
         let work = self.at_each(&places, &call, is_the_endpoints, put);
-        let outcome = self.until_called_off(&prepared, &call, work).await;
-        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
+        self.run(prepared.running(), &call, |receipt| receipt.size, work).await
     }
 
     /// Stores bytes that come as they come. Up to `multipartThresholdBytes` they are held for one request,
@@ -44,12 +45,11 @@ impl Storage {
     /// # Errors
     /// Bad input before anything is sent; the source's; else the last attempt's.
     pub async fn upload_chunks(&self, options: ObjectOptions, source: impl Chunks, call: Call) -> Result<Receipt> {
-        let prepared = self.prepare(options, Operation::UploadFile)?;
-        let call = self.counted(prepared.operation, call);
+        let (prepared, call) = self.begin(Operation::UploadFile, options, call)?;
+        let source = IdleLimited::new(source, self.config.idle_timeout);
         let work = Box::pin(self.put_once(&prepared, source, &call));
         let work = self.within_deadline(&prepared, work);
-        let outcome = self.until_called_off(&prepared, &call, work).await;
-        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
+        self.run(prepared.running(), &call, |receipt| receipt.size, work).await
     }
 
     /// Stores a file. Its length when it is opened is the length that it must have at its end.
@@ -64,24 +64,26 @@ impl Storage {
         FileLimits { length, max_bytes }: FileLimits,
         call: Call,
     ) -> Result<Receipt> {
-        let prepared = self.prepare(options, Operation::UploadFile)?;
-        let call = self.counted(prepared.operation, call);
+        let (prepared, call) = self.begin(Operation::UploadFile, options, call)?;
         let places = self.places(&prepared);
+        let first = OnceLock::new();
         let work = self.at_each(&places, &call, is_the_endpoints, |here| {
             Box::pin(async {
                 let declared = length.map(limits::content_length).transpose()?;
                 let most = max_bytes.map(limits::max_bytes_of_body).transpose()?;
-                let source = FileSource::open(path, declared).await?;
+                let source = FileSource::open(path, declared, &first).await?;
                 limits::file(source.length().unwrap_or_default(), most)?;
                 self.put_chunks(here, source, Author::Caller, &call).await
             })
         });
         let work = self.within_deadline(&prepared, work);
-        let outcome = self.until_called_off(&prepared, &call, work).await;
-        self.count(prepared.operation, prepared.started, outcome, |receipt| receipt.size)
+        self.run(prepared.running(), &call, |receipt| receipt.size, work).await
     }
 
     async fn put_bytes(&self, prepared: &Prepared, body: Bytes, call: &Call) -> Result<Receipt> {
+        if (body.len() as u64) < prepared.min_bytes {
+            return Err(too_small(prepared.min_bytes));
+        }
         if prepared.compression.is_some() || prepared.sha256 {
             return Box::pin(self.put_chunks(prepared, Memory::new(body), Author::Caller, call)).await;
         }
@@ -114,14 +116,13 @@ impl Storage {
         author: Author<'_>,
         call: &Call,
     ) -> Result<Receipt> {
-        let mut source = Blocks::new(source);
+        let mut source = Blocks::new(AtLeast::new(source, prepared.min_bytes)?);
         let head = source.peek(HEAD_BYTES).await?;
         let mut headers = prepared.headers(author, &head);
         let packing = prepared.compression.and_then(|wanted| wanted.choose(&headers.content_type, &head));
         let Some(encoding) = packing else { return self.put_hashed(prepared, headers, source, call).await };
-        headers.content_encoding = Some(encoding.name().to_owned());
-        let receipt = self.put_hashed(prepared, headers, Compressed::new(source, encoding), call).await?;
-        Ok(Receipt { content_encoding: Some(encoding.name().to_owned()), ..receipt })
+        headers.values.insert(ObjectHeader::ContentEncoding, encoding.name().to_owned());
+        self.put_hashed(prepared, headers, Compressed::new(source, encoding), call).await
     }
 
     async fn put_hashed(
@@ -170,12 +171,12 @@ impl Storage {
             body: body.into(),
             headers,
             condition: prepared.condition.clone(),
-            verify_etag: prepared.verify_etag,
+            verify_integrity: prepared.verify_integrity,
             progress: call.progress.clone(),
         };
         let context = prepared.context(call.observer.as_ref());
         let stored = single::upload(self.store(prepared), &request, context).await?;
-        Ok(self.receipt(prepared, request.headers.content_type, stored))
+        self.receipt(prepared, request.headers, stored)
     }
 
     async fn put_in_parts(
@@ -190,7 +191,7 @@ impl Storage {
             store: self.store(prepared),
             context: prepared.context(call.observer.as_ref()),
             options: self.config.multipart,
-            verify_etag: prepared.verify_etag,
+            verify_integrity: prepared.verify_integrity,
             condition: prepared.condition.clone(),
             progress: call.progress.clone(),
             resume: prepared.resume.clone(),
@@ -198,14 +199,14 @@ impl Storage {
         };
         // Boxed: the state of parts in flight would make every small upload's larger.
         let stored = Box::pin(multipart.upload(&request, source)).await?;
-        Ok(self.receipt(prepared, request.headers.content_type, stored))
+        self.receipt(prepared, request.headers, stored)
     }
 
-    fn receipt(&self, prepared: &Prepared, content_type: String, stored: Stored) -> Receipt {
+    fn receipt(&self, prepared: &Prepared, headers: ObjectHeaders, stored: Stored) -> Result<Receipt> {
         let key = prepared.key.as_str();
         let target = &self.targets[prepared.target].config;
-        let Addresses { location, url } = target.addresses(prepared.bucket.as_str(), key);
-        Receipt {
+        let Addresses { location, url } = target.addresses(&prepared.bucket, &prepared.key)?;
+        Ok(Receipt {
             endpoint: target.origin(),
             failed_over: prepared.target > 0,
             url,
@@ -215,22 +216,27 @@ impl Storage {
             filename: prepared.key.filename().to_owned(),
             etag: stored.outcome.etag,
             size: stored.size,
-            content_type,
-            content_encoding: None,
+            content_type: headers.content_type,
+            content_encoding: headers.values.get(&ObjectHeader::ContentEncoding).cloned(),
             sha256: None,
             attempts: stored.attempts,
             parts: stored.parts,
             resumed_parts: stored.resumed_parts,
             elapsed: prepared.started.elapsed(),
             request_id: stored.outcome.request_id,
-            settled_by_head: stored.outcome.settled_by_head,
-        }
+            confirmed_by_head: stored.outcome.confirmed_by_head,
+        })
     }
 }
 
 impl Prepared {
     /// With the type of an object that begins with `head`.
     fn headers(&self, author: Author<'_>, head: &[u8]) -> ObjectHeaders {
+        let head = if self.headers.are_coded() { &[] } else { head };
+        let author = match (author, self.headers.declared_type()) {
+            (Author::Caller, Some(declared)) => Author::Sender { declared },
+            _ => author,
+        };
         self.headers.complete(|given| content_type::choose(given, author, head, self.key.as_str()))
     }
 }

@@ -1,29 +1,27 @@
 //! Where bytes go.
 
+pub mod clock;
 pub mod digest;
 pub mod etag;
+pub mod identity;
 pub mod multipart;
+pub mod object_header;
 pub mod objects;
+pub mod pages;
 pub mod resilient;
 pub mod s3;
-mod s3_as_stored;
-mod s3_body;
-mod s3_connect;
-mod s3_data;
-pub mod s3_error;
-mod s3_http;
-mod s3_multipart;
-mod s3_objects;
-mod s3_pool;
-mod s3_proof;
-mod s3_sign;
 pub mod types;
+mod uri_encoding;
 
+pub use object_header::{HeaderValues, ObjectHeader};
 pub use resilient::{EndpointOptions, ResilientStore};
 pub use s3::{S3Settings, S3Store};
-pub use types::{BucketName, ObjectHeaders, ObjectKey, Progress, ProgressSink, PutObject, PutOutcome, WriteCondition};
+pub use types::{
+    BucketName, ObjectHeaders, ObjectKey, ObjectVersion, Progress, ProgressSink, PutObject, PutOutcome, WriteCondition,
+};
 
 use crate::error::Result;
+use clock::TimeRange;
 use multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject};
 
@@ -68,7 +66,16 @@ pub trait ObjectStore: Send + Sync {
     /// Removes an object; one that is not there is removed already.
     fn delete_object(&self, object: &ObjectRef) -> impl Future<Output = Result<()>> + Send;
 
+    /// Removes this version of an object. Where another one is there, or none, the error has the status 412 or 404. A
+    /// server may ignore conditions that it does not know: find out first.
+    fn delete_version(&self, object: &ObjectRef, version: &ObjectVersion) -> impl Future<Output = Result<()>> + Send;
+
     fn list_objects(&self, request: &ListRequest) -> impl Future<Output = Result<ListPage>> + Send;
+
+    /// The server's time, as far as its responses have shown it. Sends nothing.
+    fn server_time(&self) -> Option<TimeRange> {
+        None
+    }
 
     /// A URL that lets whoever has it do one thing with one object. Sends nothing.
     fn presign(&self, request: &PresignRequest) -> impl Future<Output = Result<Presigned>> + Send;

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::digest::Payload;
 use super::objects::ObjectRef;
+use super::pages::Position;
 use super::types::{BucketName, ObjectHeaders, ProgressSink};
 
 /// An upload that was begun and is neither completed nor aborted.
@@ -28,7 +29,7 @@ pub struct UploadPart {
     pub number: u32,
     pub body: Payload,
     /// Whether the answer's `ETag` must be the MD5 of the part, where it has the form of one.
-    pub verify_etag: bool,
+    pub verify_integrity: bool,
     pub progress: Option<ProgressSink>,
 }
 
@@ -66,7 +67,7 @@ pub struct ListUploads {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenUpload {
+pub struct IncompleteUpload {
     /// As the store has it: others than we may have begun it.
     pub key: String,
     pub upload_id: String,
@@ -75,7 +76,19 @@ pub struct OpenUpload {
 
 #[derive(Debug, Clone, Default)]
 pub struct UploadPage {
-    pub uploads: Vec<OpenUpload>,
+    pub uploads: Vec<IncompleteUpload>,
     /// None on the last page.
     pub continuation: Option<(String, String)>,
+}
+
+impl UploadPage {
+    /// Where its last upload stands.
+    pub fn last(&self) -> Option<Position<'_>> {
+        self.uploads.last().map(|upload| (upload.key.as_str(), upload.upload_id.as_str()))
+    }
+
+    /// The marker of the next page, in one text.
+    pub fn marker(&self) -> Option<String> {
+        self.continuation.as_ref().map(|(key, upload_id)| [key, "\0", upload_id].concat())
+    }
 }

@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::identity::{ObjectState, WriteIdentity};
+use super::object_header::{self, HeaderValues};
+use super::pages::Position;
 use super::types::{BucketName, ObjectHeaders, ObjectKey};
 use crate::error::Result;
 use crate::net::encoded_words;
@@ -27,24 +30,26 @@ pub struct ObjectInfo {
     /// Without its quotes.
     pub etag: Option<String>,
     pub content_type: Option<String>,
-    pub content_disposition: Option<String>,
-    pub content_encoding: Option<String>,
-    pub content_language: Option<String>,
-    pub cache_control: Option<String>,
-    pub storage_class: Option<String>,
-    pub expires: Option<String>,
+    /// Every other header that is stored with it.
+    pub headers: HeaderValues,
     pub last_modified: Option<SystemTime>,
+    /// Without the entry of [`Self::write`].
     pub metadata: BTreeMap<String, String>,
+    /// Of an object that this package stored. A request stored it if its `ObjectHeaders::write` is equal.
+    pub write: Option<WriteIdentity>,
 }
 
 impl ObjectInfo {
-    /// Whether it was stored with these.
+    /// Whether it is the object of this write. One without an identity may be anybody's.
+    pub fn is_of(&self, write: &WriteIdentity) -> bool {
+        let is_object = |state| matches!(state, ObjectState::Stored | ObjectState::Pending);
+        self.write.as_ref().is_some_and(|there| there.id == write.id && is_object(there.state))
+    }
+
+    /// Whether it was stored with these, whichever write did so.
     pub fn has(&self, headers: &ObjectHeaders) -> bool {
         self.content_type.as_ref() == Some(&headers.content_type)
-            && self.content_disposition == headers.content_disposition
-            && self.content_encoding == headers.content_encoding
-            && self.content_language == headers.content_language
-            && self.cache_control == headers.cache_control
+            && object_header::are_equal(&self.headers, &headers.values)
             && meant(&self.metadata) == meant(&headers.metadata)
     }
 }
@@ -106,6 +111,13 @@ pub struct ListPage {
     pub objects: Vec<ListedObject>,
     /// None on the last page.
     pub continuation: Option<String>,
+}
+
+impl ListPage {
+    /// Where its last object stands.
+    pub fn last(&self) -> Option<Position<'_>> {
+        self.objects.last().map(|object| (object.key.as_str(), ""))
+    }
 }
 
 /// What whoever has the URL may do.

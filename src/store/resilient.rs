@@ -1,5 +1,5 @@
 //! A store that tries again, in front of one endpoint. The order of the policies is that of [`retry::run`]; around it
-//! stands the turn of writers to a key, inside it the hedge.
+//! stands the lock of writers to a key.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::digest::is_md5;
 use super::multipart::{ListUploads, ListedPart, MultipartUpload, StoredPart, UploadPage, UploadPart};
 use super::objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, StoredObject};
-use super::types::{BucketName, ObjectKey, PutObject, PutOutcome};
+use super::pages::Pages;
+use super::types::{BucketName, ObjectKey, ObjectVersion, PutObject, PutOutcome};
 use super::{ObjectStore, S3Store};
-use crate::error::{Error, Result, Retryability, code};
+use crate::error::{Category, Error, Result, Retryability, code};
+use crate::net::limits::MAX_PARTS;
 use crate::phase::Phase;
-use crate::resilience::hedge::Hedge;
-use crate::resilience::retry::{self, Attempt, RetryContext};
-use crate::resilience::writers::{Turn, Writers};
+use crate::resilience::context::{Attempt, RetryContext};
+use crate::resilience::key_lock::{Turn, Writers};
+use crate::resilience::retry;
 use crate::resilience::{Attempts, Gate};
 
 /// How long and how often a failed write is looked for, and the wait between two looks. Little: in an outage every call
@@ -33,8 +36,6 @@ pub struct EndpointOptions {
     pub write_spacing: Duration,
     /// Requests at once, each of which has a connection to itself. None is no limit.
     pub max_connections: Option<NonZeroUsize>,
-    /// Whether a slow read or part may be sent a second time.
-    pub hedging: bool,
 }
 
 #[derive(Debug)]
@@ -42,16 +43,6 @@ pub struct ResilientStore<S = S3Store> {
     inner: S,
     gate: Gate,
     writers: Writers,
-    hedges: Option<Hedges>,
-}
-
-/// What is slow for one verb is not for another.
-#[derive(Debug, Default)]
-struct Hedges {
-    get: Hedge,
-    head: Hedge,
-    list: Hedge,
-    part: Hedge,
 }
 
 /// An endpoint that is known not to answer is not asked.
@@ -63,13 +54,19 @@ fn object_of(request: &PutObject) -> ObjectRef {
     ObjectRef { bucket: request.bucket.clone(), key: request.key.clone() }
 }
 
-/// Whether an object has the bytes and the headers of a request.
+/// Whether an object is what a request has stored. Another write may have had the same bytes.
 async fn is_of(there: &ObjectInfo, request: &PutObject) -> bool {
+    if let Some(write) = &request.headers.write {
+        let is_damaged = async |etag: &str| {
+            request.verify_integrity && is_md5(etag) && !etag.eq_ignore_ascii_case(request.body.md5().text().await)
+        };
+        return there.is_of(write) && !is_damaged(there.etag.as_deref().unwrap_or_default()).await;
+    }
     there.etag.as_deref() == Some(request.body.md5().text().await) && there.has(&request.headers)
 }
 
 const fn found(etag: Option<String>) -> PutOutcome {
-    PutOutcome { etag, request_id: None, settled_by_head: true }
+    PutOutcome { etag, request_id: None, confirmed_by_head: true }
 }
 
 impl<S: ObjectStore> ResilientStore<S> {
@@ -79,9 +76,8 @@ impl<S: ObjectStore> ResilientStore<S> {
 
     /// With a gate of the caller's.
     pub fn behind(gate: Gate, inner: S, options: &EndpointOptions) -> Self {
-        let hedges = options.hedging.then(Hedges::default);
         let gate = gate.with_spacing(options.write_spacing);
-        Self { inner, gate, writers: Writers::new(options.write_spacing), hedges }
+        Self { inner, gate, writers: Writers::new(options.write_spacing) }
     }
 
     pub const fn inner(&self) -> &S {
@@ -90,12 +86,6 @@ impl<S: ObjectStore> ResilientStore<S> {
 
     pub const fn gate(&self) -> &Gate {
         &self.gate
-    }
-
-    /// Requests that were sent a second time.
-    pub fn hedged(&self) -> u64 {
-        let of_all = |it: &Hedges| [&it.get, &it.head, &it.list, &it.part].map(Hedge::hedged).into_iter().sum();
-        self.hedges.as_ref().map_or(0, of_all)
     }
 
     /// Runs an operation on the store with the retries of its endpoint.
@@ -184,7 +174,7 @@ impl<S: ObjectStore> ResilientStore<S> {
             }
             None
         };
-        timeout(LOOK_WITHIN.min(left).min(context.policy.attempt_timeout), look).await.ok().flatten()
+        timeout(LOOK_WITHIN.min(left).min(context.policy.timeout), look).await.ok().flatten()
     }
 
     /// The right to write to a key.
@@ -212,13 +202,13 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// # Errors
     /// As of [`Self::run`].
     pub async fn upload_part(&self, request: &UploadPart, context: RetryContext<'_>) -> Result<(StoredPart, u32)> {
-        self.run(context, |_| self.hedged_by(|it| &it.part, || self.inner.upload_part(request))).await
+        self.run(context, |_| self.inner.upload_part(request)).await
     }
 
     /// # Errors
     /// As of [`Self::run`].
     pub async fn head_object(&self, object: &ObjectRef, context: RetryContext<'_>) -> Result<(ObjectInfo, u32)> {
-        self.run(context, |_| self.hedged_by(|it| &it.head, || self.inner.head_object(object))).await
+        self.run(context, |_| self.inner.head_object(object)).await
     }
 
     /// Opens an object, tried once: [`Self::attempts`] has the retries.
@@ -226,7 +216,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// # Errors
     /// The store's.
     pub async fn open_object(&self, request: &GetRequest) -> Result<StoredObject> {
-        self.hedged_by(|it| &it.get, || self.inner.get_object(request)).await
+        self.inner.get_object(request).await
     }
 
     /// # Errors
@@ -236,32 +226,28 @@ impl<S: ObjectStore> ResilientStore<S> {
         self.run(context, |_| self.inner.delete_object(object)).await
     }
 
-    /// Deletes an object as it was seen, and no newer one; false if there is one. Between the look and the removal others can
-    /// still write, this process cannot.
+    /// Deletes a version of an object; false where another one is there, or none. An earlier attempt whose response was
+    /// lost may have deleted it.
     ///
     /// # Errors
     /// As of [`Self::run`].
-    pub async fn delete_unless_changed(
+    pub async fn delete_version(
         &self,
         object: &ObjectRef,
-        seen: &ObjectInfo,
+        version: &ObjectVersion,
         context: RetryContext<'_>,
     ) -> Result<bool> {
         let _turn = self.turn(&object.bucket, &object.key, context).await?;
-        match self.head_object(object, context).await {
-            Err(error) if error.status == Some(404) => return Ok(true),
-            Err(error) => return Err(error),
-            Ok((now, _)) if now.etag != seen.etag || now.last_modified != seen.last_modified => return Ok(false),
-            Ok(_) => {}
+        match self.run(context, |_| self.inner.delete_version(object, version)).await {
+            Err(error) if matches!(error.status, Some(404 | 412)) => Ok(false),
+            other => other.map(|_| true),
         }
-        self.run(context, |_| self.inner.delete_object(object)).await?;
-        Ok(true)
     }
 
     /// # Errors
     /// As of [`Self::run`].
     pub async fn list_objects(&self, request: &ListRequest, context: RetryContext<'_>) -> Result<(ListPage, u32)> {
-        self.run(context, |_| self.hedged_by(|it| &it.list, || self.inner.list_objects(request))).await
+        self.run(context, |_| self.inner.list_objects(request)).await
     }
 
     /// All parts that an upload has.
@@ -271,10 +257,18 @@ impl<S: ObjectStore> ResilientStore<S> {
     pub async fn list_parts(&self, upload: &MultipartUpload, context: RetryContext<'_>) -> Result<Vec<ListedPart>> {
         let mut parts = Vec::new();
         let mut continuation: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let page = |_| self.inner.list_parts(upload, continuation.as_deref());
             let (page, _) = self.run(context, page).await?;
+            // Their numbers as text, so that they are in order.
+            let last = page.parts.last().map(|it| format!("{:010}", it.part.number));
+            pages.next(last.as_deref().map(|number| (number, "")), page.continuation.as_deref())?;
             parts.extend(page.parts);
+            if parts.len() > MAX_PARTS {
+                let detail = format!("the storage lists more than the {MAX_PARTS} parts that an upload can have");
+                return Err(Error::new(code::PROTOCOL, Category::Service, Retryability::Permanent, detail));
+            }
             continuation = page.continuation;
             if continuation.is_none() {
                 return Ok(parts);
@@ -292,17 +286,5 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// As of [`Self::run`].
     pub async fn abort_multipart(&self, upload: &MultipartUpload, context: RetryContext<'_>) -> Result<((), u32)> {
         self.run(context, |_| self.inner.abort_multipart(upload)).await
-    }
-
-    /// Sends a request that may be sent twice, a second time if the first is slow and hedging is wanted.
-    async fn hedged_by<T, F: Future<Output = Result<T>>>(
-        &self,
-        verb: impl Fn(&Hedges) -> &Hedge,
-        request: impl Fn() -> F,
-    ) -> Result<T> {
-        match &self.hedges {
-            None => request().await,
-            Some(hedges) => verb(hedges).run(request).await,
-        }
     }
 }

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 use percent_encoding::utf8_percent_encode;
 
 use super::digest::Payload;
-use super::s3_sign::PATH;
+use super::identity::WriteIdentity;
+use super::object_header::HeaderValues;
+use super::uri_encoding::{PATH, URL_SEGMENT};
 use crate::error::{Error, Result, code};
 
-/// A key that every HTTP stack on the way takes as it is.
+/// The name of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectKey(String);
 
@@ -19,13 +21,15 @@ impl ObjectKey {
     /// R2's and S3's limit, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 1024;
 
+    /// The key of an object that is to be written: one that every HTTP stack on the way takes as it is.
+    ///
     /// # Errors
     /// `ERR_INVALID_KEY` with what is allowed.
     pub fn parse(key: &str) -> Result<Self> {
         let invalid = |why: String| Error::invalid(code::INVALID_KEY, "key", format!("key {why}"));
-        // The SDK, which reads and deletes, takes blanks for nothing.
+        // Nobody sees such a key in a list, and people who lose one cannot name it.
         if key.trim().is_empty() {
-            return Err(invalid("must not be empty, nor hold nothing but blanks".into()));
+            return Err(invalid("must not be empty, nor consist of blanks only".into()));
         }
         if key.len() > Self::MAX_BYTES {
             return Err(invalid(format!(
@@ -48,19 +52,23 @@ impl ObjectKey {
         Ok(Self(key.to_owned()))
     }
 
-    /// A key of what is there already: it may end in a slash, as a folder does that a dashboard has made. The rest stays
-    /// refused: a path that is rewritten on its way would delete another object.
+    /// The key of an object that exists, whichever client has stored it. Its path is signed and sent as it is, so what
+    /// rewrites the path on the way gets an error from the store and never another object.
     ///
     /// # Errors
-    /// As of [`Self::parse`].
-    pub fn of_stored(key: &str) -> Result<Self> {
-        match key.strip_suffix('/') {
-            Some(bare) if key.len() <= Self::MAX_BYTES => Self::parse(bare).map(|_| Self(key.to_owned())),
-            _ => Self::parse(key),
+    /// `ERR_INVALID_KEY` for what no store can hold: nothing, or more than [`Self::MAX_BYTES`].
+    pub fn existing(key: &str) -> Result<Self> {
+        let invalid = |why: String| Error::invalid(code::INVALID_KEY, "key", format!("key {why}"));
+        match key.len() {
+            0 => Err(invalid("must not be empty".into())),
+            1..=Self::MAX_BYTES => Ok(Self(key.to_owned())),
+            length => {
+                Err(invalid(format!("must be at most {} bytes of UTF-8; this one has {length}", Self::MAX_BYTES)))
+            }
         }
     }
 
-    /// A key that the store itself has named: others may be less careful with theirs.
+    /// A key that the store itself has named.
     pub fn as_listed(key: &str) -> Self {
         Self(key.to_owned())
     }
@@ -72,6 +80,31 @@ impl ObjectKey {
     /// Its path in a request, as it is signed: with the bucket in front, escaped.
     pub fn path_in(&self, bucket: &BucketName) -> String {
         ["/", bucket.as_str(), "/"].into_iter().chain(utf8_percent_encode(&self.0, PATH)).collect()
+    }
+
+    /// Its path for a URL that others open. Browsers and most HTTP clients remove `.` and `..` segments before they send
+    /// a request, so the slashes beside these are escaped, too: the segment is then part of a longer one, which stays.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_KEY` for the keys `.` and `..`, which no URL can hold.
+    pub fn url_path(&self) -> Result<String> {
+        let is_dots = |segment: &str| matches!(segment, "." | "..");
+        if is_dots(&self.0) {
+            let detail = format!("key {} cannot be written as a URL: clients of HTTP remove it", self.0);
+            return Err(Error::invalid(code::INVALID_KEY, "key", detail));
+        }
+        let mut path = String::with_capacity(self.0.len() + 16);
+        let mut before = None;
+        for segment in self.0.split('/') {
+            match before {
+                None => {}
+                Some(before) if is_dots(before) || is_dots(segment) => path.push_str("%2F"),
+                Some(_) => path.push('/'),
+            }
+            path.extend(utf8_percent_encode(segment, URL_SEGMENT));
+            before = Some(segment);
+        }
+        Ok(path)
     }
 
     /// The last segment.
@@ -106,21 +139,23 @@ impl BucketName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its path in a request.
+    pub fn path(&self) -> String {
+        ["/", self.as_str()].concat()
+    }
 }
 
 /// What is stored with the bytes. Every value is checked: no line breaks reach a header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectHeaders {
     pub content_type: String,
-    pub content_disposition: Option<String>,
-    pub cache_control: Option<String>,
-    pub content_encoding: Option<String>,
-    pub content_language: Option<String>,
-    pub storage_class: Option<String>,
-    /// When caches must have forgotten it.
-    pub expires: Option<SystemTime>,
-    /// Names in lower case without the `x-amz-meta-` prefix; values ready for the wire.
+    /// Every other header.
+    pub values: HeaderValues,
+    /// The caller's. Names in lower case without the `x-amz-meta-` prefix; values ready for the wire.
     pub metadata: BTreeMap<String, String>,
+    /// Sent as one more metadata entry.
+    pub write: Option<WriteIdentity>,
 }
 
 /// How far an upload is.
@@ -151,6 +186,16 @@ pub enum WriteCondition {
     Absent,
     /// Only what has this ETag (`If-Match`).
     Etag(String),
+    /// Only this version: the same bytes stored again are another one.
+    Version(ObjectVersion),
+}
+
+/// An object as it was seen, in the terms of a condition; each of them only where the server knows such conditions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectVersion {
+    pub etag: Option<String>,
+    /// In whole seconds.
+    pub last_modified: Option<SystemTime>,
 }
 
 #[derive(Debug, Clone)]
@@ -161,7 +206,7 @@ pub struct PutObject {
     pub headers: ObjectHeaders,
     pub condition: Option<WriteCondition>,
     /// Whether the answer's `ETag` must be the MD5 of the body, where it has the form of one.
-    pub verify_etag: bool,
+    pub verify_integrity: bool,
     pub progress: Option<ProgressSink>,
 }
 
@@ -171,7 +216,7 @@ pub struct PutOutcome {
     pub etag: Option<String>,
     pub request_id: Option<String>,
     /// Whether no answer said so, but a look at what is stored.
-    pub settled_by_head: bool,
+    pub confirmed_by_head: bool,
 }
 
 #[cfg(test)]
@@ -187,10 +232,48 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_may_be_a_folder() {
-        assert_eq!(ObjectKey::of_stored("a/b/").expect("a folder").as_str(), "a/b/");
-        for key in ["/", "//", "a//", "/a/", "a/../b", &format!("{}/", "a".repeat(1024))] {
-            assert!(ObjectKey::of_stored(key).is_err(), "{key}");
+    fn any_key_that_a_store_can_hold_may_exist() {
+        let longest = "/".repeat(1024);
+        for key in ["a/b/", "/", "//", "a//", "a/../b", "..", " ", "a\0b\n", "\u{fffe}", &longest] {
+            assert_eq!(ObjectKey::existing(key).expect(key).as_str(), key);
+        }
+        for key in ["", &"a".repeat(1025)] {
+            assert_eq!(ObjectKey::existing(key).expect_err("too short or too long").code, code::INVALID_KEY);
+        }
+    }
+
+    #[test]
+    fn urls_name_the_key_also_after_a_client_has_normalized_them() {
+        for key in [
+            "a b/é.png",
+            "/a",
+            "a//b",
+            "a/",
+            "//",
+            "./x",
+            "../x",
+            "a/./b",
+            "a/../../b",
+            "a/..",
+            "a/.",
+            ".../a",
+            "%2e%2e/x",
+            "a\\..\\b",
+            "a\tb\n",
+            "a?b#c",
+            " ",
+            "a;b=c&d+e",
+            "^|`{}\"<>",
+        ] {
+            let path = ObjectKey::existing(key).and_then(|key| key.url_path()).expect(key);
+            let text = format!("https://images.example.com/base/{path}");
+            let url = url::Url::parse(&text).expect("a URL");
+            assert_eq!(url.as_str(), text, "it is normal already");
+            let named = url.path().strip_prefix("/base/").expect("below the base");
+            assert_eq!(percent_encoding::percent_decode_str(named).decode_utf8().expect("UTF-8"), key);
+        }
+        for key in [".", ".."] {
+            assert_eq!(ObjectKey::existing(key).and_then(|key| key.url_path()).expect_err(key).code, code::INVALID_KEY);
         }
     }
 

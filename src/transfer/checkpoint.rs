@@ -6,7 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::plan;
+use crate::net::limits::MAX_ID_BYTES;
 use crate::store::digest::hex;
+use crate::store::identity::WriteIdentity;
 use crate::store::multipart::{CreateMultipart, MultipartUpload};
 use crate::store::objects::ObjectRef;
 
@@ -22,13 +24,22 @@ pub struct Checkpoint {
     pub total: Option<u64>,
     /// Of the object's name and headers, which are settled when an upload begins.
     pub fingerprint: String,
+    /// What the upload was created with; absent in what an earlier version kept.
+    pub write: Option<WriteIdentity>,
 }
 
 impl Checkpoint {
     pub fn of(upload: &MultipartUpload, part_bytes: u64, total: Option<u64>, request: &CreateMultipart) -> Self {
         let MultipartUpload { upload_id, has_checksums, .. } = upload;
         let fingerprint = fingerprint(request);
-        Self { upload_id: upload_id.clone(), has_checksums: *has_checksums, part_bytes, total, fingerprint }
+        Self {
+            upload_id: upload_id.clone(),
+            has_checksums: *has_checksums,
+            part_bytes,
+            total,
+            fingerprint,
+            write: request.headers.write.clone(),
+        }
     }
 
     /// The upload that it is of.
@@ -40,14 +51,17 @@ impl Checkpoint {
     /// harmed: one whose parts no upload could have fits nothing.
     pub fn fits(&self, request: &CreateMultipart, total: Option<u64>) -> bool {
         self.total == total
-            && !self.upload_id.is_empty()
+            && (1..=MAX_ID_BYTES).contains(&self.upload_id.len())
             && plan::is_sound(self.part_bytes, total)
             && self.fingerprint == fingerprint(request)
     }
 }
 
+/// The next process's write has another identity, but it is in the same state where it goes to the same endpoint.
 fn fingerprint(request: &CreateMultipart) -> String {
-    hex(&Sha256::digest(format!("{request:?}")))
+    let mut request = request.clone();
+    let state = request.headers.write.take().map(|write| write.state);
+    hex(&Sha256::digest(format!("{request:?}{state:?}")))
 }
 
 /// Hears of the upload once it has begun.

@@ -5,9 +5,9 @@ use std::mem::take;
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
-use mime_guess::mime;
 use tokio::task::spawn_blocking;
 
+use super::media_type::MediaType;
 use crate::error::{Error, Result};
 use crate::source::chunks::Chunks;
 
@@ -75,11 +75,12 @@ enum Kind {
 
 impl Kind {
     fn of(content_type: &str) -> Self {
-        let Ok(parsed) = content_type.parse::<mime::Mime>() else { return Self::Unknown };
-        let suffix = parsed.suffix().map(|suffix| suffix.as_str());
-        match (parsed.type_().as_str(), parsed.subtype().as_str()) {
-            ("text", _) | ("image", "bmp" | "svg" | "vnd.microsoft.icon" | "x-icon") => Self::Packable,
-            _ if matches!(suffix, Some("xml" | "json")) => Self::Packable,
+        let Some(parsed) = MediaType::parse(content_type) else { return Self::Unknown };
+        let essence = parsed.essence();
+        let Some((kind, subtype)) = essence.split_once('/') else { return Self::Unknown };
+        match (kind, subtype) {
+            ("text", _) | ("image", "bmp" | "vnd.microsoft.icon" | "x-icon") => Self::Packable,
+            _ if matches!(parsed.suffix().as_deref(), Some("xml" | "json")) => Self::Packable,
             (
                 "application",
                 "json" | "xml" | "javascript" | "ecmascript" | "wasm" | "manifest" | "x-ndjson" | "rtf"
@@ -140,10 +141,9 @@ impl<C: Chunks> Chunks for Compressed<C> {
             });
             let packed: io::Result<(Vec<u8>, Option<Encoder>)> = match work.await {
                 Ok(packed) => packed,
-                Err(error) => return Err(Error::internal("the body could not be packed").caused_by(error)),
+                Err(error) => return Err(Error::internal("compression failed").caused_by(error)),
             };
-            let (packed, encoder) =
-                packed.map_err(|error| Error::internal("the body could not be packed").caused_by(error))?;
+            let (packed, encoder) = packed.map_err(|error| Error::internal("compression failed").caused_by(error))?;
             self.encoder = encoder;
             if !packed.is_empty() {
                 return Ok(Some(packed.into()));

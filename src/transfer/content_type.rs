@@ -1,14 +1,16 @@
 //! What a file is: as given, else by its first bytes, else by its key's extension.
 
-use mime_guess::mime;
-
-/// The type of bytes that say nothing of themselves.
-pub const FALLBACK: &str = "application/octet-stream";
+use super::containers;
+use super::declared_type::{Evidence, FALLBACK, is_credible, is_inert};
 
 /// Whose bytes they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Author<'a> {
     Caller,
+    /// Whoever sent a body that came with a type: a form's file, a request.
+    Sender {
+        declared: &'a str,
+    },
     /// A URL's owner, who says so of them.
     Stranger {
         declared: Option<&'a str>,
@@ -22,16 +24,27 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
         return given.to_owned();
     }
     let guess = mime_guess::from_path(key).first_raw();
-    let is_active = |it: &&str| ACTIVE.contains(it);
-    let told = sniff(body);
-    // Markup hardly says what it is of, and what came as a picture must not become a page. It has its own word for how it is
-    // encoded, which ours would overrule.
-    if author == Author::Caller && told.as_ref().is_some_and(is_active) && guess.as_ref().is_none_or(is_active) {
-        return guess.or(told).unwrap_or(FALLBACK).to_owned();
+    let found = containers::identify(body, key).or_else(|| begins_as_svg(body).then_some("image/svg+xml"));
+    let is_active = |it: &&str| !is_inert(it);
+    let is_markup = found.is_some_and(|found| MARKUP.contains(&found));
+    let evidence = Evidence { by_key: guess, by_bytes: found, is_markup };
+    if let Author::Sender { declared } = author
+        && is_credible(declared, &evidence)
+    {
+        return declared.to_owned();
     }
-    match (told, author) {
-        (Some(told), _) if !is_active(&told) => return told.to_owned(),
-        (_, Author::Stranger { declared: Some(declared) }) if credible(declared) => return declared.to_owned(),
+    if let Some(found) = found.filter(|found| !is_active(found)) {
+        return found.to_owned();
+    }
+    match author {
+        Author::Stranger { declared: Some(declared) } if is_credible(declared, &evidence) => {
+            return declared.to_owned();
+        }
+        // Markup says itself how it is encoded, and a charset of ours would overrule that. It is a page or a drawing only
+        // where the key says so: bytes under a key without an extension may be anybody's.
+        Author::Caller if is_markup && guess.as_ref().is_some_and(is_active) => {
+            return guess.unwrap_or(FALLBACK).to_owned();
+        }
         _ => {}
     }
     let guess = guess.unwrap_or(FALLBACK);
@@ -42,25 +55,9 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
     guess.to_owned()
 }
 
-/// Whether a body that came with this type may be of it: not a page or a script under the key of a picture.
-pub fn may_be_declared(declared: &str, key: &str) -> bool {
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let guess = mime_guess::from_path(key).first_raw();
-    !ACTIVE.contains(&essence.as_str()) || guess.is_none_or(|guess| ACTIVE.contains(&guess))
-}
-
-/// What says so of itself.
-fn sniff(body: &[u8]) -> Option<&'static str> {
-    // Enough for all that `infer` knows (a tar says so at 257), but for what is an archive and has something in it.
-    const HEAD_BYTES: usize = 300;
-    const ZIP: &[u8] = b"PK";
-    const OFFICE: &[u8] = b"\xd0\xcf\x11\xe0";
-    const PDF: &str = "application/pdf";
-    let is_container = body.starts_with(ZIP) || body.starts_with(OFFICE);
-    let telling = if is_container { body } else { &body[..body.len().min(HEAD_BYTES)] };
-    let told = infer::get(telling)?.mime_type();
-    // `infer` finds it anywhere, as readers of PDFs do: a text that speaks of them would be one.
-    (told != PDF || body.starts_with(b"%PDF-")).then_some(told)
+/// Without an XML declaration, which is how drawings stand in pages.
+fn begins_as_svg(head: &[u8]) -> bool {
+    head.trim_ascii_start().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"<svg"))
 }
 
 /// A head may end in the middle of a character.
@@ -68,34 +65,12 @@ fn begins_as_utf8(head: &[u8]) -> bool {
     std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// What browsers run. A stranger's page must not become a script of the bucket's domain because of how it begins.
-const ACTIVE: &[&str] = &["text/html", "text/xml", "application/xml", "image/svg+xml", "application/xhtml+xml"];
-
-/// A stranger's word is taken for what browsers do not run, and what would not be known by its first bytes.
-fn credible(declared: &str) -> bool {
-    const PLAIN: &[&str] = &["text/plain", "text/csv", "text/markdown", "text/css", "application/json"];
-    let Ok(parsed) = declared.parse::<mime::Mime>() else { return false };
-    let media = matches!(parsed.type_(), mime::AUDIO | mime::VIDEO | mime::FONT);
-    (media || PLAIN.contains(&parsed.essence_str())) && declared.len() <= 255
-}
+/// What the first bytes of a document say of it.
+const MARKUP: &[&str] = &["text/html", "text/xml", "application/xml", "image/svg+xml", "application/xhtml+xml"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_body_may_be_what_it_came_as_but_no_page_under_the_key_of_a_picture() {
-        for (declared, key, may) in [
-            ("image/webp", "a.png", true),
-            ("text/html", "a.png", false),
-            ("Text/HTML; charset=utf-8", "a.png", false),
-            ("text/html", "a.html", true),
-            ("text/html", "a", true),
-            ("image/svg+xml", "a.svg", true),
-        ] {
-            assert_eq!(may_be_declared(declared, key), may, "{declared} {key}");
-        }
-    }
 
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
@@ -109,7 +84,7 @@ mod tests {
         const PAGE: &[u8] = b"<!doctype html><script>alert(1)</script>";
         assert_eq!(choose(None, Author::Caller, PAGE, "a.png"), "image/png", "no page for whom a picture was promised");
         assert_eq!(choose(None, Author::Caller, PAGE, "a.html"), "text/html");
-        assert_eq!(choose(None, Author::Caller, PAGE, "a"), "text/html");
+        assert_eq!(choose(None, Author::Caller, PAGE, "a"), FALLBACK, "a page only where the key says so");
         assert_eq!(choose(None, Author::Caller, b"<?xml version=\"1.0\"?><svg/>", "a.svg"), "image/svg+xml");
         assert_eq!(choose(None, Author::Caller, "é".as_bytes(), "a.txt"), "text/plain; charset=utf-8");
         assert_eq!(choose(None, Author::Caller, &"é".as_bytes()[..1], "a.txt"), "text/plain; charset=utf-8", "cut");
@@ -146,7 +121,7 @@ mod tests {
         assert_eq!(choose("text/html", PNG, "a"), "image/png", "the bytes know better");
         assert_eq!(choose("image/png", b"<html>", "a"), FALLBACK, "the bytes do not bear it out");
         assert_eq!(choose("text/html", b"<!doctype html><html>", "a"), FALLBACK);
-        assert_eq!(choose("text/html", b"<!doctype html><html>", "a.html"), "text/html; charset=utf-8", "asked for");
+        assert_eq!(choose("text/html", b"<!doctype html><html>", "a.html"), "text/html", "asked for");
         assert_eq!(choose("image/svg+xml", b"<svg/>", "a"), FALLBACK);
         assert_eq!(choose("application/json", b"{}", "a"), "application/json");
         assert_eq!(choose("text/plain; charset=latin1", b"x", "a"), "text/plain; charset=latin1");

@@ -94,6 +94,16 @@ impl<C: Chunks> Verified<C> {
     }
 }
 
+impl<C> Verified<C> {
+    pub const fn inner(&self) -> &C {
+        &self.inner
+    }
+
+    pub const fn inner_mut(&mut self) -> &mut C {
+        &mut self.inner
+    }
+}
+
 impl<C: Chunks> Chunks for Verified<C> {
     fn length(&self) -> Option<u64> {
         self.inner.length()

@@ -19,6 +19,7 @@ use crate::error::{Category, Error, Result, Retryability, code};
 use crate::resilience::RetryContext;
 use crate::source::chunks::{Blocks, Chunks};
 use crate::store::digest::{Payload, hex_md5};
+use crate::store::identity::WriteIdentity;
 use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
 use crate::store::objects::ObjectInfo;
 use crate::store::resilient::is_worth_a_look;
@@ -45,7 +46,7 @@ pub struct Multipart<'a, S> {
     pub store: &'a Arc<ResilientStore<S>>,
     pub context: RetryContext<'a>,
     pub options: MultipartOptions,
-    pub verify_etag: bool,
+    pub verify_integrity: bool,
     pub condition: Option<WriteCondition>,
     pub progress: Option<ProgressSink>,
     /// Where an earlier process left off.
@@ -58,6 +59,8 @@ pub struct Multipart<'a, S> {
 struct Begun<S: ObjectStore + 'static> {
     cleanup: Cleanup<S>,
     part_bytes: u64,
+    /// What it was created with: of the earlier process where it was resumed.
+    write: Option<WriteIdentity>,
     /// What the store has of it, by number.
     there: BTreeMap<u32, ListedPart>,
     attempts: u32,
@@ -89,7 +92,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         let mut begun = self.begin(request, source.length()).await?;
         let outcome = self.send(&begun, request, source).await;
         // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more, or too large.
-        let is_vain = |error: &Error| matches!(&*error.code, code::SOURCE_CHANGED | code::TOO_LARGE);
+        let is_vain = |error: &Error| matches!(&*error.code, code::SOURCE_CHANGED | code::TOO_LARGE | code::TOO_SMALL);
         let remove_it = |error: &Error| self.checkpoint.is_none() || is_vain(error);
         if outcome.as_ref().is_err_and(remove_it) {
             // The upload's own error is what the caller needs to know.
@@ -107,7 +110,8 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             } else if let Some(there) = self.parts_of(&upload).await? {
                 let there = there.into_iter().map(|listed| (listed.part.number, listed)).collect();
                 let cleanup = Cleanup { store: Arc::clone(self.store), upload, armed: self.checkpoint.is_none() };
-                return Ok(Begun { cleanup, part_bytes: earlier.part_bytes, there, attempts: 1 });
+                let write = earlier.write.clone();
+                return Ok(Begun { cleanup, part_bytes: earlier.part_bytes, write, there, attempts: 1 });
             }
         }
         let create = |_| create_or_remove(Arc::clone(self.store), request.clone());
@@ -117,13 +121,15 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             (sink.0)(&Checkpoint::of(&cleanup.upload, part_bytes, total, request));
             cleanup.armed = false;
         }
-        Ok(Begun { cleanup, part_bytes, there: BTreeMap::new(), attempts })
+        let write = request.headers.write.clone();
+        Ok(Begun { cleanup, part_bytes, write, there: BTreeMap::new(), attempts })
     }
 
-    /// None if the store knows of no such upload: it was completed, aborted, or has expired.
+    /// None if the store has no parts to list: the upload was completed or aborted, has expired, or its id is none of
+    /// this store's. A store that refuses the list for another reason says so when the next upload is created.
     async fn parts_of(&self, upload: &MultipartUpload) -> Result<Option<Vec<ListedPart>>> {
         match self.store.list_parts(upload, self.context).await {
-            Err(error) if error.code == "NoSuchUpload" => Ok(None),
+            Err(error) if error.retryability == Retryability::Permanent => Ok(None),
             parts => parts.map(Some),
         }
     }
@@ -202,7 +208,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             return Ok((there.part.clone(), 0));
         }
         let upload = begun.upload().clone();
-        let request = UploadPart { upload, number, body, verify_etag: self.verify_etag, progress };
+        let request = UploadPart { upload, number, body, verify_integrity: self.verify_integrity, progress };
         self.store.upload_part(&request, self.context).await
     }
 
@@ -210,14 +216,15 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     /// the store holds.
     async fn complete(&self, begun: &Begun<S>, request: &CreateMultipart, sent: &Sent) -> Result<(PutOutcome, u32)> {
         let (upload, parts) = (begun.upload(), &sent.parts);
-        let object = Finished { etag: expected_etag(parts), size: sent.size, headers: &request.headers };
+        let write = begun.write.as_ref();
+        let object = Finished { etag: expected_etag(parts), size: sent.size, headers: &request.headers, write };
         let store = self.store.inner();
         // Whether the store has the upload no more, which it had.
         let gone = AtomicBool::new(false);
         let already_there = async || match store.head_object(&upload.object).await {
             Ok(there) => {
                 let ours = object.is(&there, gone.load(Ordering::Relaxed));
-                Ok(ours.then_some(PutOutcome { etag: there.etag, request_id: None, settled_by_head: true }))
+                Ok(ours.then_some(PutOutcome { etag: there.etag, request_id: None, confirmed_by_head: true }))
             }
             // What it is asked for has an error of its own.
             Err(error) if error.retryability == Retryability::Permanent => Ok(None),
@@ -261,8 +268,10 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             }
             other => other?,
         };
-        check(object.etag.as_deref(), outcome.etag.as_deref())?;
-        if outcome.settled_by_head && !gone.into_inner() {
+        if self.verify_integrity {
+            check(object.etag.as_deref(), outcome.etag.as_deref())?;
+        }
+        if outcome.confirmed_by_head && !gone.into_inner() {
             // It may be an earlier object of the same bytes, and these parts would stay.
             drop(Cleanup { store: Arc::clone(self.store), upload: upload.clone(), armed: true });
         }
@@ -276,12 +285,17 @@ struct Finished<'a> {
     etag: Option<String>,
     size: u64,
     headers: &'a ObjectHeaders,
+    write: Option<&'a WriteIdentity>,
 }
 
 impl Finished<'_> {
     /// `is_gone`: whether the store has the upload no more. Then little must speak for it, else the ETag: there may be an
     /// earlier object.
     fn is(&self, there: &ObjectInfo, is_gone: bool) -> bool {
+        // Another write may have had the same bytes.
+        if let Some(write) = self.write {
+            return there.is_of(write);
+        }
         let same = match &self.etag {
             Some(etag) => there.etag.as_ref() == Some(etag),
             None => is_gone && there.size == self.size,
@@ -384,11 +398,16 @@ impl<S: ObjectStore + 'static> Drop for Cleanup<S> {
 }
 
 /// Parts that were on their way when the upload was aborted may arrive afterwards, so a failed removal is
-/// tried again for as long as its time lasts.
+/// tried again for as long as its time lasts, unless no attempt can succeed.
 async fn remove<S: ObjectStore>(store: &ResilientStore<S>, upload: &MultipartUpload) {
     let mut wait = Duration::from_millis(100);
     // One that hangs must not take the time of the others.
-    while !matches!(timeout(ABORT_ATTEMPT, store.inner().abort_multipart(upload)).await, Ok(Ok(()))) {
+    loop {
+        match timeout(ABORT_ATTEMPT, store.inner().abort_multipart(upload)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) if error.retryability == Retryability::Permanent => return,
+            Ok(Err(_)) | Err(_) => {}
+        }
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
@@ -423,7 +442,7 @@ mod tests {
             content_type: Some(content_type.into()),
             ..ObjectInfo::default()
         };
-        let of_md5s = Finished { etag: Some("a-2".into()), size: 7, headers: &headers };
+        let of_md5s = Finished { etag: Some("a-2".into()), size: 7, headers: &headers, write: None };
         assert!(of_md5s.is(&there("a-2", "image/png"), false));
         assert!(!of_md5s.is(&there("b-2", "image/png"), true), "other bytes");
         assert!(!of_md5s.is(&there("a-2", "image/jpeg"), true), "stored before, as something else");

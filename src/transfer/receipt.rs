@@ -32,5 +32,5 @@ pub struct Receipt {
     pub elapsed: Duration,
     pub request_id: Option<String>,
     /// Whether no answer said that it is stored, but a look at what is.
-    pub settled_by_head: bool,
+    pub confirmed_by_head: bool,
 }

@@ -230,7 +230,7 @@ async fn with_one_kept_connection_that_fails_the_others_that_were_idle_are_forgo
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let fixture = Fixture::with(|_, config| {
             config.endpoint = Some(endpoint);
-            config.retry.as_mut().expect("quick").timeout_ms = Some(500.0);
+            config.retry.as_mut().expect("quick").timeout = Some(500.0);
         })
         .await;
         let all_there = Arc::new(Barrier::new(3));
@@ -303,7 +303,7 @@ async fn more_uploads_than_connections_take_turns() {
         config.endpoint = Some(lab.proxy_url());
         config.max_connections = Some(4.0);
         // Six turns of 200 ms are longer than an attempt may take.
-        config.retry.as_mut().expect("quick").timeout_ms = Some(1000.0);
+        config.retry.as_mut().expect("quick").timeout = Some(1000.0);
     })
     .await;
     fixture.lab.set_faults(vec![Rule::always(Fault::Delay { ms: 200 })]);

@@ -71,7 +71,7 @@ pub(crate) fn quick() -> RetryOptions {
         max_attempts: Some(4.0),
         initial_delay_ms: Some(10.0),
         max_delay_ms: Some(50.0),
-        timeout_ms: Some(2000.0),
+        timeout: Some(2000.0),
         ..RetryOptions::default()
     }
 }

@@ -119,7 +119,7 @@ async fn a_large_file_on_a_slow_line_gets_through() {
     let fixture = Fixture::plain().await;
     fixture.lab.set_faults(vec![Rule::always(Fault::Slow { bytes_per_second: 1_000_000 })]);
     let body = noise(1_500_000);
-    let retry = RetryOptions { timeout_ms: Some(1000.0), ..quick() };
+    let retry = RetryOptions { timeout: Some(1000.0), ..quick() };
     let options = ObjectOptions { retry: Some(retry), ..to("large.bin") };
     let started = Instant::now();
     let receipt = fixture.storage.upload(options, Bytes::from(body.clone()), fixture.call()).await.expect("stored");
@@ -133,7 +133,7 @@ async fn a_large_file_on_a_slow_line_gets_through() {
 async fn a_hanging_server_is_a_timeout() {
     let fixture = Fixture::plain().await;
     fixture.lab.set_faults(vec![Rule::always(Fault::Hang { for_ms: None })]);
-    let retry = RetryOptions { timeout_ms: Some(100.0), max_attempts: Some(2.0), ..quick() };
+    let retry = RetryOptions { timeout: Some(100.0), max_attempts: Some(2.0), ..quick() };
     let options = ObjectOptions { retry: Some(retry), ..to("a.bin") };
     let error = fixture.storage.upload(options, Bytes::from_static(b"x"), fixture.call()).await.expect_err("hangs");
     assert_eq!((error.category, error.code.as_ref(), error.attempts), (Category::Timeout, "ETIMEDOUT", 2));
@@ -246,7 +246,7 @@ async fn damaged_bytes_are_found_and_sent_once_more() {
     let error = fixture.upload("a.bin", b"hello").await.expect_err("never right");
     assert_eq!((error.code.as_ref(), error.attempts), ("ERR_INTEGRITY", 2));
 
-    let options = ObjectOptions { verify_etag: Some(false), ..to("a.bin") };
+    let options = ObjectOptions { verify_integrity: Some(false), ..to("a.bin") };
     fixture.storage.upload(options, Bytes::from_static(b"hello"), fixture.call()).await.expect("not asked to look");
 }
 
@@ -360,8 +360,8 @@ async fn two_hundred_at_once_are_all_whole() {
 async fn headers_and_metadata_reach_the_object() {
     let fixture = Fixture::plain().await;
     let mut options = to("a.png");
-    options.headers.cache_control = Some("public, max-age=31536000, immutable".into());
-    options.headers.disposition = Some("attachment; filename=\"a.png\"".into());
+    options.headers.values.insert("cacheControl".into(), "public, max-age=31536000, immutable".into());
+    options.headers.values.insert("contentDisposition".into(), "attachment; filename=\"a.png\"".into());
     options.headers.metadata.insert("Prompt".into(), "ein Löwe".into());
     fixture.storage.upload(options, Bytes::from_static(b"x"), fixture.call()).await.expect("stored");
     let kept = crate::support::stored_attributes(&fixture);

@@ -16,7 +16,7 @@ use reliable_r2::store::multipart::{
 use reliable_r2::store::objects::{
     GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject,
 };
-use reliable_r2::store::{ObjectStore, PutObject, PutOutcome, WriteCondition};
+use reliable_r2::store::{ObjectStore, ObjectVersion, PutObject, PutOutcome, WriteCondition};
 use tokio::time::{Instant, sleep};
 
 /// What the endpoint does to requests.
@@ -30,6 +30,8 @@ pub(crate) struct Weather {
     pub(crate) capacity: Option<u32>,
     /// Of requests that are refused for good.
     pub(crate) refusals: f64,
+    /// Keys with this prefix are answered 429, as R2 does where another process writes them all the time.
+    pub(crate) hot: Option<&'static str>,
 }
 
 impl Weather {
@@ -48,6 +50,8 @@ impl Weather {
             outages,
             capacity: random.random_bool(0.2).then(|| random.random_range(2..50)),
             refusals: of(random, &[0.0, 0.0, 0.02]),
+            // Behind everything else, so that a seed is the same world as before.
+            hot: random.random_bool(0.2).then_some("1"),
         }
     }
 
@@ -125,7 +129,7 @@ impl SimulatedEndpoint {
         self.weather.outages.iter().any(|&(from, to)| (from..to).contains(&age))
     }
 
-    fn fate(&self) -> (Fate, Duration) {
+    fn fate(&self, key: &str) -> (Fate, Duration) {
         let out = self.is_out();
         let second = self.began.elapsed().as_secs();
         let mut world = self.lock();
@@ -140,6 +144,9 @@ impl SimulatedEndpoint {
         }
         world.second.1 += 1;
         if self.weather.capacity.is_some_and(|capacity| world.second.1 > capacity) {
+            return (Fate::Status(429, "TooManyRequests", None), latency);
+        }
+        if self.weather.hot.is_some_and(|prefix| key.starts_with(prefix)) {
             return (Fate::Status(429, "TooManyRequests", None), latency);
         }
         if world.random.random_bool(self.weather.refusals) {
@@ -159,8 +166,8 @@ impl SimulatedEndpoint {
         (fate, latency)
     }
 
-    async fn meet(&self) -> Result<bool> {
-        let (fate, latency) = self.fate();
+    async fn meet(&self, key: &str) -> Result<bool> {
+        let (fate, latency) = self.fate(key);
         match fate {
             Fate::Hangs => sleep(Duration::from_secs(86_400)).await,
             _ => sleep(latency).await,
@@ -219,7 +226,7 @@ impl Drop for UnderWay<'_> {
 impl ObjectStore for SimulatedEndpoint {
     async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
         let under_way = UnderWay::write(self, request);
-        let is_answered = self.meet().await?;
+        let is_answered = self.meet(request.key.as_str()).await?;
         let etag = hex_md5(request.body.bytes());
         {
             let mut world = self.lock();
@@ -234,14 +241,14 @@ impl ObjectStore for SimulatedEndpoint {
             world.seen[under_way.index].stored = true;
         }
         if is_answered {
-            Ok(PutOutcome { etag: Some(etag), request_id: None, settled_by_head: false })
+            Ok(PutOutcome { etag: Some(etag), request_id: None, confirmed_by_head: false })
         } else {
             Err(broken())
         }
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectInfo> {
-        if !self.meet().await? {
+        if !self.meet(object.key.as_str()).await? {
             return Err(broken());
         }
         let body = self.object(object.key.as_str()).ok_or_else(|| {
@@ -285,6 +292,10 @@ impl ObjectStore for SimulatedEndpoint {
     }
 
     async fn delete_object(&self, _: &ObjectRef) -> Result<()> {
+        unreachable!("only whole objects are simulated")
+    }
+
+    async fn delete_version(&self, _: &ObjectRef, _: &ObjectVersion) -> Result<()> {
         unreachable!("only whole objects are simulated")
     }
 

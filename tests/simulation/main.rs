@@ -12,6 +12,7 @@
 //! 6. The breaker opens in outages only, lets one request pass at a time while it is open, and never stays open: once
 //!    the endpoint is well, a call gets through.
 //! 7. A throttling endpoint is soon asked for about what it takes.
+//! 8. 429s of a few keys slow down those keys, and no others.
 
 #![expect(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking, and says how to replay it")]
 
@@ -25,9 +26,9 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use reliable_r2::error::{Error, Operation, Result, code};
+use reliable_r2::resilience::admission::{BreakerChange, BreakerWatcher};
 use reliable_r2::resilience::backoff::Jitter;
-use reliable_r2::resilience::breaker::BreakerState;
-use reliable_r2::resilience::gate::{BreakerChange, BreakerWatcher};
+use reliable_r2::resilience::circuit_breaker::BreakerState;
 use reliable_r2::resilience::{Gate, RetryContext, RetryEvent, RetryObserver, RetryPolicy};
 use reliable_r2::store::resilient::EndpointOptions;
 use reliable_r2::store::{BucketName, ObjectHeaders, ObjectKey, PutObject, PutOutcome, ResilientStore, WriteCondition};
@@ -95,7 +96,7 @@ impl Plan {
                 max_attempts: [1, 3, 4, 5, 50][random.random_range(0..5)],
                 initial_delay,
                 max_delay: initial_delay * random.random_range(1..10),
-                attempt_timeout: ms(500..30_000, random),
+                timeout: ms(500..30_000, random),
                 timeout_growth: [1.0, 2.0][random.random_range(0..2)],
                 deadline: random.random_bool(0.6).then(|| ms(100..120_000, random)),
                 jitter: Jitter::None,
@@ -112,7 +113,7 @@ impl Plan {
             body: self.body.clone().into(),
             headers: ObjectHeaders::default(),
             condition: self.only_if_absent.then_some(WriteCondition::Absent),
-            verify_etag: false,
+            verify_integrity: false,
             progress: None,
         }
     }
@@ -179,7 +180,7 @@ async fn play(seed: u64) -> Played {
             max_attempts: 100,
             initial_delay: Duration::from_millis(100),
             max_delay: Duration::from_secs(2),
-            attempt_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
             timeout_growth: 1.0,
             deadline: Some(Duration::from_secs(120)),
             jitter: Jitter::None,
@@ -348,7 +349,7 @@ fn a_throttling_endpoint_is_asked_for_what_it_takes() {
 /// Writes and refusals in the second of two minutes.
 async fn steady(seed: u64, capacity: u32) -> (u32, u32) {
     JITTER.set(StdRng::seed_from_u64(seed));
-    let weather = Weather { faults: 0.0, outages: Vec::new(), capacity: Some(capacity), refusals: 0.0 };
+    let weather = Weather { faults: 0.0, outages: Vec::new(), capacity: Some(capacity), refusals: 0.0, hot: None };
     let endpoint = SimulatedEndpoint::new(seed, weather);
     let gate = Gate::with_unit("https://simulated", jitter);
     let store = Arc::new(ResilientStore::behind(gate, endpoint.clone(), &EndpointOptions::default()));
@@ -357,7 +358,7 @@ async fn steady(seed: u64, capacity: u32) -> (u32, u32) {
         max_attempts: 100,
         initial_delay: Duration::from_millis(100),
         max_delay: Duration::from_secs(2),
-        attempt_timeout: Duration::from_secs(10),
+        timeout: Duration::from_secs(10),
         timeout_growth: 1.0,
         deadline: Some(Duration::from_secs(120)),
         jitter: Jitter::None,
@@ -389,4 +390,58 @@ async fn steady(seed: u64, capacity: u32) -> (u32, u32) {
     let count =
         |stored| u32::try_from(seen.iter().filter(minute).filter(|it| it.stored == stored).count()).expect("few");
     (count(true), count(false))
+}
+
+/// 8: keys that another process writes all the time, and uploads of others beside them. On the paused clock, an upload
+/// takes 200 ms at most, and longer only where it has to wait.
+#[test]
+fn few_hot_keys_slow_down_no_others() {
+    for (seed, hot) in [(1, 1), (2, 5), (3, 20), (4, 100)] {
+        let (slowest, refusals) = run_world(beside_hot_keys(seed, hot));
+        assert!(slowest <= Duration::from_millis(700), "{hot} hot keys: {slowest:?}");
+        assert!(refusals >= hot, "{refusals} refusals of {hot} hot keys");
+    }
+}
+
+async fn beside_hot_keys(seed: u64, hot: usize) -> (Duration, usize) {
+    JITTER.set(StdRng::seed_from_u64(seed));
+    let weather = Weather { faults: 0.0, outages: Vec::new(), capacity: None, refusals: 0.0, hot: Some("hot") };
+    let endpoint = SimulatedEndpoint::new(seed, weather);
+    let gate = Gate::with_unit("https://simulated", jitter);
+    let store = Arc::new(ResilientStore::behind(gate, endpoint.clone(), &EndpointOptions::default()));
+    let policy = RetryPolicy {
+        max_attempts: 5,
+        initial_delay: Duration::from_millis(50),
+        max_delay: Duration::from_millis(100),
+        timeout: Duration::from_secs(10),
+        timeout_growth: 1.0,
+        deadline: None,
+        jitter: Jitter::None,
+    };
+    let plan = |key: String| Plan {
+        begins: Duration::ZERO,
+        body: Bytes::from(key.clone()),
+        key,
+        policy: policy.clone(),
+        only_if_absent: false,
+        gives_up_after: None,
+    };
+    let mut writers = JoinSet::new();
+    for key in 0..hot {
+        let (store, plan) = (Arc::clone(&store), plan(format!("hot{key}")));
+        writers.spawn(async move {
+            loop {
+                plan.clone().play(Arc::clone(&store)).await;
+            }
+        });
+    }
+    sleep(Duration::from_secs(3)).await;
+    let mut slowest = Duration::ZERO;
+    for number in 0..100 {
+        let ended = plan(format!("other{number}")).play(Arc::clone(&store)).await;
+        ended.outcome.expect("it was not called off").expect("stored");
+        slowest = slowest.max(ended.at - ended.began);
+    }
+    writers.abort_all();
+    (slowest, endpoint.seen().iter().filter(|seen| !seen.stored).count())
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reliable_r2::error::Operation;
-use reliable_r2::net::trust::Trust;
+use reliable_r2::net::root_certs::Trust;
 use reliable_r2::resilience::{Preset, RetryContext, RetryEvent, RetryObserver};
 use reliable_r2::secret::Secret;
 use reliable_r2::storage::{Call, Environment, ObjectOptions, ResolvedConfig, Storage, StorageConfig};
-use reliable_r2::store::{BucketName, ObjectHeaders, ObjectKey, PutObject, S3Store};
+use reliable_r2::store::{BucketName, HeaderValues, ObjectHeader, ObjectHeaders, ObjectKey, PutObject, S3Store};
 use reliable_r2_rig::sink::{Etags, Sink};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -54,7 +54,7 @@ pub fn store(url: String) -> S3Store {
 pub fn put_request(body: &Bytes) -> PutObject {
     let headers = ObjectHeaders {
         content_type: "application/octet-stream".to_owned(),
-        content_disposition: Some("inline".to_owned()),
+        values: HeaderValues::from([(ObjectHeader::ContentDisposition, "inline".to_owned())]),
         ..ObjectHeaders::default()
     };
     PutObject {
@@ -63,7 +63,7 @@ pub fn put_request(body: &Bytes) -> PutObject {
         body: body.clone().into(),
         headers,
         condition: None,
-        verify_etag: true,
+        verify_integrity: true,
         progress: None,
     }
 }

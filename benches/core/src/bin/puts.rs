@@ -1,5 +1,5 @@
 //! `puts BYTES COUNT [--floor | --verb | --gate]`: so many uploads against a null store in the same thread, for counting
-//! instructions (`npm run bench:instructions`). With `--verb`, the request alone, without breaker, pace, budget, turns,
+//! instructions (`npm run task bench:instructions`). With `--verb`, the request alone, without breaker, pace, budget, turns,
 //! retries and metrics; with `--gate`, the request with all but the metrics; with `--floor`, bare hyper.
 
 use bytes::Bytes;
