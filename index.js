@@ -13,7 +13,9 @@ const {
   TimeoutError,
 } = require('./lib/errors.js')
 const { downloadAndUpload, uploadFile, uploadFiles } = require('./lib/default-storage.js')
-const { VERSION } = require('./lib/load.js')
+const { errorResponse } = require('./lib/error-response.js')
+const { fromFile } = require('./lib/input/from-file.js')
+const { VERSION } = require('./lib/native/index.js')
 const { RetryPresets } = require('./lib/presets.js')
 const { retryWithBackoff, isRetryableError } = require('./lib/retry.js')
 const { Storage, newStorage } = require('./lib/storage.js')
@@ -34,6 +36,8 @@ module.exports = {
   TimeoutError,
   VERSION,
   downloadAndUpload,
+  errorResponse,
+  fromFile,
   isRetryableError,
   newStorage,
   retryWithBackoff,

@@ -1,13 +1,16 @@
 'use strict'
 
-/** Whether `value` is an AbortSignal, of this realm or of another. */
+const { property } = require('./own-properties.js')
+
+/** Whether `value` is an AbortSignal: of this realm, of another, or of a polyfill, which may have no tag. */
 function isAbortSignal(value) {
-  return (
-    Object.prototype.toString.call(value) === '[object AbortSignal]' &&
-    typeof value.aborted === 'boolean' &&
-    typeof value.addEventListener === 'function' &&
-    typeof value.removeEventListener === 'function'
-  )
+  try {
+    const isEventTarget = ['addEventListener', 'removeEventListener'].every((method) => typeof property(value, method) === 'function')
+    return isEventTarget && typeof property(value, 'aborted') === 'boolean'
+  } catch {
+    // A proxy of one, whose getters are not for proxies.
+    return false
+  }
 }
 
 function throwIfAborted(signal) {
@@ -52,7 +55,7 @@ function endQuietly(operation) {
   try {
     operation.abort()
   } catch {
-    // See seam.js.
+    // See native/panic-guard.js.
   }
 }
 

@@ -1,13 +1,17 @@
 'use strict'
 
-// The only place that makes errors. Callers do so after an await of theirs, which puts the frames of the
-// code that called us onto the stack.
+// The error classes, and errors that can be made where the addon could not be loaded. Callers make them after an await
+// of theirs, which puts the frames of the code that called us onto the stack.
 
-// Two copies of the package (a monorepo, a bundler's doing) have two classes; they share this.
+const { isError } = require('./is-error.js')
+const { httpStatusOf } = require('./http-status.js')
+const { own } = require('./own-properties.js')
+
+/** Shared by the classes of all copies of the package. */
 const BRAND = Symbol.for('reliable-r2.StorageError')
 
 /** As of the category `internal`. */
-const UNEXPECTED = 'Something unexpected went wrong during the upload. Please try again.'
+const UNEXPECTED = 'Something unexpected went wrong. Please try again.'
 
 /** What an error carries besides its message, in the order in which people read it. */
 const FACTS = [
@@ -28,22 +32,27 @@ const FACTS = [
 
 class StorageError extends Error {
   constructor(message, facts) {
-    super(message, 'cause' in facts ? { cause: facts.cause } : undefined)
+    super(message, Object.hasOwn(facts, 'cause') ? { cause: facts.cause } : undefined)
     for (const name of FACTS) {
       // An absent fact is an absent property, so that a printed error shows only what there is.
-      if (facts[name] !== undefined && facts[name] !== null) this[name] = facts[name]
+      if (Object.hasOwn(facts, name) && facts[name] !== undefined && facts[name] !== null) define(this, name, facts[name])
     }
   }
 
-  /** Whether `value` is an error of this class, from whatever copy of the package. */
-  static isInstance(value) {
+  /** `instanceof` holds for errors of another copy of the package, too: a monorepo or a bundler may have made one. */
+  static [Symbol.hasInstance](value) {
+    if (!OURS.has(this)) return Function.prototype[Symbol.hasInstance].call(this, value)
     if (value === null || typeof value !== 'object' || value[BRAND] !== true) return false
     return [StorageError, CLASS_OF[value.category], CLASS_OF_CODE[value.code]].includes(this)
   }
 
+  get httpStatus() {
+    return httpStatusOf(this)
+  }
+
   toJSON() {
     const json = { name: this.name, message: this.message }
-    for (const name of FACTS) if (this[name] !== undefined) json[name] = this[name]
+    for (const name of FACTS) if (Object.hasOwn(this, name)) json[name] = this[name]
     const causes = messagesOf(this.cause)
     if (causes.length > 0) json.causes = causes
     return json
@@ -61,6 +70,7 @@ class ServiceError extends StorageError {}
 class InternalError extends StorageError {}
 
 const CLASS_OF = {
+  __proto__: null,
   network: NetworkError,
   timeout: TimeoutError,
   throttled: ThrottledError,
@@ -74,65 +84,43 @@ const CLASS_OF = {
 }
 
 /** Where the code says more than the category. */
-const CLASS_OF_CODE = { ERR_CIRCUIT_OPEN: CircuitOpenError }
+const CLASS_OF_CODE = { __proto__: null, ERR_CIRCUIT_OPEN: CircuitOpenError }
 
-for (const Class of new Set([...Object.values(CLASS_OF), ...Object.values(CLASS_OF_CODE)])) {
-  Object.defineProperty(Class.prototype, 'name', { value: Class.name, configurable: true, writable: true })
+const OURS = new Set([StorageError, ...Object.values(CLASS_OF), ...Object.values(CLASS_OF_CODE)])
+
+for (const Class of OURS) {
+  Object.defineProperty(Class.prototype, 'name', { __proto__: null, value: Class.name, configurable: true, writable: true })
 }
-Object.defineProperty(StorageError.prototype, BRAND, { value: true })
+Object.defineProperty(StorageError.prototype, BRAND, { __proto__: null, value: true })
 
-/** A failure of the native part, as an error. */
+/** Whether a value of the addon is a failure rather than a result. */
+function isFailure(value) {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'isFailure')
+}
+
+/** A failure of the addon, as an error. */
 function fromFailure(failure) {
-  const { message, causes, ...facts } = failure
+  const { message, causes, ...facts } = own(failure)
   const cause = chain(causes)
   return build(message, cause ? { ...facts, cause } : facts, fromFailure)
 }
 
-/**
- * Input that is refused before anything is sent. `option` is its path as the caller wrote it; `detail`
- * says what is allowed and never repeats the value, which may be a secret.
- */
-function inputError(code, option, detail, { operation, key, cause } = {}) {
-  const facts = { ...made('input', code), operation, key, option }
-  const message = `${operation ? `${operation} failed: ` : ''}${code}: ${detail}`
-  return build(message, cause === undefined ? facts : { ...facts, cause }, inputError)
-}
-
-/** An attempt of `retryWithBackoff` that did not end in time. */
-function attemptTimeout(timeoutMs, attempts, elapsedMs) {
-  const facts = { ...made('timeout', 'ETIMEDOUT'), retryable: true, attempts, elapsedMs, operation: 'retryWithBackoff' }
-  return build(`ETIMEDOUT: timeout: attempt ${attempts} did not end within ${timeoutMs} ms`, facts, attemptTimeout)
-}
-
-function closedError(operation, key) {
-  const facts = { ...made('aborted', 'ERR_CLOSED'), operation, key }
-  return build(`${operation} failed: ERR_CLOSED: the storage is closed`, facts, closedError)
-}
-
-/** What the native part, which answers with values, threw or rejected with: a bug of ours. */
+/** What the addon, which answers with values, threw or rejected with: a bug of ours. */
 function internalError(operation, key, cause) {
-  // The native part is not asked for its sentence: it may be that which broke off.
+  // The addon is not asked for its sentence: it may be that which broke off.
   const facts = { ...blank('internal', 'ERR_INTERNAL'), userMessage: UNEXPECTED, operation, key, cause }
-  const message = `${operation ? `${operation} failed: ` : ''}ERR_INTERNAL: the native part broke off; please report this`
+  const message = `${operation ? `${operation} failed: ` : ''}ERR_INTERNAL: unexpected error in the native addon (this is a bug; please report it)`
   return build(message, facts, internalError)
 }
 
 function unsupportedError(message, { platform, arch, libc, cause }) {
   const facts = {
     ...blank('internal', 'ERR_UNSUPPORTED'),
-    // The sentences live in the native part, which is what is missing here.
+    // The sentences live in the addon, which is what is missing here.
     userMessage: 'Uploads are not available on this server. Please contact the operator of this site.',
     cause,
   }
   return Object.assign(build(message, facts, unsupportedError), { platform, arch }, libc && { libc })
-}
-
-/** The sentence for the person in front of the page. */
-function userMessageOf(error) {
-  if (StorageError.isInstance(error)) return error.userMessage
-  // The reasons that an AbortSignal has of itself.
-  if (error?.name === 'AbortError') return userMessage('aborted', 'ERR_ABORTED')
-  return error?.name === 'TimeoutError' ? userMessage('timeout', 'ETIMEDOUT') : userMessage('internal', 'ERR_INTERNAL')
 }
 
 function build(message, facts, from) {
@@ -141,17 +129,13 @@ function build(message, facts, from) {
   return error
 }
 
-function made(category, code) {
-  return { ...blank(category, code), userMessage: userMessage(category, code) }
+/** Also where Object.prototype has a setter, or a value that cannot be written, of that name. */
+function define(error, name, value) {
+  Object.defineProperty(error, name, { __proto__: null, value, configurable: true, enumerable: true, writable: true })
 }
 
 function blank(category, code) {
   return { code, category, retryable: false, attempts: 0, elapsedMs: 0 }
-}
-
-function userMessage(category, code) {
-  // Required late: load.js needs this file to say that it has failed.
-  return require('./load.js').userMessage(category, code)
 }
 
 /** Messages, outermost first, as errors that cause each other. They have no stack: they came from Rust. */
@@ -165,7 +149,7 @@ function chain(messages = []) {
 
 function messagesOf(cause) {
   const messages = []
-  for (let link = cause; link instanceof Error && messages.length < 8; link = link.cause) messages.push(link.message)
+  for (let link = cause; isError(link) && messages.length < 8; link = link.cause) messages.push(link.message)
   return messages
 }
 
@@ -180,11 +164,10 @@ module.exports = {
   SourceError,
   ServiceError,
   InternalError,
-  attemptTimeout,
-  closedError,
+  blank,
+  build,
   fromFailure,
-  inputError,
   internalError,
+  isFailure,
   unsupportedError,
-  userMessageOf,
 }

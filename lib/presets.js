@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('./load.js')
+const native = require('./native/index.js')
 
 /** The presets by name, made from the native table: numbers stand in one place, and that is Rust. */
 const RetryPresets = Object.freeze(

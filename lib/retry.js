@@ -1,12 +1,13 @@
 'use strict'
 
 const { AsyncResource } = require('node:async_hooks')
-const native = require('./load.js')
+const native = require('./native/index.js')
 const { onAbort, reasonOf, sleep, throwIfAborted } = require('./abort.js')
-const { StorageError, attemptTimeout, fromFailure, inputError } = require('./errors.js')
-const { factsOf } = require('./facts.js')
-const { guarded } = require('./guarded.js')
-const { readLoop } = require('./options.js')
+const { StorageError, fromFailure, isFailure } = require('./errors.js')
+const { attemptTimeout, inputError } = require('./local-errors.js')
+const { factsOf } = require('./error-chain.js')
+const { guarded } = require('./safe-callback.js')
+const { readLoop } = require('./input/options.js')
 
 /** What a timer can count; a longer wait would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -18,7 +19,7 @@ async function retryWithBackoff(fn, presetOrOptions) {
   const { policy, signal, onRetry } = readLoop(presetOrOptions, call)
   throwIfAborted(signal)
   const schedule = native.createRetrySchedule(policy)
-  if (schedule.isFailure) throw fromFailure(schedule)
+  if (isFailure(schedule)) throw fromFailure(schedule)
   const tellRetry = AsyncResource.bind(guarded(onRetry, 'onRetry'))
   const { maxAttempts } = schedule
   const started = performance.now()
@@ -72,11 +73,11 @@ async function runAttempt(fn, attempt, timeoutMs, signal, elapsed) {
 
 /** An upload of ours has been judged where it failed, with more in view than its error can tell. */
 function isFinal(error) {
-  return StorageError.isInstance(error) && !error.retryable
+  return error instanceof StorageError && !error.retryable
 }
 
 function isRetryableError(error) {
-  return StorageError.isInstance(error) ? error.retryable : native.classifyError(factsOf(error)).retryable
+  return error instanceof StorageError ? error.retryable : native.classifyError(factsOf(error)).retryable
 }
 
 module.exports = { isRetryableError, retryWithBackoff }

@@ -2,22 +2,27 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
-const native = require('./load.js')
+const native = require('./native/index.js')
 const { endQuietly, onAbort, reasonOf, throwIfAborted } = require('./abort.js')
-const { Answers } = require('./answers.js')
-const { blobBytes, bytesOf, invalid, isBlob, tooLarge } = require('./body.js')
-const { readEnvironment } = require('./environment.js')
-const { StorageError, closedError, fromFailure, inputError, internalError, userMessageOf } = require('./errors.js')
-const { FailureLog } = require('./failures.js')
-const { InFlight } = require('./in-flight.js')
-const { pathOf, pump, sourceOf } = require('./source.js')
-const { isUpload } = require('./log.js')
-const { Observer } = require('./observe.js')
+const { PendingUploads } = require('./native/pending-uploads.js')
+const { readBlob } = require('./input/blob.js')
+const { invalid, tooLarge } = require('./input/body.js')
+const { readEnvironment } = require('./input/environment.js')
+const { StorageError, fromFailure, isFailure } = require('./errors.js')
+const { closedError, inputError } = require('./local-errors.js')
+const { FailureLog } = require('./observability/recent-failures.js')
+const { InFlight } = require('./native/id-map.js')
+const { givenBody, release, releaseBodyOf, watch } = require('./input/lifetime.js')
+const { openBody, pushDuring } = require('./input/body-stream.js')
+const { isUpload } = require('./observability/log.js')
+const { Observer } = require('./observability/call-observer.js')
+const { own, property } = require('./own-properties.js')
+const { describe, named } = require('./call.js')
 const {
   readAddress,
   readBatch,
   readBreaker,
-  readCleanup,
+  readAbortUploads,
   readDownload,
   readList,
   readObjectCall,
@@ -25,25 +30,28 @@ const {
   readReconcile,
   readStorageConfig,
   readUpload,
-} = require('./options.js')
-const { makeSignals } = require('./signals.js')
-const { fromInfo, fromListed, fromOpenUpload, fromPresigned } = require('./objects.js')
+} = require('./input/options.js')
+const { failedOutcome, storedOutcome } = require('./outcome.js')
+const { makeObservability } = require('./observability/index.js')
+const { fromInfo, fromListed, fromIncompleteUpload, fromPresigned } = require('./native/results.js')
 
 class Storage {
   #options
-  #signals
+  #observability
   #native
   #closed = false
   #failures = new FailureLog()
   /** The observers of calls, by the id that comes back in their events. */
   #calls = new InFlight()
   #lastId = 0
-  #answers = new Answers()
+  /** Events that came. */
+  #heard = 0
+  #pending = new PendingUploads()
 
   constructor(config) {
-    const { options, signals } = readStorageConfig(config)
+    const { options, observability } = readStorageConfig(config)
     this.#options = options
-    this.#signals = makeSignals(signals)
+    this.#observability = makeObservability(observability)
   }
 
   uploadFile(options) {
@@ -52,31 +60,38 @@ class Storage {
 
   /** `signal`: where the options have none. */
   static async #uploadFile(self, options, signal) {
-    Storage.#require(self, 'uploadFile')
     const call = describe('uploadFile', options)
+    try {
+      Storage.#require(self, 'uploadFile')
+      return await self.#uploadBody(call, options, signal)
+    } catch (error) {
+      releaseBodyOf(call, options)
+      throw error
+    }
+  }
+
+  async #uploadBody(call, options, signal) {
     const { body, contentLength, maxBytes, object, observers } = readUpload(options, call)
     observers.signal ??= signal
     throwIfAborted(observers.signal)
-    const path = pathOf(body, call)
+    const opened = own(openBody(body, call))
+    const { path, source } = opened
     if (path !== undefined) {
-      return await self.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength, maxBytes }))
+      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength, maxBytes }))
     }
-    const source = sourceOf(body, call)
-    if (source) return await self.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length, maxBytes })
-    // Nothing is awaited before the native part has its copy, except for a Blob, which nobody can change.
-    let bytes
-    if (isBlob(body)) {
-      if (body.size > maxBytes) throw tooLarge(maxBytes, call)
-      bytes = await blobBytes(body, observers.signal, call)
-      if (body.type) object.declaredType = body.type
-    } else {
-      bytes = bytesOf(body, call)
+    if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length, maxBytes })
+    // Nothing is awaited before the addon has its copy, except for a Blob, which nobody can change.
+    let { bytes } = opened
+    if (opened.blob) {
+      const read = await readBlob(opened.blob, { maxBytes, signal: observers.signal }, call)
+      bytes = read.bytes
+      if (read.type) object.declaredType = read.type
     }
     if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes, call)
     requireLength(bytes, contentLength, call)
     // A checkpoint is read first, and meanwhile the caller may do what they like with their buffer.
     if (observers.checkpoint) bytes = Uint8Array.from(bytes)
-    return await self.#store(call, observers, object, (storage, ...given) => storage.upload(...given, bytes))
+    return await this.#store(call, observers, object, (storage, ...given) => storage.upload(...given, bytes))
   }
 
   /** Runs an upload, which may go on where an earlier process left off. */
@@ -87,53 +102,33 @@ class Storage {
 
   async #storeResumably(call, place, observers, object, begin) {
     // Loaded when it is needed, as other things that most processes never do: every import would wait for them.
-    const { openCheckpoint } = require('./checkpoint.js')
-    const checkpoint = await openCheckpoint(place, { ...call, bucket: object.bucket }, observers.signal)
-    const { resume } = checkpoint
-    const resumable = { ...object, checkpoint: true, ...(resume && { resume }) }
-    const result = await this.#upload(call, { ...observers, onCheckpoint: checkpoint.save }, resumable, begin)
-    await checkpoint.done()
-    return result
+    const { withCheckpoint } = require('./input/checkpoint-store.js')
+    return await withCheckpoint(place, { ...call, bucket: object.bucket }, observers.signal, (resume, save) => {
+      const resumable = { ...object, checkpoint: true, ...(resume && { resume }) }
+      return this.#upload(call, { ...observers, onCheckpoint: save }, resumable, begin)
+    })
   }
 
   #upload(call, observers, object, begin) {
-    const { key, contentType, ...others } = object
-    if (observers.onProgress) others.progress = true
+    const { key, contentType, ...others } = own(object)
+    if (property(observers, 'onProgress')) others.progress = true
     const options = isEmpty(others) ? undefined : others
     return this.#run(call, observers, (storage, operation, id) =>
-      this.#answers.of(id, () => begin(storage, operation ?? id, key, contentType, options)),
+      this.#pending.of(id, () => begin(storage, operation ?? id, key, contentType, options)),
     )
   }
 
-  async #uploadSource(call, observers, object, source) {
+  async #uploadSource(call, observers, object, given) {
+    const source = own(given)
     const sink = native.createSource(source.length, source.maxBytes)
-    if (sink.isFailure) {
+    if (isFailure(sink)) {
       source.cancel()
       throw fromFailure({ ...sink, ...call, message: `${call.operation} failed: ${sink.message}` })
     }
     if (source.contentType) object.declaredType = source.contentType
-    let failed
-    // Where not even that can be said, nobody else would end the call.
-    const brokenOff = new Promise((_, reject) => {
-      const failing = pump(source, sink, call).catch((error) => {
-        failed = { error }
-        sink.fail()
-      })
-      failing.catch(reject)
-    })
-    try {
-      const stored = this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
-      return await Promise.race([stored, brokenOff])
-    } catch (error) {
-      if (!failed || error?.code !== 'ERR_SOURCE_FAILED') throw error
-      // Wrong chunks are the caller's mistake; all else is the source's own error.
-      if (StorageError.isInstance(failed.error)) throw failed.error
-      error.cause = failed.error
-      throw error
-    } finally {
-      sink.fail()
-      source.cancel()
-    }
+    if (source.contentEncoding) object.declaredEncoding = source.contentEncoding
+    const start = () => this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
+    return await pushDuring(start, source, sink, call)
   }
 
   downloadAndUpload(options) {
@@ -141,18 +136,37 @@ class Storage {
   }
 
   static async #downloadAndUpload(self, options, signal) {
-    Storage.#require(self, 'downloadAndUpload')
     const call = describe('downloadAndUpload', options)
-    const { source, object, observers } = readDownload(options, call)
-    observers.signal ??= signal
-    return await self.#store(call, observers, object, (storage, ...given) => storage.downloadAndUpload(...given, source))
+    try {
+      Storage.#require(self, 'downloadAndUpload')
+      const { source, object, observers } = readDownload(options, call)
+      observers.signal ??= signal
+      return await self.#store(call, observers, object, (storage, ...given) => storage.downloadAndUpload(...given, source))
+    } catch (error) {
+      // It takes none; one that was given with the URL is refused like any other.
+      releaseBodyOf(call, options)
+      throw error
+    }
   }
 
   async uploadFiles(items, options) {
-    Storage.#require(this, 'uploadFiles')
+    const given = Array.isArray(items) ? items : [items]
+    const bodies = given.map(givenBody)
+    try {
+      Storage.#require(this, 'uploadFiles')
+      return await this.#uploadAll(items, bodies, options)
+    } catch (error) {
+      bodies.forEach(release)
+      throw error
+    }
+  }
+
+  async #uploadAll(items, bodies, options) {
     const call = { operation: 'uploadFiles' }
     if (!Array.isArray(items)) throw inputError('ERR_INVALID_OPTION', 'items', 'items must be an array', call)
     const { concurrency = this.#concurrency(), signal } = readBatch(options, call)
+    // Those that wait may fail meanwhile.
+    bodies.forEach(watch)
     const outcomes = new Array(items.length)
     const queue = items.keys()
     const worker = async () => {
@@ -176,7 +190,7 @@ class Storage {
       await this.head(options)
       return true
     } catch (error) {
-      if (StorageError.isInstance(error) && error.code === 'NotFound') return false
+      if (error instanceof StorageError && error.code === 'NotFound') return false
       throw error
     }
   }
@@ -184,16 +198,22 @@ class Storage {
   async download(options) {
     Storage.#require(this, 'download')
     const call = describe('download', options)
-    const { object, observers } = readObjectCall(options, call)
+    const { object, decompress, observers } = readObjectCall(options, call)
     // Its bytes are read after this call; their retries and their end belong to it all the same.
     const running = this.#begin(call, observers)
     const download = await this.#answer(running, (storage, operation) => storage.download(operation, object))
     const info = fromInfo(object.key, download.takeInfo())
     const succeeded = () => this.#succeeded(running, { bucket: info.bucket, size: info.size, attempts: download.attempts })
     const failed = (error) => this.#failed(running, error)
-    const { bodyOf } = require('./download.js')
+    const { bodyOf } = require('./download-stream.js')
     const onEnd = { succeeded: AsyncResource.bind(succeeded), failed: AsyncResource.bind(failed) }
-    return { ...info, body: bodyOf(download, running.operation, observers.signal, onEnd) }
+    const body = bodyOf(download, running.operation, observers.signal, onEnd)
+    const { codingOf, decompressed } = require('./decompress.js')
+    // A part of what was compressed cannot be decompressed.
+    const coding = decompress && object.range === undefined ? codingOf(own(info).contentEncoding) : undefined
+    if (coding === undefined) return { ...info, body }
+    const { contentEncoding, ...plain } = info
+    return { ...plain, body: decompressed(body, coding, call) }
   }
 
   async delete(options) {
@@ -215,22 +235,30 @@ class Storage {
 
   /** Page after page, each asked for when the one before is used up. */
   async *#pages(page, observers, call) {
+    // Ends a list whose pages bring nothing new.
+    let pages
     let continuation
     do {
       const next = await this.#run(call, observers, (storage, operation) =>
-        storage.list(operation, { ...page, ...(continuation && { continuation }) }),
+        storage.list(operation, { ...page, ...(continuation && { continuation }) }, (pages ??= new native.NativePages())),
       )
       yield* next.objects.map(fromListed)
       continuation = next.continuation
     } while (continuation)
   }
 
-  async cleanup(options) {
-    Storage.#require(this, 'cleanup')
-    const call = describe('cleanup', options)
-    const { cleanup, observers } = readCleanup(options, call)
-    const { removed, kept } = await this.#run(call, observers, (storage, operation) => storage.cleanup(operation, cleanup))
-    return { removed: removed.map(fromOpenUpload), kept }
+  async abortIncompleteUploads(options) {
+    Storage.#require(this, 'abortIncompleteUploads')
+    const call = describe('abortIncompleteUploads', options)
+    const { request, observers } = readAbortUploads(options, call)
+    const start = (storage, operation) => storage.abortIncompleteUploads(operation, request)
+    const { removed, kept } = await this.#run(call, observers, start)
+    return { removed: removed.map(fromIncompleteUpload), kept }
+  }
+
+  /** @deprecated */
+  cleanup(options) {
+    return this.abortIncompleteUploads(options)
   }
 
   async reconcile(options) {
@@ -257,25 +285,30 @@ class Storage {
     const storage = this.#open(call)
     try {
       const presigned = await storage.presign(request)
-      if (presigned.isFailure) throw fromFailure(presigned)
+      if (isFailure(presigned)) throw fromFailure(presigned)
       return fromPresigned(request.method ?? 'GET', presigned)
     } catch (error) {
       throw named(error, call)
     }
   }
 
-  urlOf(options) {
-    Storage.#require(this, 'urlOf')
-    const call = describe('urlOf', options)
+  publicUrl(options) {
+    Storage.#require(this, 'publicUrl')
+    const call = describe('publicUrl', options)
     const { key, bucket } = readAddress(options, call)
-    const url = this.#open(call).urlOf(key, bucket)
-    if (url.isFailure) throw fromFailure({ ...url, ...call, message: `urlOf failed: ${url.message}` })
+    const url = this.#open(call).publicUrl(key, bucket)
+    if (isFailure(url)) throw fromFailure({ ...url, ...call, message: `publicUrl failed: ${url.message}` })
     return url
+  }
+
+  /** @deprecated */
+  urlOf(options) {
+    return this.publicUrl(options)
   }
 
   metrics() {
     Storage.#require(this, 'metrics')
-    const { fromMetrics } = require('./metrics.js')
+    const { fromMetrics } = require('./native/metrics.js')
     const storage = this.#native
     return storage ? fromMetrics(storage.ageMs, storage.metrics(), storage.endpoints()) : fromMetrics(0, [], [])
   }
@@ -290,15 +323,15 @@ class Storage {
     return this.#native?.metricsText() ?? '# EOF\n'
   }
 
-  on(name, listener) {
+  on(name, listener, options) {
     Storage.#require(this, 'on')
-    this.#signals.events.on(name, listener)
+    this.#observability.events.on(name, listener, options)
     return this
   }
 
   off(name, listener) {
     Storage.#require(this, 'off')
-    this.#signals.events.off(name, listener)
+    this.#observability.events.off(name, listener)
     return this
   }
 
@@ -313,14 +346,15 @@ class Storage {
     return this.#answer(this.#begin(call, observers), start, (running, answer) => this.#succeeded(running, answer))
   }
 
-  #begin(call, observers) {
+  #begin(call, given) {
+    const observers = own(given)
     const { signal } = observers
     throwIfAborted(signal)
     const storage = this.#openFor(call)
     const id = this.#nextId()
     // It costs as much as all else here, and an upload that nobody can call off does without.
     const operation = signal || !isUpload(call.operation) ? new native.NativeOperation(id) : undefined
-    const observer = new Observer(observers, call, this.#signals)
+    const observer = new Observer(observers, call, this.#observability)
     this.#calls.add(id, observer)
     return { call, signal, storage, id, operation, observer }
   }
@@ -330,9 +364,8 @@ class Storage {
     const forget = signal && onAbort(signal, () => endQuietly(operation))
     try {
       const answer = await start(storage, operation, id)
-      // Events come by another queue than answers; those that were sent before it arrive in this turn.
-      if (observer.retries < answer.attempts - 1) await nextTurn()
-      if (answer.isFailure) throw fromFailure(answer)
+      if (observer.retries < answer.attempts - 1 || observer.keepsCheckpoint) await this.#hearSoFar(storage)
+      if (isFailure(answer)) throw fromFailure(answer)
       answered?.(running, answer)
       return answer
     } catch (error) {
@@ -367,12 +400,12 @@ class Storage {
 
   async #outcomeOf(item, signal) {
     try {
-      const fromUrl = item?.url !== undefined && item?.url !== null
+      const fromUrl = (property(item, 'url') ?? undefined) !== undefined
       const result = await (fromUrl ? Storage.#downloadAndUpload(this, item, signal) : Storage.#uploadFile(this, item, signal))
-      return { ...result, uploadError: false }
+      return storedOutcome(result)
     } catch (error) {
-      const key = typeof item?.key === 'string' ? item.key : undefined
-      return { uploadError: true, errorMessage: userMessageOf(error), error, key }
+      const { key } = describe('uploadFiles', item)
+      return failedOutcome(error, key)
     }
   }
 
@@ -380,32 +413,40 @@ class Storage {
   #open({ operation, key }) {
     if (this.#closed) throw closedError(operation, key)
     if (!this.#native) {
-      // The native part keeps these functions for as long as it lives, and they must not keep what it belongs to for that:
+      // The addon keeps these functions for as long as it lives, and they must not keep what it belongs to for that:
       // a storage that is left alone would never be collected. One that works is held by the answers it waits for.
       const self = new WeakRef(this)
-      const hear = (event) => self.deref()?.#hear(event)
-      const answers = this.#answers
-      const made = native.createStorage(this.#options, readEnvironment(), hear, (text) => answers.settle(text))
-      if (made.isFailure) throw fromFailure(made)
+      const hear = (event) => self.deref()?.#hear(own(event))
+      const pending = this.#pending
+      const made = native.createStorage(this.#options, readEnvironment(), hear, (text) => pending.settle(text))
+      if (isFailure(made)) throw fromFailure(made)
       this.#native = made
-      answers.comeFrom(made)
-      this.#signals.telemetry.at(made.endpoints()[0])
+      pending.comeFrom(made)
+      this.#observability.telemetry.at(made.endpoints()[0])
     }
     return this.#native
   }
 
   #concurrency() {
     try {
-      return this.#open({ operation: 'uploadFiles' }).concurrency
+      return this.#open({ operation: 'uploadFiles' }).uploadConcurrency
     } catch {
       // Each item says so for itself: a caller with partial results has a place for that.
       return 1
     }
   }
 
-  /** What the native part tells: of a call, or of an endpoint. */
+  /** Events come by another queue than responses, up to a thousand in each turn of the event loop. */
+  async #hearSoFar(storage) {
+    const sent = storage.eventsSent
+    do await nextTurn()
+    while (this.#heard < sent && !this.#closed)
+  }
+
+  /** What the addon tells: of a call, or of an endpoint. */
   #hear(event) {
-    if (event.kind === 'breaker') this.#signals.breaker(event)
+    this.#heard += 1
+    if (event.kind === 'breaker') this.#observability.breaker(event)
     else this.#calls.get(event.id)?.handle(event)
   }
 
@@ -433,26 +474,13 @@ if (Symbol.asyncDispose) {
   }
 }
 
-/** An error of a call. What the native part threw does not know whose it is: see seam.js. */
-function named(error, { operation, key }) {
-  if (StorageError.isInstance(error) && error.operation !== undefined) return error
-  return internalError(operation, key, error.cause ?? error)
-}
-
 function isEmpty(object) {
-  for (const _ in object) return false
-  return true
+  return Object.keys(object).length === 0
 }
 
 function requireLength({ byteLength }, contentLength, call) {
   if (contentLength === undefined || contentLength === byteLength) return
   throw invalid(`body has ${byteLength} bytes, not the ${contentLength} of contentLength`, call)
-}
-
-/** What is said of a call wherever it is told of. */
-function describe(operation, options) {
-  const text = (value) => (typeof value === 'string' ? value : undefined)
-  return { operation, key: text(options?.key), bucket: text(options?.bucket) || undefined }
 }
 
 function newStorage(config) {

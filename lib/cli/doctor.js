@@ -7,13 +7,18 @@ const net = require('node:net')
 const tls = require('node:tls')
 const { randomUUID } = require('node:crypto')
 const { buffer } = require('node:stream/consumers')
+const { adviceFor: nextSteps } = require('../observability/remediation.js')
 const { StorageError } = require('../errors.js')
+const { readPublicly } = require('./public-domain.js')
 const { UsageError } = require('./usage.js')
 
 const PATIENCE_MS = 10_000
 /** S3 refuses signatures that are further off. */
 const MAX_SKEW_MS = 15 * 60_000
 const WORRYING_SKEW_MS = 60_000
+
+const SPEAKS_HTTP = 'The server speaks http on this port, not https. Write http in STORAGE_ENDPOINT (a local server), or the port that speaks TLS.'
+const SPEAKS_TLS = 'The server speaks https on this port. Write https in STORAGE_ENDPOINT.'
 
 /** What to do about a code, in plain words. */
 const ADVICE = {
@@ -42,6 +47,11 @@ const ADVICE = {
   PreconditionFailed: 'Something is there already.',
 }
 
+const NO_DOMAIN = {
+  text: 'none',
+  warning: 'STORAGE_DOMAIN is not set: the url of results is that of the endpoint, which browsers cannot read. Connect a domain to the bucket (R2, bucket, Settings).',
+}
+
 /** Looks at every step of an upload in turn, and stops at the first that fails: what comes after it cannot work. */
 async function doctor({ operands, output, open, config, signal }) {
   if (operands.length > 0) throw new UsageError('doctor takes nothing')
@@ -51,6 +61,7 @@ async function doctor({ operands, output, open, config, signal }) {
   let storage
   let url
   let addresses
+  let written
   const steps = {
     configuration: async () => {
       storage = open()
@@ -67,11 +78,19 @@ async function doctor({ operands, output, open, config, signal }) {
     },
     TCP: async () => connect(net.connect({ host: addresses[0], port: portOf(url) }), 'connect').then(() => `port ${portOf(url)}`),
     TLS: async () => {
-      if (url.protocol === 'http:') return 'none: the endpoint is http'
+      if (url.protocol === 'http:') {
+        if (!(await answersHttp(url)) && (await speaksTls(url))) throw Object.assign(new Error('the endpoint is http, and the server speaks TLS'), { advice: SPEAKS_TLS })
+        return 'none: the endpoint is http'
+      }
       const servername = net.isIP(url.hostname) ? '' : url.hostname
       // Whom to trust is asked where it counts, with the first request: Node has roots of its own, which are not the system's.
       const socket = tls.connect({ host: url.hostname, port: portOf(url), servername, rejectUnauthorized: false })
-      return connect(socket, 'secureConnect', () => `${socket.getProtocol()}, ${socket.getCipher().name}`)
+      try {
+        return await connect(socket, 'secureConnect', () => `${socket.getProtocol()}, ${socket.getCipher().name}`)
+      } catch (error) {
+        const plain = new URL(`http://${url.hostname}:${portOf(url)}`)
+        throw (await answersHttp(plain)) ? Object.assign(error, { advice: SPEAKS_HTTP }) : error
+      }
     },
     clock: async () => clockSkew(url),
     'credentials and bucket': async () => {
@@ -79,18 +98,32 @@ async function doctor({ operands, output, open, config, signal }) {
       return 'readable, empty'
     },
     write: async () => {
-      const { attempts, location } = await storage.uploadFile({ key, body: probe, contentType: 'text/plain', signal })
+      // What reads it by the public domain must not leave it in a cache.
+      written = await storage.uploadFile({ key, body: probe, contentType: 'text/plain', cacheControl: 'no-store', signal })
+      const { attempts, location } = written
       return `${location}${attempts > 1 ? `, after ${attempts} attempts` : ''}`
     },
     read: async () => {
       const read = await buffer((await storage.download({ key, signal })).body)
-      if (!read.equals(probe)) throw new Error('the object that was read is not the one that was written')
+      if (!read.equals(probe)) {
+        const advice = 'Something on the way changes bodies (a proxy, a virus scanner). Exclude the storage from it.'
+        throw Object.assign(new Error('the object that was read is not the one that was written'), { advice })
+      }
       return 'the same bytes'
+    },
+    'public domain': async () => {
+      const address = storage.publicUrl({ key })
+      if (address === written.location) return NO_DOMAIN
+      return readPublicly(address, probe)
     },
     delete: async () => {
       await storage.delete({ key, signal })
+      written = undefined
       return 'the probe is gone'
     },
+  }
+  const removeProbe = async () => {
+    if (written) await storage.delete({ key }).catch(() => output.note(`  The probe could not be removed: ${key}`))
   }
   for (const [step, look] of Object.entries(steps)) {
     const started = performance.now()
@@ -102,6 +135,7 @@ async function doctor({ operands, output, open, config, signal }) {
       output.result({ step, ok: true, ms, found: text, ...(warning && { warning }) }, `${mark} ${step.padEnd(22)} ${`${ms} ms`.padStart(8)}  ${text}`)
       if (warning) output.note(`  ${warning}`)
     } catch (error) {
+      await removeProbe()
       if (signal.aborted) throw error
       const advice = adviceFor(error)
       const ms = Math.round(performance.now() - started)
@@ -114,15 +148,37 @@ async function doctor({ operands, output, open, config, signal }) {
   return 0
 }
 
+/** The next step, whatever failed. */
 function adviceFor(error) {
-  if (StorageError.isInstance(error) && error.category === 'input' && error.option) {
+  if (error.advice) return error.advice
+  if (error instanceof StorageError && error.category === 'input' && error.option) {
     return `Set it in the environment, in .env.local or in .env; see the error above for ${error.option}.`
   }
-  return ADVICE[error.code] ?? ADVICE[error.errors?.[0]?.code] ?? 'The README has a section on troubleshooting.'
+  const known = [error.code, error.errors?.[0]?.code].find((code) => Object.hasOwn(ADVICE, code))
+  if (known) return ADVICE[known]
+  if (error instanceof StorageError) return nextSteps(error).steps[0]
+  return 'Compare STORAGE_ENDPOINT with the S3 API address of the bucket (R2, bucket, Settings), and try again.'
 }
 
 function portOf(url) {
   return Number(url.port || (url.protocol === 'https:' ? 443 : 80))
+}
+
+/** A server that speaks TLS ends a plain request with an alert, or answers 400. */
+async function answersHttp(url) {
+  try {
+    return (await headOf(url)).statusCode !== 400
+  } catch {
+    return false
+  }
+}
+
+async function speaksTls(url) {
+  try {
+    return await connect(tls.connect({ host: url.hostname, port: portOf(url), rejectUnauthorized: false }), 'secureConnect', () => true)
+  } catch {
+    return false
+  }
 }
 
 async function connect(socket, event, look = () => undefined) {
@@ -138,20 +194,25 @@ async function connect(socket, event, look = () => undefined) {
   }
 }
 
-/** By the server's own clock, from an answer that needs no key. */
-async function clockSkew(url) {
+/** What the server answers to a request that needs no key. */
+async function headOf(url) {
   const { request } = url.protocol === 'https:' ? https : http
   const call = request(url.origin, { method: 'HEAD', agent: false, rejectUnauthorized: false })
-  const date = await within(
+  return within(
     new Promise((resolve, reject) => {
-      call.once('response', (answer) => {
-        answer.resume()
-        resolve(answer.headers.date)
+      call.once('response', (response) => {
+        response.resume()
+        resolve(response)
       })
       call.once('error', reject)
       call.end()
     }),
   ).finally(() => call.on('error', () => {}).destroy())
+}
+
+/** By the server's own clock. */
+async function clockSkew(url) {
+  const { date } = (await headOf(url)).headers
   if (!date) return 'the server does not tell its time'
   const skew = Date.now() - Date.parse(date)
   const seconds = Math.round(Math.abs(skew) / 1000)

@@ -3,7 +3,7 @@
 const { parseArgs } = require('node:util')
 const { StorageError } = require('../errors.js')
 const { newStorage } = require('../storage.js')
-const { VERSION } = require('../load.js')
+const { VERSION } = require('../native/index.js')
 const { commands } = require('./commands.js')
 const { loadEnvironment } = require('./environment.js')
 const { makeOutput } = require('./output.js')
@@ -15,12 +15,13 @@ const HELP = `reliable-r2 ${VERSION}: uploads to Cloudflare R2 that succeed
   reliable-r2 copy URL KEY                  store what a URL gives
   reliable-r2 get KEY [FILE]                read an object; to standard output if FILE is -
   reliable-r2 ls [PREFIX]                   list objects
-  reliable-r2 rm KEY...                     remove objects
+  reliable-r2 rm KEY...                     remove objects; --recursive PREFIX/ all below it
   reliable-r2 doctor                        find out what is wrong, and what to do about it
 
   --type T            content type                --cache C       Cache-Control, or immutable
   --compress MODE     gzip, br or auto            --if-absent     only where there is no such object
   --checkpoint FILE   go on after a crash         --retry PRESET  fast, standard, fileUpload, aggressive, persistent
+  --concurrency N     files at a time (4)         --force         rm: what is not there is no failure
   --endpoint URL      --region R      --bucket B  instead of STORAGE_ENDPOINT, _REGION, _BUCKET
   --env FILE          instead of .env.local and .env
   --json              one JSON object for each line of output
@@ -37,6 +38,9 @@ const OPTIONS = {
   compress: { type: 'string' },
   'if-absent': { type: 'boolean' },
   checkpoint: { type: 'string' },
+  concurrency: { type: 'string' },
+  force: { type: 'boolean', short: 'f' },
+  recursive: { type: 'boolean', short: 'r' },
   retry: { type: 'string' },
   endpoint: { type: 'string' },
   region: { type: 'string' },
@@ -93,7 +97,7 @@ function parse(args) {
 function exitCodeOf(error, signal) {
   if (signal.aborted) return INTERRUPTED
   if (error instanceof UsageError) return WRONG_USAGE
-  if (!StorageError.isInstance(error)) return FAILED
+  if (!(error instanceof StorageError)) return FAILED
   if (error.category === 'input') return WRONG_USAGE
   return error.retryable ? FAILED_FOR_NOW : FAILED
 }

@@ -1,10 +1,19 @@
 'use strict'
 
 const { styleText } = require('node:util')
-const { StorageError } = require('../errors.js')
+const { printable } = require('../printable.js')
 const { UsageError } = require('./usage.js')
 
 const BAR_WIDTH = 24
+/** The same value, with such characters escaped. */
+const escaped = (text) => Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')
+const safeJson = (value) => JSON.stringify(value).replace(/[\p{C}\u2028\u2029]/gu, escaped)
+
+/** Our own colors, and the ends of lines. */
+const OURS = /(\x1b\[\d{1,3}m|\n)/
+
+/** Keys, file names and texts of servers without what moves a terminal's cursor or reorders what it shows. */
+const safe = (text) => String(text).split(OURS).map((piece, index) => (index % 2 === 1 ? piece : printable(piece))).join('')
 
 /**
  * What people and programs see: results on standard output, all else on standard error. A progress bar only on a
@@ -19,17 +28,17 @@ function makeOutput({ stdout, stderr }, { json = false, quiet = false }) {
   }
   const note = (text) => {
     clear()
-    stderr.write(`${text}\n`)
+    stderr.write(`${safe(text)}\n`)
   }
   return {
     line(text) {
       clear()
-      stdout.write(`${text}\n`)
+      stdout.write(`${safe(text)}\n`)
     },
     /** `text` for people, `value` for programs. */
     result(value, text) {
       clear()
-      stdout.write(`${json ? JSON.stringify(value) : text}\n`)
+      stdout.write(`${json ? safeJson(value) : safe(text)}\n`)
     },
     /** Draws how far something is; undefined where that is of no interest. */
     progress: live
@@ -38,16 +47,23 @@ function makeOutput({ stdout, stderr }, { json = false, quiet = false }) {
           const bar = totalBytes ? `[${'='.repeat(filled)}${' '.repeat(BAR_WIDTH - filled)}] ${percent}%` : ''
           const speed = bytesPerSecond ? `${bytes(bytesPerSecond)}/s` : ''
           const columns = stderr.columns || 80
-          stderr.write(`\r\x1b[2K${`${name}  ${bar}  ${bytes(loadedBytes)}  ${speed}`.slice(0, columns - 1)}`)
+          stderr.write(`\r\x1b[2K${`${safe(name)}  ${bar}  ${bytes(loadedBytes)}  ${speed}`.slice(0, columns - 1)}`)
           drawn = true
         }
       : undefined,
     retry: quiet || json ? undefined : note,
     note: quiet || json ? () => {} : note,
-    error(error) {
-      if (json) return note(JSON.stringify({ error: errorValue(error) }))
-      note(`${style('red', 'reliable-r2:', stderr)} ${messageOf(error)}`)
+    /** `name`: which of several items it is of. */
+    error(error, name) {
+      if (json) return note(JSON.stringify({ error: errorValue(error), ...(name !== undefined && { item: name }) }))
+      const item = name !== undefined && !messageOf(error).includes(name) ? `${printable(name)}: ` : ''
+      note(`${style('red', 'reliable-r2:', stderr)} ${item}${messageOf(error)}`)
       if (error instanceof UsageError) note('`reliable-r2 --help` shows what there is.')
+    },
+    /** How a command with several items ended. */
+    summary(value, text) {
+      if (json) note(JSON.stringify({ summary: value }))
+      else if (!quiet) note(text)
     },
     end: clear,
     style: (format, text) => style(format, text, stdout),
@@ -60,7 +76,7 @@ function messageOf(error) {
 }
 
 function errorValue(error) {
-  return StorageError.isInstance(error) ? error.toJSON() : { message: messageOf(error) }
+  return typeof error?.toJSON === 'function' ? error.toJSON() : { message: messageOf(error) }
 }
 
 function style(format, text, stream) {
@@ -80,4 +96,4 @@ function bytes(count) {
   return `${power === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[power]}`
 }
 
-module.exports = { bytes, makeOutput }
+module.exports = { bytes, makeOutput, printable }

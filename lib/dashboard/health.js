@@ -10,9 +10,6 @@ const OUTAGE_LOST = 0.5
 /** Of so few calls no rate says anything. */
 const FEWEST_CALLS = 3
 
-/** Answers about objects rather than failures to get one. */
-const ANSWERS = ['NotFound', 'PreconditionFailed']
-
 /** @returns {{ state: 'well' | 'degraded' | 'outage' | 'quiet' | 'unused', reasons: string[] }} */
 function healthOf({ operations, endpoints }) {
   const all = Object.values(operations)
@@ -49,11 +46,10 @@ function healthOf({ operations, endpoints }) {
 
 function sum(windows) {
   const total = { calls: 0, ended: 0, lost: 0, retries: 0 }
-  for (const { calls, succeeded, failed, retries, failuresByCode } of windows) {
-    const answered = ANSWERS.reduce((many, code) => many + (failuresByCode[code] ?? 0), 0)
+  for (const { calls, succeeded, failed, retries } of windows) {
     total.calls += calls
     total.ended += succeeded + failed
-    total.lost += failed - answered
+    total.lost += failed
     total.retries += retries
   }
   return total

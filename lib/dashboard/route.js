@@ -1,15 +1,17 @@
 'use strict'
 
-const { VERSION } = require('../load.js')
-const { inputError } = require('../errors.js')
-const { asIs, readObject, reader, text } = require('../shape.js')
-const answers = require('./answers.js')
+const { VERSION } = require('../native/index.js')
+const { inputError } = require('../local-errors.js')
+const { asIs, readObject, reader, text } = require('../input/validate.js')
+const answers = require('./responses.js')
 const { Session } = require('./session.js')
 const { viewOf } = require('./view.js')
 
 const call = { operation: 'dashboard' }
 const LARGEST_FORM_BYTES = 4096
 const SHORTEST_TOKEN = 16
+/** By the frequencies of its characters. A word twice has fewer, 16 random digits in hex are about as many. */
+const FEWEST_BITS = 48
 
 const OPTIONS = { token: text, authorize: reader('a function', (value) => typeof value === 'function', asIs) }
 
@@ -18,7 +20,7 @@ function dashboard(storage, options) {
   if (typeof storage?.metrics !== 'function' || typeof storage.recentFailures !== 'function') {
     throw inputError('ERR_INVALID_OPTION', 'storage', 'the first argument must be a storage, as newStorage() makes it', call)
   }
-  const gate = gateOf(readObject(OPTIONS, options ?? {}, 'options', call))
+  const gate = gateOf(readObject(OPTIONS, options ?? {}, 'options', call), call)
 
   const GET = async (request) => {
     // Read first of all: a framework that renders in advance what does not look at its request would keep, for ever,
@@ -31,12 +33,13 @@ function dashboard(storage, options) {
   return { GET, POST: gate.post }
 }
 
-function gateOf({ token, authorize }) {
+/** Who is let in, for the routes of this entry; `call` is whose options these are. */
+function gateOf({ token, authorize }, call) {
   if (token && authorize) {
     throw inputError('ERR_INVALID_OPTION', 'options', 'give either token or authorize', call)
   }
   if (authorize) return authorizeGate(authorize)
-  return token ? tokenGate(token) : closedGate
+  return token ? tokenGate(token, call) : closedGate
 }
 
 /** A variable that was forgotten opens nothing. */
@@ -56,16 +59,18 @@ function authorizeGate(authorize) {
   }
 }
 
-function tokenGate(token) {
-  if (token.length < SHORTEST_TOKEN) {
-    const detail = `token must have at least ${SHORTEST_TOKEN} characters: anyone may guess at it; \`openssl rand -hex 32\` makes one`
+function tokenGate(token, call) {
+  if (token.length < SHORTEST_TOKEN || bitsOf(token) < FEWEST_BITS) {
+    const detail = `token must have at least ${SHORTEST_TOKEN} characters, and be random: anyone may guess at it; \`openssl rand -hex 32\` makes one`
     throw inputError('ERR_INVALID_OPTION', 'token', detail, call)
   }
   const session = new Session(token)
   return {
     signsIn: true,
     refusalOf: async (request, wantsJson) => {
-      if (session.allows(request)) return undefined
+      const { isRight, waitMs } = session.check(request)
+      if (isRight) return undefined
+      if (waitMs > 0) return answers.tooManyGuesses(waitMs, wantsJson)
       return wantsJson ? answers.unauthorized() : answers.login()
     },
     post: async (request) => {
@@ -73,10 +78,20 @@ function tokenGate(token) {
       // Somebody else's page could sign people out, which is a nuisance. Signing in takes the token.
       const isOurs = request.headers.get('sec-fetch-site') !== 'cross-site'
       if (isOurs && form?.has('signOut')) return answers.backToPage(request, session.end(request))
-      if (!session.isToken(form?.get('token'))) return answers.login({ wrong: true })
-      return answers.backToPage(request, session.begin(request))
+      const { isRight, waitMs } = session.checkToken(request, form?.get('token'))
+      if (isRight) return answers.backToPage(request, session.begin(request))
+      return waitMs > 0 ? answers.tooManyGuesses(waitMs, false) : answers.login({ wrong: true })
     },
   }
+}
+
+/** How many bits a text has at most, if its characters were drawn at random. */
+function bitsOf(text) {
+  const counts = new Map()
+  for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1)
+  let bits = 0
+  for (const count of counts.values()) bits -= count * Math.log2(count / text.length)
+  return bits
 }
 
 function asksForJson(request) {
@@ -99,4 +114,4 @@ async function readForm(request) {
   return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
 }
 
-module.exports = { dashboard }
+module.exports = { OPTIONS, dashboard, gateOf }

@@ -1,6 +1,7 @@
 'use strict'
 
 const { createHash, createHmac, timingSafeEqual } = require('node:crypto')
+const { Guesses, clientOf } = require('./guesses.js')
 
 const COOKIE = 'reliable_r2_dashboard'
 const LASTS_SECONDS = 12 * 60 * 60
@@ -11,19 +12,34 @@ const LASTS_SECONDS = 12 * 60 * 60
  */
 class Session {
   #token
+  #guesses = new Guesses()
 
   constructor(token) {
     this.#token = token
   }
 
-  isToken(given) {
-    return typeof given === 'string' && same(given, this.#token)
+  /** Whether a request shows the token, or a cookie of a session. */
+  check(request) {
+    const [scheme, credentials] = (request.headers.get('authorization') ?? '').split(' ')
+    if (scheme.toLowerCase() === 'bearer') return this.checkToken(request, credentials)
+    // A cookie can be made of a guessed token, so that it is a guess as well.
+    const cookies = cookiesOf(request).filter((value) => endOf(value) * 1000 > Date.now())
+    return this.#compare(request, cookies.map((value) => [value, this.#proof(endOf(value))]))
   }
 
-  allows(request) {
-    const [scheme, credentials] = (request.headers.get('authorization') ?? '').split(' ')
-    if (scheme.toLowerCase() === 'bearer') return this.isToken(credentials)
-    return cookiesOf(request).some((value) => this.#isProof(value))
+  checkToken(request, given) {
+    return this.#compare(request, given ? [[given, this.#token]] : [])
+  }
+
+  #compare(request, pairs) {
+    const client = clientOf(request)
+    for (const [given, right] of pairs) {
+      const waitMs = this.#guesses.waitMs(client)
+      if (waitMs > 0) return { isRight: false, waitMs }
+      if (same(given, right)) return { isRight: true, waitMs: 0 }
+      this.#guesses.count(client, given)
+    }
+    return { isRight: false, waitMs: 0 }
   }
 
   begin(request) {
@@ -38,11 +54,11 @@ class Session {
   #proof(ends) {
     return `${ends}.${createHmac('sha256', this.#token).update(`reliable-r2 dashboard until ${ends}`).digest('hex')}`
   }
+}
 
-  #isProof(value) {
-    const ends = Number.parseInt(value, 10)
-    return ends * 1000 > Date.now() && same(value, this.#proof(ends))
-  }
+/** When the session of a cookie ends, in seconds; NaN for what is no cookie of ours. */
+function endOf(value) {
+  return Number.parseInt(value, 10)
 }
 
 /** In a time that does not tell how much of it was right. */

@@ -1,7 +1,7 @@
 'use strict'
 
 const { hostname } = require('node:os')
-const { meaningOf } = require('../advice.js')
+const { meaningOf } = require('../observability/remediation.js')
 const { healthOf } = require('./health.js')
 
 /** What the page shows, as JSON. History and failures come from the storage, so that a reload loses nothing. */

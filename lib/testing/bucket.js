@@ -3,12 +3,27 @@
 // A bucket in memory: objects, and uploads in parts that are still open.
 
 const { randomBytes } = require('node:crypto')
-const { Refusal } = require('./answers.js')
+const { Refusal } = require('./responses.js')
 const { md5 } = require('./checksums.js')
 
 const MIN_PART_BYTES = 5 * 1024 * 1024
 
+/** What servers check before they write or delete. */
+const CONDITIONS = {
+  r2: { put: ['etag', 'time'], delete: ['time'] },
+  s3: { put: ['etag'], delete: ['etag'] },
+  put: { put: ['etag'], delete: [] },
+  none: { put: [], delete: [] },
+}
+
+/** As `Last-Modified` has them. */
+const wholeSeconds = ({ lastModified }) => Math.floor(lastModified / 1000) * 1000
+
 class Bucket {
+  constructor(conditions = 'r2') {
+    this.conditions = conditions
+  }
+
   /** By key. What is in here was stored; it is never changed in place. */
   objects = new Map()
   /** By upload id. */
@@ -26,12 +41,30 @@ class Bucket {
     return object
   }
 
-  /** Whether a write may go on. */
-  requireCondition(key, { 'if-match': ifMatch, 'if-none-match': ifNoneMatch }) {
+  /** Whether a write may go on. A condition that the server does not know is ignored. */
+  requireWriteCondition(key, { 'if-match': ifMatch, 'if-none-match': ifNoneMatch, 'if-unmodified-since': unmodifiedSince }) {
     const there = this.objects.get(key)
-    const refused =
-      (ifNoneMatch !== undefined && there && names(ifNoneMatch, there)) || (ifMatch !== undefined && !(there && names(ifMatch, there)))
-    if (refused) throw new Refusal('PreconditionFailed', 'At least one of the preconditions did not hold.')
+    const checks = {
+      etag:
+        (ifNoneMatch === undefined || !there || !names(ifNoneMatch, there)) && (ifMatch === undefined || (there && names(ifMatch, there))),
+      time: unmodifiedSince === undefined || !there || wholeSeconds(there) <= Date.parse(unmodifiedSince),
+    }
+    this.#require(checks, CONDITIONS[this.conditions].put)
+  }
+
+  /** Whether a removal may go on. */
+  requireDeleteCondition(key, { 'if-match': ifMatch, 'x-amz-if-match-last-modified-time': lastModified }) {
+    const there = this.objects.get(key)
+    const checks = {
+      etag: ifMatch === undefined || (there && names(ifMatch, there)),
+      time: lastModified === undefined || (there && wholeSeconds(there) === Date.parse(lastModified)),
+    }
+    this.#require(checks, CONDITIONS[this.conditions].delete)
+  }
+
+  #require(checks, known) {
+    if (known.every((name) => checks[name])) return
+    throw new Refusal('PreconditionFailed', 'At least one of the preconditions did not hold.')
   }
 
   begin(key, facts) {
@@ -74,4 +107,4 @@ function names(header, { etag }) {
   return header.split(',').some((text) => ['*', etag].includes(text.trim().replace(/^(W\/)?"|"$/g, '')))
 }
 
-module.exports = { Bucket, names }
+module.exports = { Bucket, CONDITIONS, names }

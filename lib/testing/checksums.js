@@ -3,7 +3,7 @@
 // What a request says about its bytes, held against them.
 
 const { createHash } = require('node:crypto')
-const { Refusal } = require('./answers.js')
+const { Refusal } = require('./responses.js')
 
 const digest = (name) => (body) => createHash(name).update(body).digest('base64')
 

@@ -3,7 +3,7 @@
 // `aws-chunked`: how SDKs send streams whose hash they do not know beforehand. Each chunk may be signed, and a checksum
 // may follow behind the last.
 
-const { Refusal } = require('./answers.js')
+const { Refusal } = require('./responses.js')
 const { hmac, sameText, sha256 } = require('./signature.js')
 
 const SIGNED = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'
@@ -36,7 +36,7 @@ function unchunk(claim, body) {
     pieces.push(piece)
     at += length + 2
   }
-  const trailers = {}
+  const trailers = Object.create(null)
   while (at < body.length) {
     const [name, ...value] = line().split(':')
     if (name) trailers[name.toLowerCase()] = value.join(':').trim()

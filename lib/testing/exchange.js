@@ -2,7 +2,7 @@
 
 // One request and its answer on the wire, and the faults that can happen to them.
 
-const { refusalAnswer } = require('./answers.js')
+const { refusalAnswer } = require('./responses.js')
 
 /** As from a port where something else than HTTP is spoken. */
 const GARBAGE = '\x16\x03\x01\x00\xff<html>\x00\x80no HTTP\r\n\r\n\x7f\x00\xfe'

@@ -4,8 +4,8 @@
 
 const { once } = require('node:events')
 const { createServer } = require('node:http')
-const { Refusal, refusalAnswer } = require('./answers.js')
-const { Bucket } = require('./bucket.js')
+const { Refusal, refusalAnswer } = require('./responses.js')
+const { Bucket, CONDITIONS } = require('./bucket.js')
 const { checkBody } = require('./checksums.js')
 const { isChunked, unchunk } = require('./chunked.js')
 const { Exchange } = require('./exchange.js')
@@ -13,9 +13,11 @@ const { FaultPlan } = require('./rules.js')
 const { authenticate, checkPayload } = require('./signature.js')
 const { verbOf } = require('./verbs.js')
 
-const DEFAULTS = { bucket: 'pictures', buckets: [], accessKey: 'local', secretKey: 'local-secret', host: '127.0.0.1', port: 0 }
+const DEFAULTS = { bucket: 'pictures', buckets: [], accessKey: 'local', secretKey: 'local-secret', host: '127.0.0.1', port: 0, conditions: 'r2' }
 const BUCKET_NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const MAX_KEY_BYTES = 1024
+/** Of a request: 8 KiB of metadata fit, and headers of several KiB. Node's default is 16 KiB. */
+const MAX_HEAD_BYTES = 64 * 1024
 
 class LocalR2 {
   #options
@@ -26,23 +28,24 @@ class LocalR2 {
   #connections = 0
   /** By socket: its number, and how many requests it has had. */
   #sockets = new WeakMap()
-  #server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 })
+  #server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: MAX_HEAD_BYTES })
 
   constructor(options) {
     this.#options = options
-    this.#buckets = new Map([options.bucket, ...options.buckets].map((name) => [name, new Bucket()]))
+    this.#buckets = new Map([options.bucket, ...options.buckets].map((name) => [name, new Bucket(options.conditions)]))
     // Before the server's own listener, which then finds a connection that is gone.
     this.#server.prependListener('connection', (socket) => this.#connected(socket))
     for (const name of ['request', 'checkContinue']) {
-      this.#server.on(name, (request, response) => void this.#serve(request, response, name === 'checkContinue'))
+      this.#server.on(name, (request, response) => void this.#survive(request, response, name === 'checkContinue'))
     }
   }
 
   async listen() {
-    this.#server.listen(this.#options.port, this.#options.host)
-    await once(this.#server, 'listening')
-    const { address, family, port } = this.#server.address()
-    this.url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+    const { host, port } = this.#options
+    this.#server.listen({ __proto__: null, host, port })
+    await once(this.#server, 'listening', { __proto__: null })
+    const { address, family, port: bound } = this.#server.address()
+    this.url = `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`
   }
 
   get config() {
@@ -72,7 +75,8 @@ class LocalR2 {
   }
 
   objects(bucket = this.#options.bucket) {
-    return new Map(this.#bucket(bucket).objects)
+    // Without the identity that our own writes carry: what a caller gave is what a test compares.
+    return new Map([...this.#bucket(bucket).objects].map(([key, { identity, ...object }]) => [key, object]))
   }
 
   uploads(bucket = this.#options.bucket) {
@@ -90,7 +94,7 @@ class LocalR2 {
 
   async stop() {
     if (!this.#server.listening) return
-    const closed = once(this.#server, 'close')
+    const closed = once(this.#server, 'close', { __proto__: null })
     this.#server.close()
     this.#server.closeAllConnections()
     await closed
@@ -118,6 +122,19 @@ class LocalR2 {
     if (!fault) return
     this.#tell({ connection: number, request: null, method: null, path: null, key: null, action: fault.fault, status: null, bodyBytes: 0 })
     socket.resetAndDestroy()
+  }
+
+  /** Whatever a request holds: it may fail, the process of the test may not. */
+  async #survive(request, response, expectsContinue) {
+    for (const stream of [request, response]) stream.on('error', () => {})
+    try {
+      await this.#serve(request, response, expectsContinue)
+    } catch (error) {
+      if (response.headersSent || request.socket.destroyed) return request.socket.destroy()
+      const refusal = { status: 500, code: 'InternalError', message: `This server failed: ${error.message}` }
+      const { status, headers, body } = refusalAnswer(refusal)
+      response.writeHead(status, { ...headers, connection: 'close' }).end(body)
+    }
   }
 
   async #serve(request, response, expectsContinue) {
@@ -193,6 +210,7 @@ async function startLocalR2(options = {}) {
   const complete = { ...DEFAULTS, ...given }
   const unsound = [complete.bucket, ...complete.buckets].find((name) => !BUCKET_NAME.test(name))
   if (unsound !== undefined) throw new TypeError('a bucket has 3 to 63 lower-case letters, digits and hyphens')
+  if (!Object.hasOwn(CONDITIONS, complete.conditions)) throw new TypeError(`conditions must be one of ${Object.keys(CONDITIONS).join(', ')}`)
   const r2 = new LocalR2(complete)
   await r2.listen()
   return r2

@@ -4,6 +4,7 @@
 // matches and has times left acts.
 
 const { validateHeaderName, validateHeaderValue } = require('node:http')
+const { own } = require('../own-properties.js')
 const { Draw, mixed } = require('./draw.js')
 
 const isCount = (value) => Number.isInteger(value) && value >= 0
@@ -59,7 +60,7 @@ const SELECTION = {
 const AT_CONNECTION = ['refuse', 'down']
 
 function check(rule) {
-  const name = rule?.fault
+  const name = rule.fault
   if (!Object.hasOwn(FAULTS, name ?? '')) {
     throw new TypeError(`fault must be one of ${Object.keys(FAULTS).join(', ')}`)
   }
@@ -69,8 +70,8 @@ function check(rule) {
     if (!Object.hasOwn(known, field)) throw new TypeError(`the fault ${name} has no ${field}; it has ${Object.keys(known).join(', ')}`)
     if (!known[field](value)) throw new TypeError(`${field} of the fault ${name} is out of its range`)
   }
-  for (const [field, { required: needed }] of Object.entries(FAULTS[name])) {
-    if (needed && rule[field] === undefined) throw new TypeError(`the fault ${name} needs ${field}`)
+  for (const [field, check] of Object.entries(FAULTS[name])) {
+    if (Object.hasOwn(check, 'required') && rule[field] === undefined) throw new TypeError(`the fault ${name} needs ${field}`)
   }
 }
 
@@ -91,7 +92,7 @@ class Armed {
     if (!matches) return undefined
     const draw = rule.chance !== undefined || rule.fault === 'mix' ? this.draw(`${method} ${key}`) : undefined
     if (rule.chance !== undefined && draw.unit() >= rule.chance) return undefined
-    const fault = rule.fault === 'mix' ? mixed(draw) : rule
+    const fault = rule.fault === 'mix' ? own(mixed(draw)) : rule
     return this.count() ? fault : undefined
   }
 
@@ -126,8 +127,9 @@ class FaultPlan {
   /** @throws {TypeError} for a rule that is none; the rules before stay in force then. */
   set(rules) {
     if (!Array.isArray(rules)) throw new TypeError('faults takes an array of rules')
-    rules.forEach(check)
-    this.#rules = rules.map((rule) => new Armed({ ...rule }))
+    const given = rules.map((rule) => own(rule))
+    given.forEach(check)
+    this.#rules = given.map((rule) => new Armed(rule))
   }
 
   get meetsConnections() {

@@ -3,7 +3,7 @@
 // AWS Signature Version 4, as R2 checks it: in the `Authorization` header, or in the query of a presigned URL.
 
 const { createHash, createHmac, timingSafeEqual } = require('node:crypto')
-const { Refusal } = require('./answers.js')
+const { Refusal } = require('./responses.js')
 
 const ALGORITHM = 'AWS4-HMAC-SHA256'
 const MOST_SKEW_MS = 15 * 60 * 1000
@@ -106,7 +106,8 @@ function checkPayload({ payload }, body) {
 }
 
 function sameText(a, b) {
-  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
 }
 
 module.exports = { authenticate, checkPayload, hmac, sameText, sha256 }

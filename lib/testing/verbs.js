@@ -3,13 +3,18 @@
 // The S3 operations, as far as R2 has them and uploads need them. Each takes a request that is whole and checked, and
 // gives an answer.
 
-const { Refusal, xmlAnswer } = require('./answers.js')
+const { validateHeaderValue } = require('node:http')
+const { Refusal, xmlAnswer } = require('./responses.js')
 const { names } = require('./bucket.js')
 const { md5 } = require('./checksums.js')
 
 /** Stored with an object and given back with it. */
 const KEPT = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'content-type', 'expires']
+/** By a query `response-...` of a GET. */
+const OVERRIDABLE = KEPT
 const METADATA = 'x-amz-meta-'
+/** The entry by which reliable-r2 knows its writes; kept apart, so that `metadata` is what a caller gave. */
+const IDENTITY = 'reliable-r2'
 const MAX_METADATA_BYTES = 8192
 const MAX_PARTS = 10_000
 const MAX_PAGE = 1000
@@ -30,11 +35,13 @@ function factsOf(headers) {
     if (encodings.length > 0) stored['content-encoding'] = encodings.join(', ')
     else delete stored['content-encoding']
   }
-  return { contentType: headers['content-type'] ?? 'application/octet-stream', headers: stored, metadata }
+  const { [IDENTITY]: identity, ...callers } = metadata
+  return { contentType: headers['content-type'] ?? 'application/octet-stream', headers: stored, metadata: callers, identity }
 }
 
 function headersOf(object) {
-  const metadata = Object.entries(object.metadata).map(([name, value]) => [METADATA + name, value])
+  const all = { ...object.metadata, ...(object.identity !== undefined && { [IDENTITY]: object.identity }) }
+  const metadata = Object.entries(all).map(([name, value]) => [METADATA + name, value])
   return {
     ...object.headers,
     'content-type': object.contentType,
@@ -46,7 +53,7 @@ function headersOf(object) {
 }
 
 function putObject({ bucket, key, headers, body }) {
-  bucket.requireCondition(key, headers)
+  bucket.requireWriteCondition(key, headers)
   return nothing(200, { etag: `"${bucket.put(key, body, factsOf(headers)).etag}"` })
 }
 
@@ -54,13 +61,22 @@ function getObject({ bucket, key, query, headers }) {
   const object = bucket.get(key)
   const unmet = readCondition(object, headers)
   if (unmet) return unmet
-  const overridden = [...query].filter(([name]) => name.startsWith('response-')).map(([name, value]) => [name.slice(9), value])
+  const overridden = OVERRIDABLE.filter((name) => query.has(`response-${name}`)).map((name) => [name, headerValue(query.get(`response-${name}`))])
   const answered = { ...headersOf(object), ...Object.fromEntries(overridden) }
   const range = rangeOf(headers.range, object.size)
   if (!range) return { status: 200, headers: answered, body: object.body }
   const [first, last] = range
   answered['content-range'] = `bytes ${first}-${last}/${object.size}`
   return { status: 206, headers: answered, body: object.body.subarray(first, last + 1) }
+}
+
+function headerValue(value) {
+  try {
+    validateHeaderValue('response', value)
+    return value
+  } catch {
+    throw new Refusal('InvalidArgument', 'A header that the query asks for is one that no response can carry.')
+  }
 }
 
 /** The answer of a read whose condition does not hold, in the order of RFC 9110, section 13.2.2. */
@@ -87,7 +103,8 @@ function rangeOf(header, size) {
   return [first, last]
 }
 
-function deleteObject({ bucket, key }) {
+function deleteObject({ bucket, key, headers }) {
+  bucket.requireDeleteCondition(key, headers)
   bucket.objects.delete(key)
   return nothing(204)
 }
@@ -148,11 +165,13 @@ function uploadPart({ bucket, key, query, body }) {
 
 function completeUpload({ name, bucket, key, query, headers, body }) {
   const upload = bucket.upload(query.get('uploadId'), key)
-  const parts = [...body.toString().matchAll(/<Part>([^]*?)<\/Part>/g)].map(([, part]) => ({
+  // Split, not matched: a body of opening tags alone would be read to its end from each of them.
+  const texts = body.toString().split('<Part>').slice(1)
+  const parts = texts.filter((text) => text.includes('</Part>')).map((part) => ({
     number: Number(/<PartNumber>\s*(\d+)\s*</.exec(part)?.[1]),
     etag: /<ETag>\s*(?:"|&quot;|&#34;)?([^"&<\s]+)/.exec(part)?.[1],
   }))
-  bucket.requireCondition(key, headers)
+  bucket.requireWriteCondition(key, headers)
   const { etag } = bucket.complete(upload, parts)
   return xmlAnswer(200, 'CompleteMultipartUploadResult', { Location: `/${name}/${key}`, Bucket: name, Key: key, ETag: `"${etag}"` })
 }
@@ -186,6 +205,7 @@ function listParts({ name, bucket, key, query }) {
 }
 
 function listUploads({ name, bucket, query }) {
+  const encode = query.get('encoding-type') === 'url' ? encodeURIComponent : (text) => text
   const prefix = query.get('prefix') ?? ''
   const most = count(query.get('max-uploads'), 'max-uploads')
   const place = ({ key, id }) => Buffer.from(`${key}\0${id}`)
@@ -197,12 +217,13 @@ function listUploads({ name, bucket, query }) {
   const truncated = page.length < uploads.length && most > 0
   return xmlAnswer(200, 'ListMultipartUploadsResult', {
     Bucket: name,
-    Prefix: prefix,
+    Prefix: encode(prefix),
     MaxUploads: most,
+    EncodingType: query.get('encoding-type') ?? undefined,
     IsTruncated: truncated,
-    NextKeyMarker: truncated ? page.at(-1).key : undefined,
+    NextKeyMarker: truncated ? encode(page.at(-1).key) : undefined,
     NextUploadIdMarker: truncated ? page.at(-1).id : undefined,
-    Upload: page.map(({ key, id, initiated }) => ({ Key: key, UploadId: id, Initiated: initiated.toISOString() })),
+    Upload: page.map(({ key, id, initiated }) => ({ Key: encode(key), UploadId: id, Initiated: initiated.toISOString() })),
   })
 }
 

@@ -11,7 +11,7 @@ export function showEndpoints(endpoints) {
   byId('endpoints').replaceChildren(...(endpoints.length > 0 ? endpoints.map(card) : [h('p.none', 'None has been used yet.')]))
 }
 
-function card({ endpoint, bucket, role, breaker, pacing, inFlight, queued, hedged }) {
+function card({ endpoint, bucket, role, breaker, pacing, inFlight, queued }) {
   const [mark, state, says] = BREAKER[breaker.state]
   const next = breaker.state === 'open' && breaker.retryAfterMs ? `; next probe in ${durationText(breaker.retryAfterMs)}` : ''
   const before = breaker.opened > 0 ? `, opened ${plural(breaker.opened, 'time')} so far` : ''
@@ -26,7 +26,6 @@ function card({ endpoint, bucket, role, breaker, pacing, inFlight, queued, hedge
       h('dd', ...pacingOf(pacing)),
       h('dt', 'Requests'),
       h('dd', `${integer(inFlight)} in flight, ${integer(queued)} queued`),
-      ...(hedged > 0 ? [h('dt', 'Hedged'), h('dd', `${plural(hedged, 'request')} sent a second time so far`)] : []),
     ),
   )
 }

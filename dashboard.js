@@ -1,5 +1,0 @@
-'use strict'
-
-const { dashboard } = require('./lib/dashboard/route.js')
-
-module.exports = { dashboard }

@@ -1,3 +1,0 @@
-import entry from './dashboard.js'
-
-export const { dashboard } = entry

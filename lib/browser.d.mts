@@ -1,0 +1,2 @@
+// Nothing of this package runs in a browser.
+export {}

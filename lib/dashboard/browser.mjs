@@ -1,4 +1,0 @@
-// As ../../browser.mjs.
-import 'server-only'
-
-export * from './unsupported.mjs'

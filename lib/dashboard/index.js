@@ -1,0 +1,6 @@
+'use strict'
+
+const { metricsRoute } = require('./metrics-route.js')
+const { dashboard } = require('./route.js')
+
+module.exports = { dashboard, metricsRoute }

@@ -1,0 +1,48 @@
+'use strict'
+
+const { InFlight } = require('./id-map.js')
+const { receiptOf } = require('./results.js')
+
+/**
+ * The promises of a storage's uploads, and nothing else: the addon holds what is here. Their answers come together,
+ * as one text (docs/adr/0011).
+ */
+class PendingUploads {
+  #waiting = new InFlight()
+  /** Weak: the addon holds what it calls, and that is us. */
+  #native
+
+  comeFrom(native) {
+    this.#native = new WeakRef(native)
+  }
+
+  /** What the upload with that id comes to, which `begin` begins. */
+  of(id, begin) {
+    return new Promise((resolve) => {
+      begin()
+      this.#waiting.add(id, resolve)
+    })
+  }
+
+  /** `text` is a JSON array: the id of an upload, its answer (the values of a receipt, or a failure), the next id. */
+  settle(text) {
+    const answers = JSON.parse(text)
+    for (let index = 0; index < answers.length; index += 2) {
+      const [id, answer] = [answers[index], answers[index + 1]]
+      this.#waiting.get(id)?.(Array.isArray(answer) ? receiptOf(answer) : answer)
+      this.#waiting.delete(id)
+    }
+    if (this.#waiting.size === 0) this.#rest()
+  }
+
+  /** The process may end. Where that cannot be said, it does not end by itself: see seam.js. */
+  #rest() {
+    try {
+      this.#native.deref()?.rest()
+    } catch {
+      // There is nobody to throw to.
+    }
+  }
+}
+
+module.exports = { PendingUploads }
