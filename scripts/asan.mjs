@@ -1,4 +1,4 @@
-// `npm run test:asan`: builds the addon under AddressSanitizer and runs the Node tests with it, so that a read or a write
+// `npm run task asan`: builds the addon under AddressSanitizer and runs the Node tests with it, so that a read or a write
 // beside or behind what is allocated, on either side of the seam, ends the test. First a library that does that on
 // purpose has to be caught. Linux with gcc, whose runtime of the sanitizer is put before all else in each process.
 
@@ -15,7 +15,7 @@ const LEFT_OUT = {
   'crash.test.js': 'kills processes after times that are meant for the addon at its usual speed',
 }
 
-if (process.platform !== 'linux') giveUp('npm run test:asan needs Linux.')
+if (process.platform !== 'linux') giveUp('npm run task asan needs Linux.')
 requireTools()
 await installPackage()
 await buildLab()
@@ -31,7 +31,7 @@ const reports = path.join(folder, 'report')
 const watched = {
   ...process.env,
   LD_PRELOAD: runtime,
-  // Node.js handles its own SIGSEGV, and what it keeps to its end is no leak of ours (npm run test:leaks).
+  // Node.js handles its own SIGSEGV, and what it keeps to its end is no leak of ours (npm run task leaks).
   ASAN_OPTIONS: `detect_leaks=0:handle_segv=0:log_path=${reports}`,
 }
 
@@ -43,7 +43,7 @@ const addon = build()
 const tests = testFiles(['facade', 'faults', 'cli', 'testing'], Object.keys(LEFT_OUT))
 const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...tests], {
   cwd: root,
-  env: { ...watched, NAPI_RS_NATIVE_LIBRARY_PATH: addon },
+  env: { ...watched, NODE_OPTIONS: `--require ${path.join(root, '__test__', 'support', 'other-addon.js')}`, OTHER_ADDON: addon },
   encoding: 'utf8',
   maxBuffer: 2 ** 28,
   stdio: ['ignore', 'pipe', 'inherit'],
@@ -54,7 +54,7 @@ if (found) giveUp(found)
 if (status !== 0) giveUp('Tests failed under AddressSanitizer, which itself found nothing.')
 const passed = /^# pass (\d+)$/m.exec(stdout)[1]
 console.log(`${passed} tests passed, AddressSanitizer found nothing`)
-writeSection('AddressSanitizer', `\`npm run test:asan\` builds the addon's Rust code, that of all crates with it, under AddressSanitizer, and runs the Node \
+writeSection('AddressSanitizer', `\`npm run task asan\` builds the addon's Rust code, that of all crates with it, under AddressSanitizer, and runs the Node \
 tests with it: uploads through faults, streams, cancellation, worker threads that end. Before, \
 a library that uses freed memory on purpose has to be caught.
 

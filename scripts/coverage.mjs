@@ -1,4 +1,4 @@
-// `npm run coverage`: which lines of the modules that decide (retries, their classification, the URL guard, the plan of
+// `npm run task coverage`: which lines of the modules that decide (retries, their classification, the URL guard, the plan of
 // parts, the network's words) the Rust tests reach. Needs the toolchain's component llvm-tools.
 
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -42,7 +42,7 @@ const report = table(['file', 'lines', 'reached', 'percent'], [...rows, total].m
 console.log(report)
 if (process.argv.includes('--lines')) await run(tool('llvm-cov'), ['show', '--instr-profile', merged, programs[0], ...objects, ...rows.map(({ name }) => path.join(root, name)), '--show-line-counts-or-regions', '--region-coverage-lt=100'])
 if (total.percent < LEAST_PERCENT) giveUp(`Less than ${LEAST_PERCENT} % of the lines are reached.`)
-writeSection('Coverage', `\`npm run coverage\` runs the Rust tests but those at the fault proxy, instrumented, and tells which lines they reach \
+writeSection('Coverage', `\`npm run task coverage\` runs the Rust tests but those at the fault proxy, instrumented, and tells which lines they reach \
 of the modules that decide: at least ${LEAST_PERCENT} % together. A file's own unit tests count among its lines.
 
 ${report}

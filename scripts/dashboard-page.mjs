@@ -1,4 +1,4 @@
-// `npm run build:dashboard`: the page of the dashboard, its style, its script and uPlot in it, as one module. What it
+// `npm run task dashboard`: the page of the dashboard, its style, its script and uPlot in it, as one module. What it
 // makes is kept in the repository, so that a clone and a package need no such step; a test says when it is out of date.
 
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ const uplot = path.join(root, 'node_modules', 'uplot')
 export const generated = path.join(root, 'lib', 'dashboard', 'page.generated.js')
 
 const TARGET = ['chrome111', 'firefox113', 'safari16.4']
-const WRONG = '<p class="wrong" role="alert">That is not the token.</p>'
+const alert = (text) => `<p class="wrong" role="alert">${text}</p>`
 
 const read = (...names) => readFileSync(path.join(...names), 'utf8')
 
@@ -23,10 +23,12 @@ export async function makePage() {
   const pageStyle = await minify(read(uplot, 'dist', 'uPlot.min.css') + base + read(sources, 'page.css'))
   const loginStyle = await minify(base + read(sources, 'login.css'))
   const script = await bundle(path.join(sources, 'main.mjs'))
+  const login = read(sources, 'login.html')
   const parts = {
     PAGE: assemble(read(sources, 'page.html'), pageStyle, script),
-    LOGIN: assemble(read(sources, 'login.html').replace('<!-- wrong -->', ''), loginStyle),
-    WRONG_TOKEN: assemble(read(sources, 'login.html').replace('<!-- wrong -->', WRONG), loginStyle),
+    LOGIN: assemble(login.replace('<!-- wrong -->', ''), loginStyle),
+    WRONG_TOKEN: assemble(login.replace('<!-- wrong -->', alert('That is not the token.')), loginStyle),
+    TOO_MANY_GUESSES: assemble(login.replace('<!-- wrong -->', alert('Too many wrong tokens. Try again in a few minutes.')), loginStyle),
   }
   const lines = Object.entries(parts).map(([name, part]) => `exports.${name} = ${JSON.stringify(part)}\n`)
   return `'use strict'\n\n// Made by scripts/dashboard-page.mjs from page/; never edited.\n${lines.join('')}`

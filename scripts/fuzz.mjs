@@ -1,5 +1,5 @@
-// `npm run fuzz -- [seconds] [target ...]`: libFuzzer looks for inputs that break a property of fuzz/properties, so many
-// seconds each (60), and keeps those that reach something new. A whole run of a minute writes docs/verification.md.
+// `npm run task fuzz -- [seconds] [target ...]`: libFuzzer looks for inputs that break a property of fuzz/properties, so many
+// seconds each (60), and keeps those that reach something new. A whole run of a minute writes docs/reports/verification.md.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -67,7 +67,7 @@ function fuzz(command, ...args) {
 }
 
 function report() {
-  return `\`npm run fuzz\` has libFuzzer look for an input that breaks one of the properties in \`fuzz/properties\` (what a server \
+  return `\`npm run task fuzz\` has libFuzzer look for an input that breaks one of the properties in \`fuzz/properties\` (what a server \
 writes: errors, ETags, ranges, \`Retry-After\`; what callers and strangers write: keys, metadata, URLs, checkpoints), ${seconds} s \
 each, under AddressSanitizer. Inputs that reach something new are kept in \`fuzz/corpus\`; \`tests/corpus.rs\` tries each of \
 them, and 100 changes of each, in every run of \`cargo test\`.

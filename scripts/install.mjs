@@ -1,6 +1,6 @@
-// `npm run test:install`: the tarballs that would be published, installed by npm into fresh Next.js apps whose routes
+// `npm run task install`: the tarballs that would be published, installed by npm into fresh Next.js apps whose routes
 // upload to a local R2: in `next dev`, in `next start`, and in a copy of the standalone folder alone. Next.js 14, 15 and
-// 16, and the report in docs/verification.md; or one of them: `npm run test:install -- 16`. `--built` leaves out dev.
+// 16, and the report in docs/reports/verification.md; or one of them: `npm run task install -- 16`. `--built` leaves out dev.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -99,9 +99,14 @@ async function serve(name, cwd, args) {
     for (const route of ['upload', 'pages-router']) {
       for (const size of SIZES) await upload(server.url, route, `${name}/${route}-${size}.bin`, size)
     }
-    const dashboard = await fetch(`${server.url}/ops`, { headers: { authorization: `Bearer ${TOKEN}` } })
-    assert.equal(dashboard.status, 200, 'the dashboard')
-    await dashboard.body.cancel()
+    for (const route of ['ops', 'metrics']) {
+      const response = await fetch(`${server.url}/${route}`, { headers: { authorization: `Bearer ${TOKEN}` } })
+      assert.equal(response.status, 200, route)
+      await response.body.cancel()
+    }
+    const refused = await fetch(`${server.url}/api/upload?key=a//b`, { method: 'POST', body: 'x' })
+    const { code, userMessage, ...others } = await refused.json()
+    assert.deepEqual([refused.status, code, others], [400, 'ERR_INVALID_KEY', {}], userMessage)
   } finally {
     await server.stop()
   }
@@ -144,6 +149,6 @@ store ${SIZES[0]} bytes (one request) and ${SIZES[1]} bytes (in parts) of a stre
 dashboard answers. \`standalone\` is \`server.js\` in a copy of \`.next/standalone\`, with the app and its \`node_modules\` removed.
 Bundlers are the defaults: Turbopack for 16 and webpack before.
 
-\`npm run test:install\`, reliable-r2 ${main.version}, ${machine()}.
+\`npm run task install\`, reliable-r2 ${main.version}, ${machine()}.
 `
 }

@@ -1,5 +1,5 @@
-// `npm run test:leaks`: ten thousand uploads that fail, of each kind, and a thousand worker threads that are ended in the
-// middle of uploads; each kind in a process of its own. Writes its section of docs/verification.md. Some minutes; npm test
+// `npm run task leaks`: ten thousand uploads that fail, of each kind, and a thousand worker threads that are ended in the
+// middle of uploads; each kind in a process of its own. Writes its section of docs/reports/verification.md. Some minutes; npm test
 // has the same with a hundred.
 
 import { createRequire } from 'node:module'
@@ -55,6 +55,6 @@ what it keeps for later, which after a thousand threads is much.
 
 ${table([...heads, 'JS, first half', 'JS, second half', 'unhandled', 'leaks'], lines)}
 
-\`npm run test:leaks\`, ${machine()}.
+\`npm run task leaks\`, ${machine()}.
 `
 }

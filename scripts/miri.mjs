@@ -1,4 +1,4 @@
-// `npm run test:miri`: runs the unit tests of the modules that need neither sockets nor the cryptography's assembler in
+// `npm run task miri`: runs the unit tests of the modules that need neither sockets nor the cryptography's assembler in
 // Miri, an interpreter that notices undefined behaviour. Needs a toolchain of the nightly channel with miri and rust-src.
 
 import { spawnSync } from 'node:child_process'
@@ -22,7 +22,7 @@ const MODULES = [
   'transfer::plan',
 ]
 /** A moment for a processor, hours for an interpreter. */
-const TOO_LONG = ['budget', 'hedge', 'pacing', 'retry::', 'writers'].map((name) => `resilience::${name}`)
+const TOO_LONG = ['key_lock', 'rate_limiter', 'retry::', 'retry_budget'].map((name) => `resilience::${name}`)
 
 requireTools()
 if (spawnSync('cargo', ['+nightly', 'miri', '--version'], { stdio: 'ignore' }).status !== 0) {
@@ -40,7 +40,7 @@ const { status, stdout } = spawnSync('cargo', ['+nightly', 'miri', 'test', '--no
 console.log(stdout)
 if (status !== 0) giveUp('Miri has found something, or could not begin.')
 const [, passed] = /test result: ok\. (\d+) passed/.exec(stdout)
-writeSection('Miri', `\`npm run test:miri\` runs unit tests in Miri, which notices undefined behaviour: ours has no \`unsafe\`, what it stands on has. \
+writeSection('Miri', `\`npm run task miri\` runs unit tests in Miri, which notices undefined behaviour: ours has no \`unsafe\`, what it stands on has. \
 Modules: \`${MODULES.map((name) => name.replace(/::$/, '')).join('`, `')}\`. The others need sockets, files or the cryptography's assembler. \
 Left out, since they play days of uploads: \`${TOO_LONG.map((name) => name.replace(/::$/, '')).join('`, `')}\`.
 

@@ -1,4 +1,4 @@
-// `npm run test:mutants`: changes the code of the modules that decide (retries, their classification, the URL guard, the
+// `npm run task mutants`: changes the code of the modules that decide (retries, their classification, the URL guard, the
 // plan of parts), one change at a time, and looks whether their unit tests notice. Half an hour. Needs cargo-mutants.
 
 import { spawnSync } from 'node:child_process'
@@ -47,7 +47,7 @@ const place = ({ name, file }) => name.replace(/^.*?:\d+:\d+: /, `${file}: `)
 const survivors = missed(compiled).map((mutant) => `- \`${mutant.name}\`: ${KNOWN[place(mutant)] ?? '**no reason is known**'}`)
 console.log(`${report}\n\n${survivors.join('\n')}`)
 if (percent(compiled) < LEAST_PERCENT) giveUp(`Fewer than ${LEAST_PERCENT} % are noticed.`)
-writeSection('Mutants', `\`npm run test:mutants\` changes the code of the modules that decide, one change at a time, and looks whether their unit tests \
+writeSection('Mutants', `\`npm run task mutants\` changes the code of the modules that decide, one change at a time, and looks whether their unit tests \
 notice: at least ${LEAST_PERCENT} %. A change that does not compile is none (${mutants.length - compiled.length} of ${mutants.length}).
 
 ${report}

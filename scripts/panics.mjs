@@ -1,4 +1,4 @@
-// `npm run test:panics`: builds the addon from a copy of its source in which every export, and every future that it
+// `npm run task panics`: builds the addon from a copy of its source in which every export, and every future that it
 // gives, panics on command; then lets each panic, in a process of its own. What is published has no such command.
 
 import { spawnSync } from 'node:child_process'
@@ -94,7 +94,7 @@ function survives(place) {
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [path.join(root, '__test__', 'panics', 'program.js')], {
     encoding: 'utf8',
     timeout: 60_000,
-    env: { ...process.env, NODE_ENV: 'production', NAPI_RS_NATIVE_LIBRARY_PATH: addon, PANIC_AT: place },
+    env: { ...process.env, NODE_ENV: 'production', NODE_OPTIONS: `--require ${path.join(root, '__test__', 'support', 'other-addon.js')}`, OTHER_ADDON: addon, PANIC_AT: place },
   })
   const reached = stderr.includes(`on command at ${place}`)
   const sound = status === 0 && reached
@@ -104,7 +104,7 @@ function survives(place) {
 }
 
 function report() {
-  return `\`npm run test:panics\` builds the addon from a copy of its source in which each export, and each future that one \
+  return `\`npm run task panics\` builds the addon from a copy of its source in which each export, and each future that one \
 gives, panics on command, and calls the package in a process of its own for each: every call ends, what it rejects with or \
 throws is a \`StorageError\` with the code \`ERR_INTERNAL\`, and the process lives. The command is not in the source, so it \
 cannot be in what is published. Part of \`.ci/run\`.

@@ -1,4 +1,4 @@
-// `npm run test:servers`: this package against S3 servers of others, installed from PyPI into target/servers. Python 3.11 is
+// `npm run task servers`: this package against S3 servers of others, installed from PyPI into target/servers. Python 3.11 is
 // all that must be there.
 
 import { spawnSync } from 'node:child_process'

@@ -1,6 +1,6 @@
-// `npm run soak`: uploads of 4 KB to 20 MB, sixteen at once, over TLS through mixed faults at 30 %, for half an hour or
+// `npm run task soak`: uploads of 4 KB to 20 MB, sixteen at once, over TLS through mixed faults at 30 %, for half an hour or
 // `-- --minutes N`. In the end: nothing that was told to be stored is missing or differs, nothing leaks, no upload is left
-// open. Half an hour or more writes its section of docs/verification.md.
+// open. Half an hour or more writes its section of docs/reports/verification.md.
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -129,6 +129,6 @@ ${table(['', ''], lines)}
 
 ${faults.length === 0 ? 'Nothing failed.' : `It failed:\n\n${faults.map((fault) => `- ${fault}`).join('\n')}`}
 
-\`npm run soak -- --minutes ${minutes}\`, ${machine()}.
+\`npm run task soak -- --minutes ${minutes}\`, ${machine()}.
 `
 }

@@ -5,13 +5,14 @@ import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { startLocalR2 } from './lib/local-r2.mjs'
 import { portIsFree, startNextApp } from './lib/next-app.mjs'
+import { portIsTaken } from './lib/port-holder.mjs'
 import { buildAddon, buildExample, buildLab, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
 
 const REQUIRED = ['STORAGE_ENDPOINT', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY', 'STORAGE_BUCKET']
 
 const port = Number(process.env.PORT ?? 3000)
 if (!Number.isInteger(port) || port < 1 || port > 65_535) giveUp(`PORT must be a number from 1 to 65535, not ${process.env.PORT}.`)
-if (!(await portIsFree(port))) giveUp(`Port ${port} is taken. Stop what uses it, or choose another: PORT=3100 npm start`)
+if (!(await portIsFree(port))) giveUp(portIsTaken(port))
 const given = REQUIRED.filter((name) => process.env[name])
 const usesRealR2 = given.length > 0
 if (usesRealR2 && given.length < REQUIRED.length) {

@@ -1,4 +1,4 @@
-// `npm run supply-chain`: where the crates and packages come from, what they are licensed for, and what is known against
+// `npm run task supply-chain`: where the crates and packages come from, what they are licensed for, and what is known against
 // them. What could not be asked is no pass: it is told, and fails the run, unless `--without-advisories` leaves it out.
 // `--advisory-db FOLDER`: a clone of RustSec's database, for a machine that cannot fetch it.
 
@@ -134,6 +134,6 @@ ${table(heads, lines)}
 Crates in the binaries: ${sizes.map(([platform, size]) => `${platform} ${size}`).join(', ')}. Each binary's package has its bill of materials
 (\`sbom.cdx.json\`, CycloneDX 1.6) and the licences (\`THIRD-PARTY-LICENSES.txt\`) with it.
 
-\`npm run supply-chain\`, ${machine()}.
+\`npm run task supply-chain\`, ${machine()}.
 `
 }

@@ -1,4 +1,4 @@
-// `npm run test:examples`: the examples of docs/testing.md, by node:test and Vitest as they are; Playwright's is compiled.
+// `npm run task examples`: the examples of docs/testing.md, by node:test and Vitest as they are; Playwright's is compiled.
 
 import path from 'node:path'
 import { buildAddon, install, installPackage, placePackage, requireTools, root, run } from './lib/prepare.mjs'

@@ -8,9 +8,10 @@ console.log('\nRust tests')
 await run('cargo', ['test', '--workspace', '--no-default-features', '--features', 'reliable-r2/allocator', '--quiet'])
 
 console.log('\nNode tests')
-const tests = testFiles(['facade', 'faults', 'testing', 'catalogue', 'cli', 'dashboard', 'docs', 'live', 'release'])
+const tests = testFiles(['facade', 'faults', 'testing', 'catalogue', 'cli', 'dashboard', 'docs', 'live', 'release', 'scripts', 'structure'])
 await run(process.execPath, ['--test', ...tests])
 
-console.log('\nTypes and package')
+console.log('\nLint, types and package')
+await run('npm', ['run', '--silent', 'lint'])
 await run('npm', ['run', '--silent', 'test:types'])
 await run('npm', ['run', '--silent', 'test:package'])

@@ -127,7 +127,7 @@ const rows = [
       }, { code: 'ETIMEDOUT', category: 'timeout' }, { options: { retry: { deadlineMs: 1500 } } }),
     ],
   },
-  { id: 'G-12', what: 'Nothing comes after the head', cases: [from((request, response) => response.writeHead(200, { 'content-length': 1000 }).flushHeaders(), { code: 'ETIMEDOUT', category: 'timeout', retryable: true })] },
+  { id: 'G-12', what: 'Nothing comes after the head', cases: [from((request, response) => response.writeHead(200, { 'content-length': 1000 }).flushHeaders(), { code: 'ETIMEDOUT', category: 'timeout', retryable: true }, { storage: { stallTimeoutMs: 500 } })] },
   {
     id: 'G-13',
     what: 'More than `maxBytes`: by its length at once, else when it is too much',
@@ -175,7 +175,7 @@ const rows = [
   {
     id: 'G-20',
     what: 'The storage is slower than the source',
-    cases: [from((request, response) => whole(response), { ok: true, sourceRequests: 1 }, { faults: [{ fault: 'slow', bytesPerSecond: 200_000 }], options: { retry: { timeout: 20_000 } } })],
+    cases: [from((request, response) => whole(response), { ok: true, sourceRequests: 1 }, { faults: [{ fault: 'slow', bytesPerSecond: 200_000 }] })],
   },
   {
     id: 'G-21',
@@ -190,6 +190,14 @@ const rows = [
   },
   { id: 'G-24', what: 'A hundred downloads from one slow host do not hold up others', open: 'there is no limit per host; each call has a connection of its own, and `concurrency` bounds `uploadFiles`' },
   { id: 'G-25', what: 'A `data:` URL', cases: [{ source: (request, response) => whole(response), call: (context, options) => context.storage.downloadAndUpload({ ...options, url: 'data:image/png;base64,AAAA' }), expect: { code: ['ERR_BLOCKED_URL', 'ERR_INVALID_URL'], attempts: 0 } }] },
+  {
+    id: 'G-26',
+    what: 'A source that asks to be left alone for hours ends the call, and pauses no endpoint',
+    cases: ['3600', '604800'].map((retryAfter) => from(statusOf(503, { 'retry-after': retryAfter }), { ...SOURCE_STATUS, retryable: true, sourceRequests: 1, withinMs: [0, 60_000] }, { name: retryAfter })),
+  },
+  { id: 'G-27', what: 'A source that breaks off again and again, with a little progress each time', covered: { file: 'tests/faults/budgets.rs', test: 'a_source_that_breaks_off_again_and_again_ends' } },
+  { id: 'G-28', what: 'Sources that send anything, and honest uploads beside them', covered: { file: 'tests/faults/budgets.rs', test: 'whatever_a_source_or_a_server_does_calls_end_and_uploads_beside_them_work' } },
+  { id: 'G-29', what: 'Downloads that nobody reads, and uploads that need a connection', covered: { file: '__test__/faults/limits.test.js', test: 'uploads get through beside downloads that nobody reads' } },
 ]
 
 module.exports = { title: 'G: downloads', rows }

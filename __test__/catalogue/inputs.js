@@ -5,6 +5,7 @@
 
 const { Readable } = require('node:stream')
 const vm = require('node:vm')
+const { fromFile } = require('../../index.js')
 
 const name = (value) => {
   if (typeof value === 'string' && value.length > 40) return `a string of ${value.length}`
@@ -180,7 +181,7 @@ const rows = [
   },
   { id: 'BI-10', what: 'A Blob that lies about its size', cases: call('body', [new (class Lying extends Blob { get size() { return 5 } })(['x'])], 'ERR_INVALID_BODY').map((test) => ({ ...test, expect: { ...test.expect, category: test.expect.category } })) },
   { id: 'BI-11', what: 'Lengths that are none, or others', cases: [...call('contentLength', [-1, NaN, 1.5, '10'], OPTION), ...call('contentLength', [2], 'ERR_INVALID_BODY')] },
-  { id: 'BI-12', what: 'Files that are none: missing, a folder, a pipe, a device', cases: ['/nowhere/at/all', '/tmp', '/dev/zero', '/proc/self/mem', 'a\0b'].map((path) => ({ name: name(path), call: (context, given) => context.storage.uploadFile({ ...given, body: { path } }), expect: { code: ['ERR_INVALID_BODY', 'ERR_SOURCE_FAILED', 'ENOENT', 'EISDIR', OPTION], retryable: false } })) },
+  { id: 'BI-12', what: 'Files that are none: missing, a folder, a pipe, a device', cases: ['/nowhere/at/all', '/tmp', '/dev/zero', '/proc/self/mem', 'a\0b'].map((path) => ({ name: name(path), call: async (context, given) => context.storage.uploadFile({ ...given, body: fromFile(path) }), expect: { code: ['ERR_INVALID_BODY', 'ERR_SOURCE_FAILED', 'ENOENT', 'EISDIR', OPTION], retryable: false } })) },
   { id: 'BI-13', what: 'More bytes than a limit', impossible: 'what a caller uploads has no limit but R2\'s; `maxBytes` is of `downloadAndUpload`: G-13' },
   { id: 'BI-14', what: 'Forms in place of files', cases: call('body', [new FormData(), new URLSearchParams('a=b'), new Headers()], 'ERR_INVALID_BODY') },
   { id: 'BI-15', what: 'A `data:` URL as a body is stored as the text that it is', cases: taken(['data:image/png;base64,AAAA'], (body) => ({ body })) },
@@ -212,7 +213,7 @@ const rows = [
   { id: 'MI-08', what: 'Spaces that signatures fold', cases: taken([' a', 'a ', 'a  b'], (value) => ({ metadata: { a: value } })) },
   { id: 'MI-09', what: 'Metadata values that are no strings', cases: [1, null, undefined, [], {}].flatMap((value) => call(undefined, [{ metadata: { a: value } }], [OPTION, 'ERR_INVALID_METADATA']).map((test) => ({ ...test, name: name(value) }))) },
   { id: 'MI-10', what: 'Metadata by the names of an object\'s own', cases: taken([JSON.parse('{"__proto__": "a", "constructor": "b", "toString": "c"}')], (metadata) => ({ metadata })).map((test) => ({ ...test, name: '__proto__, constructor' })) },
-  { id: 'MI-11', what: 'Content types that are none', cases: call('contentType', ['image', 'image/png\r\nX: y', 42, `image/${'x'.repeat(3000)}`], OPTION) },
+  { id: 'MI-11', what: 'Content types that are none', cases: call('contentType', ['image', 'image/png\r\nX: y', 42, `image/${'x'.repeat(5000)}`], OPTION) },
   { id: 'MI-12', what: 'Line breaks in headers', cases: [{ cacheControl: 'a\r\nb' }, { disposition: 'a\nb' }, { headers: { 'content-encoding': 'a\r\nb' } }, { headers: { 'content-language': 'a\nb' } }].flatMap((options) => call(undefined, [options], [OPTION, 'ERR_INVALID_METADATA'])) },
   { id: 'MI-13', what: 'File names in a disposition', cases: taken(['attachment; filename="a b.png"', 'attachment; filename*=UTF-8\'\'%C3%A9.png', 'inline'], (disposition) => ({ disposition })) },
   { id: 'MI-14', what: 'Dates that are none', cases: call('expires', [new Date(NaN), 'tomorrow', 42], OPTION) },
@@ -235,7 +236,7 @@ const rows = [
       const outcomes = await Promise.all(Array.from({ length: 5000 }, () => context.storage.uploadFile({ ...given, body: 'x', key: '..' }).then(() => 'stored', (error) => error.code)))
       return { attempts: 0, codes: [...new Set(outcomes)], grown: process.memoryUsage().rss - before < 100 * 1024 * 1024 }
     },
-    expect: { ok: true, stored: 'any', withinMs: [0, 90_000] },
+    expect: { ok: true, stored: 'any', withinMs: [0, 600_000] },
     check: (context, { value }, assert) => assert.deepEqual(value, { attempts: 0, codes: ['ERR_INVALID_KEY'], grown: true }),
   }] },
   { id: 'MI-26', what: 'Methods without their storage', ...covered('a method without its storage') },

@@ -2,14 +2,13 @@
 
 // U: objects in parts. K: clocks.
 
-const { status, raw, answer, s3Error } = require('./support/cases.js')
+const { RETRY, status, raw, answer, s3Error } = require('./support/cases.js')
 const { inProcess } = require('./connections.js')
 const { sleep } = require('./support/runner.js')
 
 const MIB = 1024 * 1024
 /** Three parts. */
 const body = 11 * MIB
-const options = { retry: { timeout: 8000 } }
 
 /** The requests of an upload in parts, by method and place. */
 const create = (fault) => ({ ...fault, method: 'POST' })
@@ -18,14 +17,14 @@ const part = (fault, skip = 0) => ({ ...fault, method: 'PUT', skip })
 const abort = (fault) => ({ ...fault, method: 'DELETE' })
 const times = (count, fault) => ({ ...fault, times: count })
 
-const inParts = (faults, expect, more) => ({ body, options, faults: [faults].flat(), expect: { requests: false, ...expect }, ...more })
+const inParts = (faults, expect, more) => ({ body, faults: [faults].flat(), expect: { requests: false, ...expect }, ...more })
 const stores = (faults, more) => inParts(faults, { ok: true, attempts: [1, 4] }, more)
 const fails = (faults, expect, more) => inParts(faults, expect, more)
 
 /** What nobody could remove then. */
 async function cleanedUp(context, outcome, assert) {
   await context.control('PUT', '/faults', { faults: [] })
-  const { removed } = await context.storage.cleanup({ olderThan: new Date(Date.now() + 60_000), prefix: context.key })
+  const { removed } = await context.storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 60_000), prefix: context.key })
   assert.equal(removed.length, 1)
 }
 
@@ -42,7 +41,7 @@ const calledOff = (name, faults, afterMs) => ({
     context.reason = new Error('the user left')
     const timer = setTimeout(() => controller.abort(context.reason), afterMs)
     try {
-      return await context.storage.uploadFile({ body: context.body, ...given, retry: { timeout: 20_000 }, signal: controller.signal })
+      return await context.storage.uploadFile({ body: context.body, ...given, signal: controller.signal })
     } finally {
       clearTimeout(timer)
     }
@@ -52,15 +51,15 @@ const calledOff = (name, faults, afterMs) => ({
 
 const rows = [
   { id: 'U-01', what: 'The beginning fails twice', cases: [stores(create(times(2, server)))] },
-  { id: 'U-02', what: 'The answer to the beginning is lost: the object is stored, `cleanup` removes what was begun', cases: [stores(create(times(1, { fault: 'dropResponse' })), { check: cleanedUp })] },
+  { id: 'U-02', what: 'The answer to the beginning is lost: the object is stored, `abortIncompleteUploads` removes what was begun', cases: [stores(create(times(1, { fault: 'dropResponse' })), { check: cleanedUp })] },
   {
     id: 'U-03',
     what: 'A share of the parts fails by chance; only those are sent again',
     cases: [0.2, 0.5].map((chance) =>
-      inParts([{ ...server, method: 'PUT', chance, seed: 3 }], { ok: true, attempts: [1, 20], withinMs: [0, 60_000] }, {
+      inParts([{ ...server, method: 'PUT', chance, seed: 3 }], { ok: true, attempts: [1, 20] }, {
         name: `${chance * 100} %`,
         body: 41 * MIB,
-        options: { retry: { timeout: 20_000, maxAttempts: 20 } },
+        options: { retry: { maxAttempts: 20 } },
         check: async (context, { value }, assert) => {
           const { events } = await context.control('GET', '/events')
           const parts = events.filter((event) => event.method === 'PUT')
@@ -73,13 +72,14 @@ const rows = [
   { id: 'U-04', what: 'One part is refused: the others are called off, the upload is removed', cases: [fails(part(times(1, status(403, 'AccessDenied')), 1), { code: 'AccessDenied', category: 'auth', retryable: false, attempts: 1 })] },
   {
     id: 'U-05',
-    what: 'The removal of a failed upload fails, too: twice, or for ever until `cleanup`',
+    what: 'The removal of a failed upload fails, too: twice, or for ever until `abortIncompleteUploads`',
     cases: [
       fails([part(status(403, 'AccessDenied')), abort(times(2, server))], { code: 'AccessDenied' }, { name: 'twice' }),
       fails([part(status(403, 'AccessDenied')), abort(server)], { code: 'AccessDenied' }, {
         name: 'for ever',
         check: async (context, outcome, assert) => {
-          await sleep(500)
+          const removals = async () => (await context.control('GET', '/events')).events.filter(({ method }) => method === 'DELETE')
+          while ((await removals()).length < RETRY.maxAttempts) await sleep(20)
           await cleanedUp(context, outcome, assert)
         },
       }),
@@ -113,9 +113,9 @@ const rows = [
   {
     id: 'U-16',
     what: 'The server takes two parts at a time, and answers 429 to more',
-    cases: [inParts([{ fault: 'crowd', most: 2 }], { ok: true, attempts: [1, 30], withinMs: [0, 60_000] }, { body: 26 * MIB, options: { retry: { timeout: 20_000, maxAttempts: 30 } } })],
+    cases: [inParts([{ fault: 'crowd', most: 2 }], { ok: true, attempts: [1, 30] }, { body: 26 * MIB, options: { retry: { maxAttempts: 30 } } })],
   },
-  { id: 'U-17', what: 'The first attempt of a part arrives after all others', cases: [stores(part(times(1, { fault: 'late', ms: 1200 })), { options: { retry: { timeout: 1000 } } })] },
+  { id: 'U-17', what: 'The first attempt of a part arrives after all others', cases: [stores(part(times(1, { fault: 'late', ms: 1200 })), { options: { retry: { timeout: 1000, timeoutGrowth: 60 } } })] },
   { id: 'U-18', what: 'A failure with a megabyte of text does not get into what is sent again', cases: [stores(part(times(2, raw([`HTTP/1.1 503 Later\r\ncontent-length: ${MIB}\r\n\r\n`, { text: 'x'.repeat(1024), times: 1024 }]))))] },
   {
     id: 'U-19',
@@ -135,14 +135,14 @@ const rows = [
     what: 'The server\'s clock is an hour off: corrected, and kept',
     cases: [1, -1].map((hours) => ({
       name: `${hours} h`,
-      faults: [times(1, status(403, 'RequestTimeTooSkewed', { date: new Date(Date.now() + hours * 3_600_000).toUTCString() }))],
+      setUp: (context) => context.control('PUT', '/faults', { faults: [times(1, status(403, 'RequestTimeTooSkewed', { date: new Date(Date.now() + hours * 3_600_000).toUTCString() }))] }),
       // The laboratory's own server does not live in that hour, and refuses what is signed for it.
       expect: { code: 'RequestTimeTooSkewed', attempts: 2, requests: 2 },
       check: async (context, outcome, assert) => {
         const { events } = await context.control('GET', '/events')
         const read = (date) => Date.parse(date.replace(/(....)(..)(..T..)(..)(..Z)/, '$1-$2-$3:$4:$5'))
         const [first, second] = events.map((event) => read(event.amzDate))
-        assert.ok(Math.abs(second - first - hours * 3_600_000) < 60_000, `${first} ${second}`)
+        assert.ok(Math.abs(second - first - hours * 3_600_000) < 1_000_000, `${first} ${second}`)
       },
     })),
   },
@@ -160,7 +160,7 @@ const rows = [
           setTimeout(() => child.kill('SIGSTOP'), 900)
           setTimeout(() => child.kill('SIGCONT'), 2900)
         }),
-        expect: { ok: true, stored: 'any', withinMs: [2000, 60_000] },
+        expect: { ok: true, stored: 'any', withinMs: [2000, 300_000] },
         check: (context, { value }, assert) => assert.match(value.output, /stored 1000000/),
       },
     ],
@@ -169,7 +169,7 @@ const rows = [
 
 const FROZEN = `
 const { newStorage } = require('./index.js')
-const storage = newStorage({ logger: false, retry: { timeout: 10000, initialDelayMs: 10, maxDelayMs: 50 } })
+const storage = newStorage({ logger: false, retry: { timeout: 120000, initialDelayMs: 10, maxDelayMs: 50 } })
 storage.uploadFile({ body: Buffer.alloc(1000000, 7), key: 'frozen.bin' }).then((result) => console.log('stored', result.size), (error) => console.log(error.message))`
 
 // U-20, a process that is killed in the middle, is P-02.

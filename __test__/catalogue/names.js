@@ -2,11 +2,13 @@
 
 // D: names that do not resolve, or to addresses that do not answer. All in a namespace with a name server of our own.
 
+const { readdirSync } = require('node:fs')
+const { noise } = require('../support/lab.js')
 const { filter, nameServer } = require('./support/network.js')
-const { NETWORK } = require('./support/cases.js')
+const { NETWORK, PATIENT_MS } = require('./support/cases.js')
 
 /** An endpoint by name, answered for by `answer`. */
-const named = (answer, { connectTimeoutMs = 5000, ...more }) => ({
+const named = (answer, { connectTimeoutMs = PATIENT_MS, ...more }) => ({
   network: [],
   storage: ({ lab }) => ({ endpoint: `http://r2.example:${new URL(lab.proxy).port}`, allowHttp: true, connectTimeoutMs }),
   ...more,
@@ -56,7 +58,7 @@ const rows = [
     what: 'The first of two addresses is dead, its packets dropped',
     cases: [
       named(onlyA(() => [['A', '93.184.216.35'], ['A', '127.0.0.1']]), {
-        connectTimeoutMs: 1000,
+        connectTimeoutMs: 20_000,
         network: filter('ip daddr 93.184.216.35 drop'),
         expect: { ok: true, attempts: 1 },
       }),
@@ -67,7 +69,7 @@ const rows = [
     what: 'An IPv6 address whose packets are dropped, and an IPv4 address that answers',
     cases: [
       named((name, type) => (type === 'AAAA' ? [['AAAA', '2606:4700:4700::1111']] : [['A', '127.0.0.1']]), {
-        connectTimeoutMs: 1000,
+        connectTimeoutMs: 20_000,
         network: filter('ip6 daddr 2606:4700:4700::1111 drop'),
         expect: { ok: true, attempts: 1 },
       }),
@@ -137,6 +139,37 @@ const rows = [
         storage: ({ lab }) => ({ endpoint: `http://r2.example:${new URL(lab.proxy).port}`, allowHttp: true }),
         expect: { ...NETWORK, code: 'EAI_AGAIN', attempts: 4 },
       },
+    ],
+  },
+  {
+    id: 'D-12',
+    what: 'Six hundred sources whose name servers never answer: uploads, files and other sources go on, on few threads',
+    cases: [
+      named((name, type) => (name.endsWith('.dead-pictures.com') ? undefined : onlyA(() => [['A', '127.0.0.1']])(name, type)), {
+        body: noise(2 * 1024 * 1024),
+        source: (request, response) => response.end('picture'),
+        call: async (context, options) => {
+          const stop = new AbortController()
+          const dead = Array.from({ length: 600 }, (_, n) =>
+            context.storage
+              .downloadAndUpload({ key: `dead/${n}`, url: `https://h${n}.dead-pictures.com/x.png`, signal: stop.signal, retry: { maxAttempts: 1 } })
+              .catch(() => {}),
+          )
+          while (context.names.asked.length < 100) await new Promise((resolve) => setTimeout(resolve, 10))
+          const url = context.source.url.replace('127.0.0.1', 'good.lab-pictures.com')
+          const honest = await context.storage.downloadAndUpload({ key: 'honest', url, allowedHosts: ['good.lab-pictures.com'] })
+          const result = await context.storage.uploadFile({ body: context.body, ...options })
+          context.seen = { threads: readdirSync('/proc/self/task').length, size: honest.size }
+          stop.abort()
+          await Promise.all(dead)
+          return result
+        },
+        expect: { ok: true, attempts: 1 },
+        check: ({ seen }, _, assert) => {
+          assert.ok(seen.threads < 64, `${seen.threads} threads`)
+          assert.equal(seen.size, 7)
+        },
+      }),
     ],
   },
 ]

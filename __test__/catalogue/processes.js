@@ -10,7 +10,7 @@ const faults = '__test__/faults/process.test.js'
 /** A program of its own that has to end by itself, well. */
 const program = (script, { before = [], meddle, says = /fine/, ...more } = {}) => ({
   call: (context) => inProcess(context, typeof before === 'function' ? before(context) : before, script, meddle && ((child) => meddle(child, context))),
-  expect: { ok: true, stored: 'any', withinMs: [0, 90_000], ...more.expect },
+  expect: { ok: true, stored: 'any', withinMs: [0, 600_000], ...more.expect },
   check: (context, { value }, assert) => {
     assert.deepEqual({ code: value.code, signal: value.signal }, { code: 0, signal: null }, value.output)
     assert.match(value.output, says)
@@ -18,7 +18,7 @@ const program = (script, { before = [], meddle, says = /fine/, ...more } = {}) =
   ...more,
 })
 
-const QUICK = '{ logger: false, retry: { maxAttempts: 4, initialDelayMs: 10, maxDelayMs: 50, timeout: 10000 } }'
+const QUICK = '{ logger: false, retry: { maxAttempts: 4, initialDelayMs: 10, maxDelayMs: 50, timeout: 120000 } }'
 
 /** A call that is aborted in some phase: it rejects with the reason, soon, and sends no more. */
 const aborted = (name, afterMs, more) => ({
@@ -38,9 +38,9 @@ const aborted = (name, afterMs, more) => ({
       context.took = performance.now() - at
     }
   },
-  options: { retry: { timeout: 30_000, initialDelayMs: 20_000, maxDelayMs: 20_000 } },
+  options: { retry: { initialDelayMs: 60_000, maxDelayMs: 60_000 } },
   expect: { reason: true, requests: false },
-  check: ({ took }, outcome, assert) => assert.ok(took < 3000, `${took} ms`),
+  check: ({ took }, outcome, assert) => assert.ok(took < 30_000, `${took} ms`),
 })
 
 const rows = [
@@ -64,10 +64,10 @@ const rows = [
           const killed = await inProcess(context, [], script)
           if (killed.signal !== 'SIGKILL') throw new Error(`not killed: ${killed.output}`)
           await context.control('PUT', '/faults', { faults: [] })
-          return context.storage.uploadFile({ body: context.body, ...given, checkpoint: context.checkpoint, retry: { timeout: 20_000 } })
+          return context.storage.uploadFile({ body: context.body, ...given, checkpoint: context.checkpoint })
         },
         storage: { partConcurrency: 1 },
-        expect: { ok: true, attempts: 1, requests: false, withinMs: [0, 90_000] },
+        expect: { ok: true, attempts: 1, requests: false, withinMs: [0, 600_000] },
         check: (context, { value }, assert) => assert.ok(value.resumedParts >= 1, `${value.resumedParts}`),
       },
     ],
@@ -78,15 +78,16 @@ const rows = [
   { id: 'P-06', what: 'Callbacks and loggers that throw', covered: { file: '__test__/facade/upload.test.js', test: 'loggers and callbacks that throw harm no upload' } },
   {
     id: 'P-07',
-    what: 'The event loop is blocked for three seconds: no false timeout',
+    what: 'The event loop is blocked for longer than an attempt may take: no false timeout',
     cases: [
       {
         call: (context, given) => {
           const upload = context.storage.uploadFile({ body: context.body, ...given })
-          const end = Date.now() + 3000
+          const end = Date.now() + 8000
           while (Date.now() < end);
           return upload
         },
+        options: { retry: { timeout: 6000 } },
         expect: { ok: true, attempts: 1 },
       },
     ],
@@ -128,7 +129,7 @@ const rows = [
       Promise.all([first, second].map(({ newStorage }, n) => newStorage(${QUICK}).uploadFile({ body: 'x', key: 'twice/' + n }))).then(() => console.log('fine'))`)],
   },
   { id: 'P-13', what: 'Processes that share a queue on disk', impossible: 'there is no queue on disk' },
-  { id: 'P-14', what: 'Little memory', open: 'needs a memory cgroup, which CI has not; docs/memory.md has what uploads take' },
+  { id: 'P-14', what: 'Little memory', open: 'needs a memory cgroup, which CI has not; docs/reports/memory.md has what uploads take' },
   { id: 'P-15', what: 'No thread can be made', open: 'the limit does not bind root, which the laboratory often runs as' },
   { id: 'P-16', what: 'A panic inside', open: 'needs a build with a hook that panics; every export is behind catch_unwind' },
   {
@@ -155,8 +156,8 @@ const rows = [
     what: 'Aborted in every phase',
     cases: [
       { name: 'before the call', call: (context, given) => { context.reason = new Error('gone'); return context.storage.uploadFile({ body: context.body, ...given, signal: AbortSignal.abort(context.reason) }) }, expect: { reason: true, requests: 0 } },
-      aborted('connecting', 200, { storage: ({ lab }) => ({ endpoint: lab.full, connectTimeoutMs: 20_000 }) }),
-      aborted('in the handshake', 300, { tls: true, storage: { connectTimeoutMs: 20_000 }, faults: [{ fault: 'tlsStop', end: 'hold' }] }),
+      aborted('connecting', 200, { storage: ({ lab }) => ({ endpoint: lab.full, connectTimeoutMs: 120_000 }) }),
+      aborted('in the handshake', 300, { tls: true, storage: { connectTimeoutMs: 120_000 }, faults: [{ fault: 'tlsStop', end: 'hold' }] }),
       aborted('sending', 300, { body: 400_000, faults: [{ fault: 'slow', bytesPerSecond: 1000 }] }),
       aborted('waiting for the answer', 200, { faults: [{ fault: 'hang' }] }),
       aborted('reading the answer', 200, { faults: [{ fault: 'raw', answer: [{ text: 'HTTP/1.1 503 Later\r\ncontent-length: 9\r\n\r\nx' }], end: 'hold' }] }),
@@ -166,12 +167,12 @@ const rows = [
   { id: 'P-20', what: 'Aborted after the end; many calls with one signal', cases: [{
     call: async (context, given) => {
       const controller = new AbortController()
-      const results = await Promise.all(Array.from({ length: 300 }, (_, n) => context.storage.uploadFile({ body: 'x', ...given, key: `signal/${n}`, signal: controller.signal, retry: { timeout: 30_000 } })))
+      const results = await Promise.all(Array.from({ length: 300 }, (_, n) => context.storage.uploadFile({ body: 'x', ...given, key: `signal/${n}`, signal: controller.signal })))
       controller.abort()
       controller.abort()
       return { attempts: Math.max(...results.map((result) => result.attempts)) }
     },
-    expect: { ok: true, attempts: 1, stored: 'any', withinMs: [0, 90_000] },
+    expect: { ok: true, attempts: 1, stored: 'any', withinMs: [0, 600_000] },
   }] },
   {
     id: 'P-21',
@@ -195,13 +196,13 @@ const rows = [
     expect: { code: 'ERR_CLOSED', category: 'aborted', retryable: false, attempts: 0 },
     check: ({ codes }, outcome, assert) => assert.deepEqual(codes, ['ERR_CLOSED']),
   }] },
-  { id: 'P-23', what: 'The addon cannot be loaded', covered: { file: '__test__/facade/errors.test.js', test: 'an unloadable native part says what to do' } },
+  { id: 'P-23', what: 'The addon cannot be loaded', covered: { file: '__test__/facade/errors.test.js', test: 'an unloadable addon says what to do' } },
   { id: 'P-24', what: 'No HOME, no TMPDIR, nothing in the environment', cases: [program(`
     const { newStorage } = require('./index.js')
     newStorage({ ...JSON.parse(process.argv[1] ?? 'null'), logger: false }).uploadFile({ body: 'x', key: 'bare.txt' }).then(() => console.log('fine'))`, {
     before: ({ lab }) => ['env', '-i', ...Object.entries(lab.environment).map(([name, value]) => `${name}=${value}`)],
   })] },
-  { id: 'P-25', what: 'Runtimes that load no addon', covered: { file: '__test__/facade/exports.test.js', test: 'the stub for other runtimes has the same names and says what to do' } },
+  { id: 'P-25', what: 'Runtimes that load no addon', covered: { file: '__test__/facade/exports.test.js', test: 'the stub for other runtimes says what to do' } },
   { id: 'L-01', what: 'L-01 to L-16: faults of a queue on disk', impossible: 'there is no queue on disk; a `checkpoint` that cannot be kept costs a warning, not the upload (resume.test.js)' },
 ]
 

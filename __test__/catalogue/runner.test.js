@@ -7,6 +7,7 @@ const { after, before, test } = require('node:test')
 const net = require('node:net')
 const { Lab } = require('../support/lab.js')
 const { runCase } = require('./support/runner.js')
+const { rows } = require('./index.js')
 const { status } = require('./support/cases.js')
 
 let lab
@@ -64,4 +65,9 @@ test('the runner finds a socket', { skip: process.platform !== 'linux' && 'descr
 
 test('what is as it should be has no problem', async () => {
   assert.deepEqual((await runCase({ id: 'T' }, { expect: fine }, lab)).problems, [])
+})
+
+test('every test that covers a row exists', async () => {
+  const { verifyCovered } = await import('../../scripts/lib/catalogue.mjs')
+  assert.deepEqual([...(await verifyCovered(rows, { run: false }))], [])
 })

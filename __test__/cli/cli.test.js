@@ -8,9 +8,8 @@ const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, afterEach, before, describe, test } = require('node:test')
 const { gunzipSync } = require('node:zlib')
-const { Lab, noise, root } = require('../support/lab.js')
-
-const bin = path.join(root, JSON.parse(readFileSync(path.join(root, 'package.json'))).bin['reliable-r2'])
+const { Lab, noise } = require('../support/lab.js')
+const { bin, commandLine } = require('./support/cli.js')
 
 describe('the command line', { timeout: 120_000 }, () => {
   let lab
@@ -29,25 +28,12 @@ describe('the command line', { timeout: 120_000 }, () => {
   })
   afterEach(() => lab.faults())
 
-  const run = async (args, { env = environment, input = '', signalAfterMs } = {}) => {
-    const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STORAGE_')))
-    const child = spawn(process.execPath, [bin, ...args], { cwd: folder, env: { ...clean, ...env }, stdio: 'pipe' })
-    const read = async (stream) => Buffer.concat(await stream.toArray())
-    child.stdin.end(input)
-    if (signalAfterMs) setTimeout(() => child.kill('SIGINT'), signalAfterMs)
-    const [stdout, stderr, code] = await Promise.all([
-      read(child.stdout),
-      read(child.stderr).then(String),
-      new Promise((resolve) => child.once('close', resolve)),
-    ])
-    for (const text of [stdout.toString(), stderr]) assert.ok(!text.includes('CANARY'), 'no secret is printed')
-    return { code, stdout, out: stdout.toString(), stderr }
-  }
+  const run = (...args) => commandLine(folder, environment)(...args)
   const object = (key) => lab.stored(key)
 
   test('put, ls, get, rm', async () => {
     const stored = await run(['put', 'a.png', 'b.txt', 'files/'])
-    assert.deepEqual([stored.code, stored.stderr], [0, ''], stored.stderr)
+    assert.deepEqual([stored.code, stored.stderr], [0, '2 of 2 stored\n'], stored.stderr)
     assert.match(stored.out, /pictures\/files\/a\.png {2}\(1000 B, \d+ ms\)\n.*files\/b\.txt/)
     assert.ok(object('files/a.png').equals(noise(1000)))
 
@@ -171,7 +157,7 @@ describe('the command line', { timeout: 120_000 }, () => {
     test('finds all well', async () => {
       const { code, out, stderr } = await run(['doctor'])
       assert.equal(code, 0, out + stderr)
-      assert.match(out, /✓ configuration .*\n✓ DNS .*\n✓ TCP .*\n✓ TLS .*\n✓ clock .*\n✓ credentials and bucket .*\n✓ write .*\n✓ read .*\n✓ delete /)
+      assert.match(out, /✓ configuration .*\n✓ DNS .*\n✓ TCP .*\n✓ TLS .*\n✓ clock .*\n✓ credentials and bucket .*\n✓ write .*\n✓ read .*\n! public domain .*\n✓ delete /)
       assert.match(stderr, /All is well/)
       assert.equal((await run(['ls', 'reliable-r2-doctor/'])).out, '', 'the probe is gone')
     })

@@ -5,7 +5,7 @@ const { readFileSync } = require('node:fs')
 const path = require('node:path')
 const { after, afterEach, before, describe, test } = require('node:test')
 const { newStorage } = require('../../index.js')
-const { adviceFor } = require('../../lib/advice.js')
+const { adviceFor } = require('../../lib/observability/remediation.js')
 const { Lab, keys, root } = require('../support/lab.js')
 
 const denied = { fault: 'status', status: 403, code: 'AccessDenied', method: 'PUT' }

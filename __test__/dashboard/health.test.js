@@ -34,8 +34,8 @@ const cases = {
   'the failover works': [health({ uploadFile: operation({ calls: 5 }) }, [endpoint('open'), endpoint('closed', { role: 'failover' })]), 'degraded', [/is open: requests are held back/]],
   'both are cut off': [health({ uploadFile: operation({ calls: 5 }) }, [endpoint('open'), endpoint('open', { role: 'failover' })]), 'outage', [/./, /the failover s3\.example/]],
   'a probe is under way': [health({ uploadFile: operation({ calls: 5 }) }, [endpoint('halfOpen')]), 'degraded', [/half open: a probe is under way/]],
-  'answers about objects are not lost calls': [
-    health({ head: operation({ calls: 10, failed: 9, failuresByCode: { NotFound: 8, PreconditionFailed: 1 } }) }),
+  'rejected calls are not lost calls': [
+    health({ head: operation({ calls: 10, rejected: 9 }) }),
     'well',
     [/none lost/],
   ],

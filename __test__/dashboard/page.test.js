@@ -4,7 +4,7 @@ const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
 const { test } = require('node:test')
 
-test('the page in the repository is what its sources make: else run `npm run build:dashboard`', async () => {
+test('the page in the repository is what its sources make: else run `npm run task dashboard`', async () => {
   const { generated, makePage } = await import('../../scripts/dashboard-page.mjs')
   assert.ok(readFileSync(generated, 'utf8') === (await makePage()), 'page.generated.js is out of date')
 })

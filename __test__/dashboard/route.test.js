@@ -2,7 +2,7 @@
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
-const { dashboard } = require('../../dashboard.js')
+const { dashboard } = require('../../lib/dashboard/index.js')
 const { newStorage } = require('../../index.js')
 
 const TOKEN = 'a-token-for-tests-0123456789'

@@ -2,7 +2,7 @@
 
 const assert = require('node:assert/strict')
 const { after, afterEach, before, describe, test } = require('node:test')
-const { dashboard } = require('../../dashboard.js')
+const { dashboard } = require('../../lib/dashboard/index.js')
 const { VERSION } = require('../../index.js')
 const { Lab } = require('../support/lab.js')
 

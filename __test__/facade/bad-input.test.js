@@ -6,7 +6,7 @@ const { join } = require('node:path')
 const { Readable } = require('node:stream')
 const { inspect } = require('node:util')
 
-const { InputError, RetryPresets, Storage, newStorage, retryWithBackoff } = require('../../index.js')
+const { InputError, RetryPresets, Storage, fromFile, newStorage, retryWithBackoff } = require('../../index.js')
 const { startServer } = require('./support/server.js')
 
 let server
@@ -39,21 +39,21 @@ describe('a configuration is refused at once', () => {
     ['caCertificates', ['PEM', {}, ['PEM']]],
     ['retry', [42, true, [], 'agressive', 'FAST']],
     ['retryOptions', [42, 'agressive']],
-    ['verifyEtag', ['yes', 0]],
+    ['verifyIntegrity', ['yes', 0]],
     ['connectTimeoutMs', [...odd, 2 ** 31]],
     ['stallTimeoutMs', [...odd, 2 ** 31]],
+    ['idleTimeoutMs', [...odd, 2 ** 31]],
     ['multipartThresholdBytes', [...odd, 5 * 1024 * 1024 - 1, 2 ** 53]],
     ['partSizeBytes', [...odd, 5 * 1024 * 1024 - 1, 5 * 1024 ** 3]],
     ['partConcurrency', [...odd, 17]],
     ['allowPrivateNetworks', ['no']],
     ['allowedHosts', ['example.com', {}]],
-    ['maxBytes', [...odd, 2 ** 53]],
-    ['concurrency', [...odd, 1e6]],
+    ['maxDownloadBytes', [...odd, 2 ** 53]],
+    ['uploadConcurrency', [...odd, 1e6]],
     ['maxConnections', [...odd, 10_001]],
     ['endpoints', [42, {}, 'https://a.example', [], Array(9).fill({ endpoint: 'https://a.example' })]],
     ['profile', [42, '', 'edge', 'SERVERLESS']],
     ['maxDurationMs', [...odd, 1999, 60_000]],
-    ['hedging', ['yes', 1]],
     ['logger', [true, 'console', 42, { warn: 'x' }]],
   ]
   for (const [option, values] of table) {
@@ -113,13 +113,13 @@ describe('a configuration is refused at once', () => {
   })
 
   test('unknown options, with the likely one', () => {
-    const likely = { endpoit: 'endpoint', accessKeyId: 'accessKey', secretAccessKey: 'secretKey', publicUrl: 'domain', buckets: 'bucket', retrys: 'retry', MAXBYTES: 'maxBytes' }
+    const likely = { endpoit: 'endpoint', publicUrl: 'domain', buckets: 'bucket', retrys: 'retry', MAXCONNECTIONS: 'maxConnections' }
     for (const [wrong, right] of Object.entries(likely)) {
       const message = new RegExp(`${wrong} is not an option; did you mean '${right}'\\?`)
       assert.throws(() => newStorage({ [wrong]: 'x' }), { code: 'ERR_INVALID_OPTION', option: wrong, message })
     }
     assert.throws(() => newStorage({ retry: { retries: 3 } }), { option: 'retry.retries', message: /did you mean 'maxAttempts'/ })
-    assert.throws(() => newStorage({ forcePathStyle: true }), { message: /is not an option; there are endpoint, region, / })
+    assert.throws(() => newStorage({ forcePathStyle: true }), { message: /is not an option; there are endpoint, accountId, / })
     assert.throws(() => newStorage({ rejectUnauthorized: false }), { option: 'rejectUnauthorized' })
     assert.throws(() => newStorage(JSON.parse('{"__proto__": {"bucket": "x"}}')), { option: '__proto__' })
     assert.throws(() => newStorage({ [`a\n${'x'.repeat(1e6)}`]: 1 }), (error) => error.message.length < 700 && !error.message.includes('\n'))
@@ -127,7 +127,28 @@ describe('a configuration is refused at once', () => {
   })
 
   test('two names of one option', () => {
-    assert.throws(() => newStorage({ retry: 'fast', retryOptions: 'fast' }), { option: 'retryOptions' })
+    const names = { retry: 'retryOptions', accessKey: 'accessKeyId', secretKey: 'secretAccessKey', verifyIntegrity: 'verifyEtag', maxDownloadBytes: 'maxBytes', uploadConcurrency: 'concurrency' }
+    const values = { retry: 'fast', verifyIntegrity: true, maxDownloadBytes: 1, uploadConcurrency: 1 }
+    for (const [name, alias] of Object.entries(names)) {
+      const value = values[name] ?? 'x'
+      newStorage({ [alias]: value }).close()
+      for (const both of [{ [name]: value, [alias]: value }, { [alias]: value, [name]: value }]) {
+        assert.throws(() => newStorage(both), { option: alias, message: new RegExp(`${alias} is another name of ${name}`) })
+      }
+    }
+  })
+
+  test('an R2 account instead of an endpoint', () => {
+    const accountId = '0123456789abcdef0123456789abcdef'
+    const made = (config) => newStorage({ accessKeyId: 'a', secretAccessKey: 'b', bucket: 'pictures', ...config }).publicUrl({ key: 'k' })
+    assert.equal(made({ accountId }), `https://${accountId}.r2.cloudflarestorage.com/pictures/k`)
+    assert.equal(made({ accountId, jurisdiction: 'eu' }), `https://${accountId}.eu.r2.cloudflarestorage.com/pictures/k`)
+    assert.equal(made({ endpoints: [{ accountId }, { accountId, bucket: 'spare' }] }), `https://${accountId}.r2.cloudflarestorage.com/pictures/k`)
+    assert.throws(() => newStorage({ accountId: 'abc' }), { option: 'accountId' })
+    assert.throws(() => newStorage({ accountId, jurisdiction: 'mars' }), { option: 'jurisdiction', message: /eu/ })
+    assert.throws(() => newStorage({ jurisdiction: 'eu' }), { option: 'jurisdiction' })
+    assert.throws(() => newStorage({ accountId, endpoint: 'https://a.example' }), { option: 'accountId' })
+    assert.throws(() => newStorage({ endpoints: [{ accountId: 'abc' }] }), { option: 'endpoints[0].accountId' })
   })
 })
 
@@ -170,9 +191,19 @@ test('what is missing is told by the first call, by name', async () => {
     }
     const nowhere = newStorage({ ...complete, endpoint: undefined, endpoints: [{ endpoint: complete.endpoint }, { endpoint: undefined }] })
     await assert.rejects(nowhere.uploadFile({ body, key }), { code: 'ERR_MISSING_OPTION', option: 'endpoints[1].endpoint' })
+    Object.assign(process.env, { R2_BUCKET: 'CANARYBUCKET', AWS_SECRET_ACCESS_KEY: 'CANARYSECRET', CLOUDFLARE_ACCOUNT_ID: 'CANARYACCOUNT', R2_ACCESS_KEY_ID: ' ' })
+    await assert.rejects(newStorage().uploadFile({ body, key }), ({ message }) => {
+      for (const variable of ['ENDPOINT', 'ACCESS_KEY', 'SECRET_KEY', 'BUCKET']) assert.ok(message.includes(`STORAGE_${variable}`), message)
+      assert.match(message, /R2_BUCKET \(rename it to STORAGE_BUCKET\)/)
+      assert.match(message, /AWS_SECRET_ACCESS_KEY \(rename it to STORAGE_SECRET_KEY\)/)
+      assert.match(message, /STORAGE_ENDPOINT=https:\/\/<value of CLOUDFLARE_ACCOUNT_ID>\.r2\.cloudflarestorage\.com/)
+      assert.doesNotMatch(message, /CANARY|R2_ACCESS_KEY_ID/)
+      return true
+    })
     const outcomes = await newStorage().uploadFiles([{ body, key }, { url: 'https://example.com/', key: 'b' }])
     assert.deepEqual(outcomes.map(({ uploadError, error }) => [uploadError, error.code]), Array(2).fill([true, 'ERR_MISSING_OPTION']))
   } finally {
+    for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name]
     Object.assign(process.env, saved)
   }
 })
@@ -199,12 +230,12 @@ describe('a call is refused by a rejection', () => {
   const options = {
     bucket: [42, 'A_B'],
     contentType: [42, 'image', 'image/png\r\nX: y'],
-    disposition: [42, 'a\nb'],
+    contentDisposition: [42, 'a\nb'],
     cacheControl: [{}, 'a\r\nb'],
     headers: [42, 'x', [], new Map(), new Headers()],
     metadata: [42, 'x', []],
     retry: [42, 'agressive', []],
-    verifyEtag: ['x'],
+    verifyIntegrity: ['x'],
     signal: [{}, 'x', { aborted: true }, new EventTarget()],
     onProgress: ['x', {}],
     onRetry: [1],
@@ -301,7 +332,7 @@ test('a body of more than maxBytes is refused, in whatever form it comes', async
     stream: new Blob([four]).stream(),
     Response: new Response(four),
     'with a length': new Response(four, { headers: { 'content-length': '4' } }),
-    file: { path: __filename },
+    file: fromFile(__filename),
   }
   for (const [name, wrong] of Object.entries(bodies)) {
     await assert.rejects(storage.uploadFile({ body: wrong, key, maxBytes: 3 }), large, name)
@@ -353,8 +384,14 @@ describe('a body is refused with a hint', () => {
     [Response.error(), /status 0/],
     [ended, /ended already/],
     [new URL('https://example.com/a.png'), /downloadAndUpload/],
-    [{ path: join(__dirname, 'no such file') }, /cannot be sent.*no such file$/],
-    [{ path: __dirname }, /not a file/],
+    [fromFile(join(__dirname, 'no such file')), /cannot be sent.*no such file$/],
+    [fromFile(__dirname), /not a file/],
+    [{ path: __filename }, /pass fromFile\(path\)/],
+    [JSON.parse(JSON.stringify({ path: __filename, name: 'a' })), /names no file/],
+    [structuredClone(fromFile(__filename)), /JSON\.stringify/],
+    [JSON.parse(JSON.stringify(fromFile(__filename))), /JSON\.stringify/],
+    [{ protocol: 'file:', href: `file://${__filename}`, pathname: __filename }, /JSON\.stringify/],
+    [Object.assign(Object.create({ path: __filename }), { size: 1, type: 'a' }), /an object/],
     [(async function* () { yield 42 })(), /a chunk that is of type number/],
     [Readable.from([{}]), /a chunk that is of type object/],
     ['\ud800', /surrogate/],
@@ -368,4 +405,14 @@ describe('a body is refused with a hint', () => {
       await assert.rejects(storage.uploadFile({ body: wrong, key }), expected)
     })
   }
+})
+
+test('fromFile takes a path or a file: URL, and nothing else', () => {
+  const invalid = (message) => ({ name: 'InputError', code: 'ERR_INVALID_BODY', option: 'path', operation: 'fromFile', message })
+  for (const wrong of [undefined, null, 1, {}, { path: __filename }, [__filename], new URL('https://example.com/a')]) {
+    assert.throws(() => fromFile(wrong), invalid(/must be a string or a file: URL/))
+  }
+  for (const wrong of ['', 'a\0b', '\ud800']) assert.throws(() => fromFile(wrong), invalid(/the path is invalid/))
+  assert.throws(() => fromFile(new URL('file:///a%2fb')), invalid(/names no file/))
+  assert.ok(Object.isFrozen(fromFile('a')))
 })

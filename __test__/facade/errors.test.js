@@ -38,12 +38,11 @@ test('each category has its class, and all are StorageErrors', () => {
     const error = fromFailure(failure({ category }))
     assert.equal(error.constructor, api[name])
     assert.equal(error.name, name)
-    assert.ok(error instanceof api.StorageError && error instanceof Error && api.StorageError.isInstance(error))
-    assert.ok(api[name].isInstance(error))
-    assert.equal(api.InputError.isInstance(error), category === 'input')
+    assert.ok(error instanceof api.StorageError && error instanceof Error && error instanceof api[name])
+    assert.equal(error instanceof api.InputError, category === 'input')
   }
   for (const other of [null, undefined, 1, 'x', {}, new Error('x'), { name: 'StorageError' }]) {
-    assert.equal(api.StorageError.isInstance(other), false)
+    assert.equal(other instanceof api.StorageError, false)
   }
 })
 
@@ -54,8 +53,11 @@ test('an error of another copy of the package is known', () => {
   const other = require(path)
   require.cache[path] = own
   const error = other.fromFailure(failure())
-  assert.equal(error instanceof api.StorageError, false)
-  assert.ok(api.StorageError.isInstance(error) && api.NetworkError.isInstance(error))
+  assert.notEqual(error.constructor, api.NetworkError)
+  assert.ok(error instanceof api.StorageError && error instanceof api.NetworkError)
+  assert.ok(!(error instanceof api.TimeoutError))
+  class Mine extends api.NetworkError {}
+  assert.ok(!(error instanceof Mine), 'a class of the caller has its own instances only')
 })
 
 test('facts, causes and JSON', () => {
@@ -106,7 +108,7 @@ test('a closed storage refuses', async () => {
   }
 })
 
-test('an unloadable native part says what to do', () => {
+test('an unloadable addon says what to do', () => {
   const { execFileSync } = require('node:child_process')
   const script = `
     const Module = require('node:module')
@@ -124,14 +126,14 @@ test('an unloadable native part says what to do', () => {
   }
 })
 
-test('the sentence of a bug is the native part\'s own, which is not asked for it', () => {
-  const native = require('../../lib/load.js')
+test('the sentence of a bug is the addon\'s own, which is not asked for it', () => {
+  const native = require('../../lib/native/index.js')
   const { internalError } = require('../../lib/errors.js')
   assert.equal(internalError('uploadFile', 'k', new Error('x')).userMessage, native.userMessage('internal', 'ERR_INTERNAL'))
 })
 
-test('what the native part throws has a type', async () => {
-  const native = require('../../lib/load.js')
+test('what the addon throws has a type', async () => {
+  const native = require('../../lib/native/index.js')
   for (const broken of [() => native.createSource('five'), () => new native.NativeOperation({}), () => native.NativeStorage.prototype.close.call({})]) {
     assert.throws(broken, (error) => error instanceof api.StorageError && error.code === 'ERR_INTERNAL' && error.cause instanceof Error)
   }

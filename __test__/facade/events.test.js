@@ -5,8 +5,8 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 const diagnostics = require('node:diagnostics_channel')
 const { after, before, describe, test } = require('node:test')
 const api = require('../../index.js')
-const { Events } = require('../../lib/events.js')
-const { makeSignals } = require('../../lib/signals.js')
+const { Events } = require('../../lib/observability/events.js')
+const { makeObservability } = require('../../lib/observability/index.js')
 const { startServer } = require('./support/server.js')
 
 const NAMES = ['attempt', 'retry', 'success', 'failure', 'breaker', 'failover']
@@ -158,22 +158,40 @@ describe('events', () => {
   })
 
   test('no event is made while nobody listens', async (t) => {
-    const tell = t.mock.method(Events.prototype, 'tell')
+    const emit = t.mock.method(Events.prototype, 'emit')
     const storage = open()
     server.answer('reset')
     await storage.uploadFile({ key: 'k', body: 'x' })
     server.answer(403)
     await assert.rejects(storage.uploadFile({ key: 'k', body: 'x' }))
-    assert.equal(tell.mock.callCount(), 0)
+    assert.equal(emit.mock.callCount(), 0)
     storage.on('success', () => {})
     await storage.uploadFile({ key: 'k', body: 'x' })
-    assert.equal(tell.mock.callCount(), 1)
+    assert.equal(emit.mock.callCount(), 1)
+    storage.close()
+  })
+
+  test('a listener is removed by once and by its signal', async () => {
+    const storage = open()
+    const heard = []
+    const controller = new AbortController()
+    storage.on('success', () => heard.push('once'), { once: true })
+    storage.on('success', () => heard.push('until aborted'), { signal: controller.signal })
+    storage.on('success', () => heard.push('never'), { signal: AbortSignal.abort() })
+    for (const abort of [false, true, false]) {
+      await storage.uploadFile({ key: 'k', body: 'x' })
+      if (abort) controller.abort()
+    }
+    assert.deepEqual(heard, ['once', 'until aborted', 'until aborted'])
+    for (const options of [{ once: 1 }, { signal: {} }, { capture: true }, true]) {
+      assert.throws(() => storage.on('success', () => {}, options), { name: 'InputError', operation: 'on' })
+    }
     storage.close()
   })
 
   test('wrong names and listeners are refused', () => {
     const storage = open()
-    assert.throws(() => storage.on('sucess', () => {}), { name: 'InputError', message: /there is no such event.*did you mean 'success'\?/ })
+    assert.throws(() => storage.on('sucess', () => {}), { name: 'InputError', message: /unknown event.*did you mean 'success'\?/ })
     assert.throws(() => storage.off('toString', () => {}), { name: 'InputError' })
     assert.throws(() => storage.on(Symbol('x'), () => {}), { name: 'InputError' })
     assert.throws(() => storage.on('retry', 'x'), { name: 'InputError', option: 'listener' })
@@ -187,7 +205,7 @@ test('a breaker is told to all in the context of no call', () => {
   const context = new AsyncLocalStorage()
   const lines = []
   const logger = { warn: (line) => lines.push(['warn', line]), info: (line) => lines.push(['info', line]) }
-  const signals = makeSignals({ logger, openTelemetry: false })
+  const signals = makeObservability({ logger, openTelemetry: false })
   const heard = []
   signals.events.on('breaker', (event) => heard.push([event, context.getStore()]))
   const endpoint = 'https://host.example'
@@ -203,7 +221,7 @@ test('a breaker is told to all in the context of no call', () => {
   ])
   assert.deepEqual(lines, [
     ['warn', '[Storage] Circuit breaker of https://host.example opened: nothing is sent there for 5000 ms'],
-    ['info', '[Storage] Circuit breaker of https://host.example half-open: one request tries whether it is well again'],
-    ['info', '[Storage] Circuit breaker of https://host.example closed: it is well again'],
+    ['info', '[Storage] Circuit breaker of https://host.example half-open: sending one probe'],
+    ['info', '[Storage] Circuit breaker of https://host.example closed: requests pass again'],
   ])
 })

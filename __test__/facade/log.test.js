@@ -7,7 +7,7 @@ const { Writable } = require('node:stream')
 const { after, before, describe, test } = require('node:test')
 const pino = require('pino')
 const api = require('../../index.js')
-const { makeLog } = require('../../lib/log.js')
+const { makeLog } = require('../../lib/observability/log.js')
 const { startServer } = require('./support/server.js')
 
 const quick = { maxAttempts: 3, initialDelayMs: 5, maxDelayMs: 10, timeout: 2000 }
@@ -138,7 +138,7 @@ describe('logs', () => {
       await twoUploads({ logger: { warn: fail, error: fail } })
       await new Promise((resolve) => setImmediate(resolve))
       process.off('warning', listen)
-      assert.deepEqual(warnings.map((text) => /^the logger threw; all else goes on\. Error: mine/.test(text)), [true])
+      assert.deepEqual(warnings.map((text) => /^the logger threw; the call continues\. Error: mine/.test(text)), [true])
     }
   })
 
@@ -196,7 +196,7 @@ test('failovers are logged', () => {
   log.failover({ operation: 'uploadFile', key: 'k', endpoint: 'https://other.example', code: 'ECONNRESET', elapsedMs: 3 })
   log.failover({ operation: 'list', key: undefined, endpoint: 'https://other.example', code: 'ETIMEDOUT', elapsedMs: 3 })
   assert.deepEqual(heard, [
-    ['warn', '[Storage] Upload goes on at https://other.example after ECONNRESET (key "k")'],
-    ['warn', '[Storage] list goes on at https://other.example after ETIMEDOUT'],
+    ['warn', '[Storage] Upload fails over to https://other.example after ECONNRESET (key "k")'],
+    ['warn', '[Storage] list fails over to https://other.example after ETIMEDOUT'],
   ])
 })

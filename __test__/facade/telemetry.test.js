@@ -11,7 +11,7 @@ const { AsyncLocalStorageContextManager } = require('@opentelemetry/context-asyn
 const { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } = require('@opentelemetry/sdk-metrics')
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-base')
 const api = require('../../index.js')
-const { makeTelemetry } = require('../../lib/telemetry.js')
+const { makeTelemetry } = require('../../lib/observability/opentelemetry.js')
 const { startServer } = require('./support/server.js')
 
 const root = path.join(__dirname, '..', '..')

@@ -271,6 +271,35 @@ describe('uploadFiles', () => {
     assert.deepEqual(outcomes.map(({ uploadError }) => uploadError), [true, false])
   })
 
+  test('what an outcome serializes is what a browser may see', async () => {
+    const closed = api.newStorage({ ...server.config, endpoint: 'http://127.0.0.1:9', retry: { maxAttempts: 1 }, logger: false })
+    const domain = api.newStorage({ ...server.config, domain: 'https://images.example.com' })
+    const [missing] = await domain.uploadFiles([{ body: new URL('file:///srv/app/secret.png'), key: 'k' }])
+    const [refused, wrong] = await closed.uploadFiles([{ body: 'x', key: 'k' }, { body: 'x', key: 'k', contentType: 7 }])
+    const [aborted] = await closed.uploadFiles([{ body: 'x', key: 'k', signal: AbortSignal.abort(new Error('/srv/app/reason')) }])
+    const [stored] = await domain.uploadFiles([{ body: 'x', key: 'public.txt' }])
+    closed.close()
+    domain.close()
+
+    const json = await Response.json([missing, refused, wrong, aborted, stored]).text()
+    for (const secret of ['127.0.0.1', '/srv/app', 'ECONNREFUSED:', 'no such file', '    at ', 'pictures']) assert.ok(!json.includes(secret), `${secret} in ${json}`)
+    for (const outcome of [missing, refused, wrong, aborted]) {
+      assert.deepEqual(Object.keys(outcome), ['uploadError', 'code', 'errorMessage', 'userMessage', 'key'])
+      for (const copy of [{ ...outcome }, structuredClone(outcome), JSON.parse(JSON.stringify(outcome))]) {
+        assert.deepEqual(copy, { uploadError: true, code: outcome.code, errorMessage: outcome.errorMessage, userMessage: outcome.errorMessage, key: 'k' })
+      }
+      assert.ok(outcome.error instanceof Error, 'the server has it')
+    }
+    assert.deepEqual([refused.code, wrong.code, aborted.code], ['ECONNREFUSED', 'ERR_INVALID_OPTION', 'ERR_INTERNAL'])
+
+    const { etag } = stored
+    assert.deepEqual(JSON.parse(JSON.stringify(stored)), {
+      uploadError: false, key: 'public.txt', filename: 'public.txt', url: 'https://images.example.com/public.txt', size: 1, contentType: stored.contentType, etag,
+    })
+    assert.equal(stored.location, `${server.endpoint}/pictures/public.txt`, 'the server has it')
+    assert.deepEqual(structuredClone(stored), { ...stored })
+  })
+
   test('an item of a class is read with a signal as without', async () => {
     class Item {
       get key() { return 'signal/class' }

@@ -6,7 +6,6 @@ const { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require(
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, before, describe, test } = require('node:test')
-const { setTimeout: sleep } = require('node:timers/promises')
 const { Lab, noise } = require('../support/lab.js')
 
 const MIB = 1024 * 1024
@@ -36,20 +35,20 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
   /** Enough for a kill to meet every phase. */
   const slowDown = () => lab.faults({ fault: 'slow', method: 'PUT', bytesPerSecond: 40 * MIB })
 
-  /** Starts the upload of a key; killed a while after it has begun, it may have come to its end before. */
-  async function attempt(key, killAfterMs, { source = 'source.bin', checkpoint = path.join(folder, `${key}.json`) } = {}) {
+  /** Starts the upload of a key. Killed once it says that it is so many percent done; it may end before. */
+  async function attempt(key, killAtPercent, { source = 'source.bin', checkpoint = path.join(folder, `${key}.json`) } = {}) {
     const child = spawn(process.execPath, [program, path.join(folder, source), key, checkpoint], {
       env: { ...process.env, ...lab.environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let said = ''
-    child.stdout.on('data', (text) => (said += text))
-    const ended = new Promise((resolve) => child.once('close', resolve))
-    // Counted from its first word: how long Node takes to start is the machine's affair.
-    const begun = new Promise((resolve) => child.stdout.once('data', resolve))
-    if (killAfterMs !== undefined) await Promise.race([ended, begun.then(() => sleep(killAfterMs)).then(() => child.kill('SIGKILL'))])
-    await ended
-    const result = said.slice('begun\n'.length)
+    child.stdout.on('data', (text) => {
+      said += text
+      const percent = Number(said.slice(0, said.lastIndexOf('\n')).split('\n').at(-1))
+      if (percent >= killAtPercent) child.kill('SIGKILL')
+    })
+    await new Promise((resolve) => child.once('close', resolve))
+    const result = said.slice(said.lastIndexOf('\n') + 1)
     return { said: result && JSON.parse(result), checkpoint }
   }
 
@@ -64,7 +63,7 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
         for (;;) {
           state = (Math.imul(state, 1103515245) + 12345) >>> 0
           // Every fifth run may end by itself.
-          const { said, checkpoint } = await attempt(key, state % 5 === 0 ? undefined : (state >>> 8) % 500)
+          const { said, checkpoint } = await attempt(key, state % 5 === 0 ? Infinity : (state >>> 8) % 101)
           const there = lab.stored(key)
           assert.ok(there === undefined || there.equals(body), 'whole or not there')
           if (said) {
@@ -93,7 +92,7 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
         state = (Math.imul(state, 1103515245) + 12345) >>> 0
         const key = `plain-${(count += 1)}.bin`
         const [source, whole] = count % 2 === 0 ? ['source.bin', body] : ['small.bin', small]
-        const { said } = await attempt(key, (state >>> 8) % (count % 2 === 0 ? 500 : 100), { source, checkpoint: '' })
+        const { said } = await attempt(key, (state >>> 8) % 101, { source, checkpoint: '' })
         const there = lab.stored(key)
         assert.ok(there === undefined || there.equals(whole), 'whole or not there')
         if (said) assert.ok(there, 'what was said to be stored is')
@@ -108,7 +107,7 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
   /** No upload in parts is open, once cleanup was there. */
   async function nothingIsLeft() {
     await lab.faults()
-    await lab.storage().cleanup({ olderThan: new Date(Date.now() + 1000) })
+    await lab.storage().abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
     assert.deepEqual(readdirSync(lab.folder).filter((name) => name.startsWith('.upload')), [])
     await slowDown()
   }

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { AsyncLocalStorage } = require('node:async_hooks')
 const { after, afterEach, before, describe, test } = require('node:test')
-const { breakerOpen, watch } = require('../../alerts.js')
+const { breakerOpen, watch } = require('../../lib/alerts/index.js')
 const { Lab, keys } = require('../support/lab.js')
 
 const MIB = 1024 * 1024
@@ -59,7 +59,7 @@ describe('events', { timeout: 60_000 }, () => {
     const aborted = await storage.download({ key: 'large', signal: controller.signal })
     controller.abort(null)
     await assert.rejects(new Response(aborted.body).arrayBuffer())
-    assert.deepEqual(heard, [['failure', 'download', 0, 'ERR_ABORTED']])
+    assert.deepEqual(heard, [['failure', 'download', 'aborted', 'ERR_ABORTED']])
 
     heard.length = 0
     const cancelled = await storage.download({ key: 'large' })
@@ -106,7 +106,7 @@ describe('events', { timeout: 60_000 }, () => {
     assert.deepEqual(wellAgain, { endpoint, state: 'closed', previousState: 'open' })
     assert.deepEqual([first, second], [undefined, undefined], 'of no call')
     assert.match(lines[0], /^\[Storage\] Circuit breaker of http:\/\/127\.0\.0\.1:\d+ opened: nothing is sent there for \d+ ms$/)
-    assert.match(lines[1], /closed: it is well again$/)
+    assert.match(lines[1], /closed: requests pass again$/)
     assert.deepEqual(told, [['firing', endpoint], ['resolved', endpoint]])
   })
 
@@ -140,6 +140,6 @@ describe('events', { timeout: 60_000 }, () => {
       ['attempt', 2, 'succeeded', 'request'],
       ['success', other, 2, 'request'],
     ])
-    assert.ok(lines.some((line) => line.startsWith(`[Storage] Upload goes on at ${other} after ECONNREFUSED (key "there")`)), lines.join('\n'))
+    assert.ok(lines.some((line) => line.startsWith(`[Storage] Upload fails over to ${other} after ECONNREFUSED (key "there")`)), lines.join('\n'))
   })
 })

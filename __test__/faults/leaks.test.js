@@ -1,7 +1,7 @@
 'use strict'
 
-// Uploads that fail leave nothing behind. The same with ten thousand of each kind: `npm run test:leaks`, whose report is
-// in docs/verification.md.
+// Uploads that fail leave nothing behind. The same with ten thousand of each kind: `npm run task leaks`, whose report is
+// in docs/reports/verification.md.
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
@@ -32,8 +32,8 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
   // An allocator may keep for a thread what others have freed of it, and files are read by many threads.
   test('memory that files were read into is used again', async () => {
     const script = `
-      const { newStorage } = require('./index.js')
-      const file = { path: process.argv[1] }
+      const { fromFile, newStorage } = require('./index.js')
+      const file = fromFile(process.argv[1])
       // Nobody listens there.
       const storage = newStorage({ endpoint: 'http://127.0.0.1:1', bucket: 'leaks', accessKey: 'a', secretKey: 'b', retry: { maxAttempts: 1 }, logger: false })
       async function fail(calls) {
@@ -56,7 +56,7 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
   // What the young generation cannot let go costs every upload a copy into the old one, and full collections.
   test('what belonged to an upload is garbage for a minor collection', async () => {
     const script = `
-      const { newStorage } = require('./index.js')
+      const { fromFile, newStorage } = require('./index.js')
       const storage = newStorage({ endpoint: 'http://127.0.0.1:1', bucket: 'leaks', accessKey: 'a', secretKey: 'b', retry: { maxAttempts: 1 }, logger: false })
       async function fail(calls) {
         const worker = async () => {

@@ -13,6 +13,26 @@ describe('metrics', { timeout: 60_000 }, () => {
   after(() => lab.stop())
   afterEach(() => lab.faults())
 
+  test('a call that gets what it asks about is rejected, not failed, wherever it is counted', async () => {
+    const storage = lab.storage({ logger: false })
+    const outcomes = []
+    storage.on('failure', ({ operation, outcome }) => outcomes.push([operation, outcome]))
+    await storage.uploadFile({ key: 'lock', body: 'mine' })
+    await assert.rejects(storage.uploadFile({ key: 'lock', body: 'theirs', ifNoneMatch: '*' }), { status: 412 })
+    await assert.rejects(storage.head({ key: 'nothing' }), { status: 404 })
+    await assert.rejects(storage.download({ key: 'nothing' }), { status: 404 })
+    await assert.rejects(storage.uploadFile({ key: '', body: 'x' }), { code: 'ERR_INVALID_KEY' })
+    assert.deepEqual(outcomes.filter(([, outcome]) => outcome !== 'rejected'), [])
+    const { operations } = storage.metrics()
+    for (const operation of ['uploadFile', 'head', 'download']) {
+      const { rejected, failed, failuresByCode } = operations[operation].total
+      assert.deepEqual([rejected, failed, failuresByCode], [1, 0, {}], operation)
+      assert.match(storage.metricsText(), new RegExp(`^reliable_r2_calls_total\\{operation="${operation}",outcome="rejected"\\} 1$`, 'm'))
+    }
+    assert.deepEqual(storage.recentFailures(), [])
+    storage.close()
+  })
+
   test('count what calls came to, and why they were retried', async () => {
     const storage = lab.storage()
     await lab.faults(
@@ -36,9 +56,10 @@ describe('metrics', { timeout: 60_000 }, () => {
         calls: 3,
         succeeded: 1,
         failed: 1,
-        calledOff: 1,
+        rejected: 0,
+        aborted: 1,
         successRate: 0.5,
-        // Four of the first, one of the second; the third was called off in its first.
+        // Four of the first, one of the second; the third was aborted in its first.
         attempts: 5,
         retries: 3,
         retriesByCode: { ECONNRESET: 2, SlowDown: 1 },
@@ -63,7 +84,6 @@ describe('metrics', { timeout: 60_000 }, () => {
         inFlight: 0,
         queued: 0,
         reconnects: 0,
-        hedged: 0,
         verifiedBy: { objects: 'checksum', parts: null },
       },
     ])

@@ -23,11 +23,14 @@ describe('stored objects', () => {
     await put('head/a.png', { contentType: 'image/png', cacheControl: 'no-store', metadata: { author: 'me' } })
     const { lastModified, elapsedMs, ...info } = await storage.head({ key: 'head/a.png' })
     assert.deepEqual(info, {
+      endpoint: lab.proxy,
+      failedOver: false,
       bucket: 'pictures',
       key: 'head/a.png',
       size: body.length,
       etag: createHash('md5').update(body).digest('hex'),
       contentType: 'image/png',
+      contentDisposition: 'inline',
       disposition: 'inline',
       cacheControl: 'no-store',
       metadata: { author: 'me' },
@@ -124,11 +127,11 @@ describe('stored objects', () => {
 
   test('an address without asking, as an upload has it in its result', async () => {
     const { url } = await storage.uploadFile({ key: 'an address/1 €.bin', body: 'x' })
-    assert.equal(storage.urlOf({ key: 'an address/1 €.bin' }), url)
+    assert.equal(storage.publicUrl({ key: 'an address/1 €.bin' }), url)
     const shown = lab.storage({ domain: 'images.example.com' })
-    assert.equal(shown.urlOf({ key: 'a b.png' }), 'https://images.example.com/a%20b.png')
-    for (const [options, option] of [[{}, 'key'], [{ key: '../a' }, 'key'], [{ key: 'a', bucket: 'X' }, 'bucket'], [{ key: 'a', buckt: 'abc' }, 'buckt']]) {
-      assert.throws(() => storage.urlOf(options), { name: 'InputError', option, message: /^urlOf failed: ERR_/ })
+    assert.equal(shown.publicUrl({ key: 'a b.png' }), 'https://images.example.com/a%20b.png')
+    for (const [options, option] of [[{}, 'key'], [{ key: '..' }, 'key'], [{ key: 'a', bucket: 'X' }, 'bucket'], [{ key: 'a', buckt: 'abc' }, 'buckt']]) {
+      assert.throws(() => storage.publicUrl(options), { name: 'InputError', option, message: /^publicUrl failed: ERR_/ })
     }
     shown.close()
   })
@@ -154,15 +157,16 @@ describe('stored objects', () => {
     await lab.faults()
     const bad = [
       [() => storage.head({}), 'key'],
-      [() => storage.delete({ key: '/a' }), 'key'],
+      [() => storage.delete({ key: 'a'.repeat(1025) }), 'key'],
+      [() => storage.presign({ key: '/a', method: 'PUT' }), 'key'],
       [() => storage.presign({ key: 'a', method: 'POST' }), 'method'],
       [() => storage.presign({ key: 'a', expiresInSeconds: 604_801 }), 'expiresInSeconds'],
       [() => storage.presign({ key: 'a', expiresInSeconds: 0.5 }), 'expiresInSeconds'],
       [() => storage.presign({ key: 'a', contentType: 'a\nb' }), 'contentType'],
-      [() => storage.presign({ key: 'a', method: 'PUT', disposition: 'inline' }), 'disposition'],
+      [() => storage.presign({ key: 'a', method: 'PUT', contentDisposition: 'inline' }), 'contentDisposition'],
       [async () => storage.list({ pageSise: 1 }), 'pageSise'],
       [() => storage.list({ pageSize: 1001 }).next(), 'pageSize'],
-      [() => storage.list({ prefix: 'a\0' }).next(), 'prefix'],
+      [() => storage.list({ prefix: 'a'.repeat(1025) }).next(), 'prefix'],
     ]
     for (const [act, option] of bad) await assert.rejects(act, { name: 'InputError', option }, option)
     assert.deepEqual(await lab.actions(), [])

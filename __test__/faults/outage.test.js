@@ -25,7 +25,7 @@ describe('an outage', { timeout: 60_000 }, () => {
     assert.ok(breaker().retryAfterMs > 0 && breaker().retryAfterMs <= 5000)
     await assert.rejects(storage.uploadFile({ key: 'a', body: 'hello' }), (error) => {
       assert.ok(error instanceof CircuitOpenError && error instanceof NetworkError)
-      assert.ok([CircuitOpenError, NetworkError, StorageError].every((Class) => Class.isInstance(error)))
+      assert.ok([CircuitOpenError, NetworkError, StorageError].every((Class) => error instanceof Class))
       const { name, code, category, retryable, attempts, key } = error.toJSON()
       assert.deepEqual(
         { name, code, category, retryable, attempts, key },
@@ -72,17 +72,6 @@ describe('an outage', { timeout: 60_000 }, () => {
     assert.equal(String(primary.stored('same.txt')), ended.at(-1).body)
     const { phasesMs } = storage.metrics().operations.uploadFile.total
     assert.ok(phasesMs.queue.max > 0 && phasesMs.wait.max > 0)
-  })
-
-  test('a slow read is sent a second time where hedging is wanted', async () => {
-    const storage = primary.storage({ hedging: true })
-    await storage.uploadFile({ key: 'a', body: 'hello' })
-    for (let n = 0; n < 100; n += 1) await storage.head({ key: 'a' })
-    await primary.faults({ fault: 'delay', ms: 5000, method: 'HEAD', times: 1 })
-    const { elapsedMs, attempts } = await storage.head({ key: 'a' })
-    assert.equal(attempts, 1)
-    assert.ok(storage.metrics().endpoints[0].hedged > 0)
-    assert.ok(elapsedMs < 5000, 'the second answer counted')
   })
 
   test('a profile is a set of defaults', async () => {

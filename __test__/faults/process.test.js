@@ -140,7 +140,7 @@ test('storages that nobody holds are collected, though the bodies of their downl
     const isSocket = (descriptor) => {
       try { return readlinkSync('/proc/self/fd/' + descriptor).startsWith('socket:') } catch { return false }
     }
-    // The native part of a storage that lives keeps its connections for longer than this takes.
+    // The addon of a storage that lives keeps its connections for longer than this takes.
     async function socketsLeft() {
       for (let round = 0; round < 20; round += 1) {
         gc()

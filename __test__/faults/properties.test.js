@@ -15,7 +15,7 @@ const { after, before, describe, test } = require('node:test')
 const { buffer } = require('node:stream/consumers')
 const fc = require('fast-check')
 const api = require('../../index.js')
-const { startLocalR2 } = require('../../testing.js')
+const { startLocalR2 } = require('../../lib/testing/index.js')
 const { Lab } = require('../support/lab.js')
 
 const { InputError, StorageError, newStorage, retryWithBackoff } = api
@@ -48,7 +48,7 @@ async function outcomeOf(call) {
   try {
     return { result: await call() }
   } catch (error) {
-    assert.ok(StorageError.isInstance(error), `not typed: ${error?.stack ?? String(error)}`)
+    assert.ok(error instanceof StorageError, `not typed: ${error?.stack ?? String(error)}`)
     assert.equal(typeof error.code, 'string')
     assert.notEqual(error.category, 'internal', error.stack)
     JSON.stringify(error)
@@ -255,7 +255,7 @@ describe('options', () => {
     }
   })
 
-  const names = ['endpoint', 'region', 'accessKey', 'secretKey', 'sessionToken', 'bucket', 'domain', 'endpoints', 'profile', 'maxDurationMs', 'hedging', 'allowHttp', 'caCertificates', 'retry', 'retryOptions', 'verifyEtag', 'connectTimeoutMs', 'stallTimeoutMs', 'allowPrivateNetworks', 'allowedHosts', 'maxBytes', 'concurrency', 'maxConnections', 'multipartThresholdBytes', 'partSizeBytes', 'partConcurrency', 'logger', 'logLevel', 'logFormat', 'openTelemetry', '__proto__', 'other']
+  const names = ['endpoint', 'region', 'accessKey', 'secretKey', 'sessionToken', 'bucket', 'domain', 'endpoints', 'profile', 'maxDurationMs', 'allowHttp', 'caCertificates', 'retry', 'retryOptions', 'verifyIntegrity', 'connectTimeoutMs', 'stallTimeoutMs', 'allowPrivateNetworks', 'allowedHosts', 'maxBytes', 'concurrency', 'maxConnections', 'multipartThresholdBytes', 'partSizeBytes', 'partConcurrency', 'logger', 'logLevel', 'logFormat', 'openTelemetry', '__proto__', 'other']
   const configs = fc.oneof(whatever, fc.array(fc.tuple(fc.constantFrom(...names), fc.oneof(odd, someText, fc.boolean())), { maxLength: 3 }).map((entries) => Object.fromEntries(entries)))
 
   property('a configuration is taken or refused', 500, configs, async (config) => {
@@ -267,7 +267,7 @@ describe('options', () => {
     }
   })
 
-  const fields = ['key', 'bucket', 'body', 'contentType', 'retry', 'verifyEtag', 'ifMatch', 'ifNoneMatch', 'expires', 'storageClass', 'compress', 'sha256', 'checkpoint', 'signal', 'onProgress', 'onRetry', 'contentLength', 'range', 'prefix', 'startAfter', 'pageSize', 'olderThan', 'keep', 'method', 'expiresInSeconds', 'concurrency', 'other']
+  const fields = ['key', 'bucket', 'body', 'contentType', 'retry', 'verifyIntegrity', 'ifMatch', 'ifNoneMatch', 'expires', 'storageClass', 'compress', 'sha256', 'checkpoint', 'signal', 'onProgress', 'onRetry', 'contentLength', 'range', 'prefix', 'startAfter', 'pageSize', 'olderThan', 'keep', 'method', 'expiresInSeconds', 'concurrency', 'other']
   // A checkpoint that is a path would be a file in the tests' folder.
   const field = fc.constantFrom(...fields).chain((name) => fc.tuple(fc.constant(name), name === 'checkpoint' ? whatever.filter((value) => typeof value !== 'string') : fc.oneof(odd, someText)))
   const someOptions = fc.oneof(whatever, fc.array(field, { maxLength: 3 }).map((entries) => ({ key: 'a', ...Object.fromEntries(entries) })))
@@ -278,7 +278,7 @@ describe('options', () => {
     ofItems: async (options) => {
       const outcomes = await storage.uploadFiles(Array.isArray(options) ? options : [options])
       const failed = outcomes.filter(({ uploadError }) => uploadError)
-      for (const { error } of failed) assert.ok(StorageError.isInstance(error), error?.stack)
+      for (const { error } of failed) assert.ok(error instanceof StorageError, error?.stack)
     },
     downloadAndUpload: (options) => storage.downloadAndUpload(options),
     head: (options) => storage.head(options),
@@ -286,7 +286,7 @@ describe('options', () => {
     delete: (options) => storage.delete(options),
     download: (options) => storage.download(options),
     presign: (options) => storage.presign(options),
-    cleanup: (options) => storage.cleanup(options),
+    cleanup: (options) => storage.abortIncompleteUploads(options),
     reconcile: (options) => storage.reconcile(options),
     list: async (options) => { for await (const { key } of storage.list(options)) assert.equal(typeof key, 'string') },
     on: (options) => storage.on(options, () => {}),

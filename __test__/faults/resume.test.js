@@ -30,7 +30,7 @@ describe('uploads that go on where they left off', { timeout: 120_000 }, () => {
   })
   afterEach(async () => {
     await lab.faults()
-    await storage.cleanup({ olderThan: new Date(Date.now() + 1000) })
+    await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
   })
 
   const openUploads = () => readdirSync(lab.folder).filter((name) => name.startsWith('.upload-')).length
@@ -63,7 +63,7 @@ describe('uploads that go on where they left off', { timeout: 120_000 }, () => {
     await storage.uploadFile({ key: 'hung.bin', body: 'x', checkpoint: { ...hanging, get: async () => undefined } })
     await sleep(10)
     process.off('warning', listen)
-    assert.ok(warnings.some((text) => /a checkpoint could not be removed.*has not answered for 5 s/.test(text)), warnings.join())
+    assert.ok(warnings.some((text) => /a checkpoint could not be removed.*has not responded for 5 s/.test(text)), warnings.join())
     assert.equal(lab.stored('hung.bin').toString(), 'x')
   })
 
@@ -116,7 +116,7 @@ describe('uploads that go on where they left off', { timeout: 120_000 }, () => {
   test('an upload that the storage has forgotten begins anew', async () => {
     const options = { key: 'forgotten.bin', body, checkpoint: file() }
     await failingOnce(options)
-    const { removed } = await storage.cleanup({ olderThan: new Date(Date.now() + 1000) })
+    const { removed } = await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
     assert.deepEqual(removed.map(({ key }) => key), ['forgotten.bin'])
     assert.equal((await storage.uploadFile(options)).resumedParts, 0)
     assert.ok(lab.stored('forgotten.bin').equals(body))
@@ -158,16 +158,16 @@ describe('uploads that go on where they left off', { timeout: 120_000 }, () => {
   test('cleanup removes what is old, and no more', async () => {
     const begun = ['old/a', 'old/b', 'other/c']
     for (const [index, key] of begun.entries()) await failingOnce({ key, body, checkpoint: new Map() }, index + 1)
-    assert.deepEqual(await storage.cleanup(), { removed: [], kept: 3 })
+    assert.deepEqual(await storage.abortIncompleteUploads(), { removed: [], kept: 3 })
     const olderThan = new Date(Date.now() + 1000)
     await lab.faults({ fault: 'reset', method: 'DELETE', times: 1 }, { fault: 'status', status: 503, code: 'SlowDown', method: 'GET', times: 1 })
     // One more than the faults take: the proxy closes what is kept when its rules change, and a request may meet that.
-    const { removed, kept } = await storage.cleanup({ prefix: 'old/', olderThan, retry: { maxAttempts: 4 } })
+    const { removed, kept } = await storage.abortIncompleteUploads({ prefix: 'old/', olderThan, retry: { maxAttempts: 4 } })
     assert.deepEqual([removed.map(({ key }) => key), kept, openUploads()], [['old/a', 'old/b'], 0, 1])
     assert.ok(removed.every(({ uploadId, initiated }) => uploadId && initiated instanceof Date))
-    assert.equal((await storage.cleanup({ olderThan })).removed.length, 1)
-    for (const wrong of [{ olderThan: 'x' }, { olderThan: new Date(NaN) }, { prefix: 'a\0' }, { older: 1 }]) {
-      await assert.rejects(storage.cleanup(wrong), { code: 'ERR_INVALID_OPTION' })
+    assert.equal((await storage.abortIncompleteUploads({ olderThan })).removed.length, 1)
+    for (const wrong of [{ olderThan: 'x' }, { olderThan: new Date(NaN) }, { prefix: 'a'.repeat(1025) }, { older: 1 }]) {
+      await assert.rejects(storage.abortIncompleteUploads(wrong), { code: 'ERR_INVALID_OPTION' })
     }
   })
 })

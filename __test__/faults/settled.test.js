@@ -24,7 +24,7 @@ describe('a lost last answer', () => {
       await lab.faults({ ...fault, method: 'PUT' })
       const retry = { maxAttempts: 2, timeout: fault.ms ? 300 : 2000 }
       const result = await upload(fault.fault, { metadata: { author: 'me' }, cacheControl: 'no-store', retry })
-      assert.deepEqual([result.settledByHead, result.attempts, result.size], [true, 2, body.length])
+      assert.deepEqual([result.confirmedByHead, result.attempts, result.size], [true, 2, body.length])
       assert.deepEqual(await methods(), fault.ms ? ['HEAD'] : ['PUT', 'PUT', 'HEAD'])
       assert.ok(lab.stored(fault.fault).equals(body))
     })
@@ -32,13 +32,13 @@ describe('a lost last answer', () => {
 
   test('is looked for again where the HEAD fails, too', async () => {
     await lab.faults({ fault: 'dropResponse', method: 'PUT' }, { fault: 'reset', method: 'HEAD', times: 1 })
-    assert.equal((await upload('again')).settledByHead, true)
+    assert.equal((await upload('again')).confirmedByHead, true)
   })
 
   test('may be that of an attempt before the last', async () => {
     const unavailable = { fault: 'status', status: 503, code: 'ServiceUnavailable', method: 'PUT' }
     await lab.faults({ fault: 'dropResponse', method: 'PUT', times: 1 }, unavailable)
-    assert.equal((await upload('before')).settledByHead, true)
+    assert.equal((await upload('before')).confirmedByHead, true)
   })
 
   test('an answer that came needs no HEAD', async () => {
@@ -46,7 +46,7 @@ describe('a lost last answer', () => {
     await assert.rejects(upload('answered'), { code: 'ServiceUnavailable', attempts: 4 })
     assert.deepEqual(await methods(), ['PUT', 'PUT', 'PUT', 'PUT'])
     await lab.faults()
-    assert.equal((await upload('answered')).settledByHead, undefined)
+    assert.equal((await upload('answered')).confirmedByHead, undefined)
   })
 
   test('nothing stored, or other bytes, stays a failure', async () => {

@@ -1,7 +1,7 @@
 'use strict'
 
 // The `persistent` preset under the standard mixed faults loses nothing. The full table, beside the theory and the AWS
-// SDK, is docs/survival.md (`npm run bench:survival`).
+// SDK, is docs/reports/fault-tolerance.md (`npm run task bench:survival`).
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')

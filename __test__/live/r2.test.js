@@ -80,7 +80,7 @@ describe('a real R2', { skip, timeout: 300_000 }, () => {
     await assert.rejects(cut, { code: 'ERR_SOURCE_FAILED' })
     const result = await each.uploadFile({ body, key, checkpoint })
     assert.ok(result.resumedParts >= 1)
-    const { removed } = await each.cleanup({ prefix: 'reliable-r2-test/', olderThan: new Date(Date.now() + 60_000) })
+    const { removed } = await each.abortIncompleteUploads({ prefix: 'reliable-r2-test/', olderThan: new Date(Date.now() + 60_000) })
     assert.ok(removed.every((upload) => upload.key.startsWith('reliable-r2-test/')))
   })
 

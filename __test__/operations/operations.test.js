@@ -8,7 +8,7 @@ const { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, w
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { after, before, describe, test } = require('node:test')
-const { standardRules } = require('../../alerts.js')
+const { standardRules } = require('../../lib/alerts/index.js')
 const { Lab, root } = require('../support/lab.js')
 
 const folder = path.join(root, 'docs', 'operations')
@@ -18,7 +18,7 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row')
 const alertNames = [...rules.matchAll(/^ +- alert: (\w+)$/gm)].map(([, name]) => name)
 
 const { PROMTOOL } = process.env
-const withPromtool = { skip: PROMTOOL === undefined && 'there is no promtool; run npm run test:operations' }
+const withPromtool = { skip: PROMTOOL === undefined && 'there is no promtool; run npm run task operations' }
 
 function promtool(...args) {
   const { status, stdout, stderr, error } = spawnSync(PROMTOOL, args, { encoding: 'utf8' })
@@ -75,20 +75,66 @@ describe('operations', { timeout: 120_000 }, () => {
     for (const name of alertNames) assert.match(tests, new RegExp(`alertname: ${name}\\n +exp_alerts:\\n +- exp_labels`), name)
   })
 
-  test('the alerts of Prometheus are those of reliable-r2/alerts, with the same numbers', () => {
-    const stats = { succeeded: 0, failed: 1e6, attempts: 1e6, retries: 1e6, successRate: 0, latencyMs: { p99: 1e6 }, retriesByCode: {}, failuresByCode: {} }
-    const metrics = {
-      operations: { uploadFile: { lastFiveMinutes: stats } },
-      endpoints: [{ endpoint: 'https://r2.example', role: 'primary', breaker: { state: 'open', retryAfterMs: 1 } }],
+  test('alerts.yml is made from the standard rules: else run `npm run task alerts`', async () => {
+    const { makeAlerts } = await import('../../scripts/alerts-yml.mjs')
+    assert.equal(rules, makeAlerts())
+  })
+
+  test('Prometheus and reliable-r2/alerts alert about the same calls', withPromtool, () => {
+    /** What was counted in each five minutes. */
+    const scenarios = {
+      'all is well': { succeeded: 1000, attempts: 1000 },
+      'conditions do not hold': { succeeded: 100, rejected: 900, attempts: 1000 },
+      'calls are aborted': { succeeded: 100, aborted: 900, attempts: 1000 },
+      'one of fifty fails': { succeeded: 98, failed: 2, attempts: 100 },
+      'many of many fail': { succeeded: 10_000, failed: 50, attempts: 10_050 },
+      'few calls': { succeeded: 5, failed: 4, attempts: 20, retries: 10 },
+      'a third of the attempts is repeated': { succeeded: 100, attempts: 150, retries: 50 },
+      'a tenth of the attempts is repeated': { succeeded: 90, attempts: 100, retries: 10 },
+      'calls take long': { succeeded: 100, attempts: 100, slow: 5 },
+      'the breaker is open': { succeeded: 100, attempts: 100, isOpen: true },
     }
-    const found = standardRules().flatMap((rule) => rule(metrics))
-    assert.deepEqual(found.map(({ alert }) => alert).sort(), [...alertNames].sort())
-    for (const { alert, severity, threshold } of found) {
-      const [block] = rules.match(new RegExp(`- alert: ${alert}\\n[^]*?severity: \\w+`))
-      assert.ok(block.endsWith(severity), alert)
-      const seconds = alert === 'ReliableR2LatencyHigh'
-      if (threshold !== undefined) assert.match(block, new RegExp(`[<>] ${seconds ? threshold / 1000 : threshold}\\n`), alert)
-    }
+    const tests = Object.entries(scenarios).map(([name, scenario]) => {
+      const { succeeded = 0, failed = 0, rejected = 0, aborted = 0, attempts = 0, retries = 0, slow = 0, isOpen = false } = scenario
+      const stats = { succeeded, failed, rejected, aborted, attempts, retries, latencyMs: { p99: slow > 0 ? 55_000 : 500 }, retriesByCode: {}, failuresByCode: {} }
+      const breaker = { state: isOpen ? 'open' : 'closed', retryAfterMs: null }
+      const metrics = { operations: { uploadFile: { lastFiveMinutes: stats } }, endpoints: [{ endpoint: 'https://r2.example', role: 'primary', breaker }] }
+      const fired = [...new Set(standardRules().flatMap((rule) => rule(metrics)).map(({ alert }) => alert))]
+      const counter = (series, count) => ({ series: `reliable_r2_${series.replace('{', '{job="app", operation="uploadFile", ')}`, values: `0+${count / 5}x30` })
+      const ended = succeeded + failed
+      const bucket = (le, count) => counter(`call_duration_seconds_bucket{le="${le}"}`, count)
+      return {
+        name,
+        interval: '1m',
+        input_series: [
+          counter('calls_total{outcome="succeeded"}', succeeded),
+          counter('calls_total{outcome="failed"}', failed),
+          counter('calls_total{outcome="rejected"}', rejected),
+          counter('calls_total{outcome="aborted"}', aborted),
+          counter('attempts_total{}', attempts),
+          counter('retries_total{code="ECONNRESET"}', retries),
+          bucket('1.0', ended - slow),
+          bucket('30.0', ended - slow),
+          bucket('60.0', ended),
+          bucket('+Inf', ended),
+          counter('call_duration_seconds_count{}', ended),
+          { series: 'reliable_r2_breaker_state{job="app", endpoint="https://r2.example", bucket="b", role="primary", state="open"}', values: `${Number(isOpen)}x30` },
+        ],
+        promql_expr_test: [
+          {
+            expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
+            eval_time: '20m',
+            exp_samples: fired.map((alertname) => ({ labels: `{alertname="${alertname}"}`, value: 1 })),
+          },
+        ],
+      }
+    })
+    const seen = new Set(tests.flatMap(({ promql_expr_test: [{ exp_samples: samples }] }) => samples.map(({ labels }) => labels)))
+    assert.equal(seen.size, alertNames.length, 'every alert fires in a scenario')
+    const file = path.join(work, 'same.yml')
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify({ rule_files: [path.join(folder, 'alerts.yml')], evaluation_interval: '15s', tests }))
+    promtool('test', 'rules', file)
   })
 
   test('each alert has its runbook, and each runbook its alert', () => {

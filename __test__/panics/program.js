@@ -1,6 +1,6 @@
 'use strict'
 
-// Calls everything that the native part exports, one thing after the other, where one of them panics. Ends with 0 if
+// Calls everything that the addon exports, one thing after the other, where one of them panics. Ends with 0 if
 // every call ended, and what failed failed with a typed error.
 
 const assert = require('node:assert/strict')
@@ -9,7 +9,7 @@ const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { Readable } = require('node:stream')
 const { buffer } = require('node:stream/consumers')
-const { startLocalR2 } = require('../../testing.js')
+const { startLocalR2 } = require('../../lib/testing/index.js')
 
 /** A call that hangs is no typed error; none takes a second. */
 const LIMIT_MS = 20_000
@@ -50,13 +50,14 @@ async function main() {
     await step('a stream that fails', () => storage.uploadFile({ key: 'c', body: (async function* () { yield 'x'; throw new Error('mine') })() }).catch((error) => {
       if (error.code !== 'ERR_INVALID_BODY' && error.code !== 'ERR_SOURCE_FAILED' && error.message !== 'mine') throw error
     }))
-    await step('a file', () => storage.uploadFile({ key: 'd', body: { path: file } }))
+    await step('a checkpoint', () => storage.uploadFile({ key: 'checkpointed', body: 'x', checkpoint: `${file}.checkpoint` }))
+    await step('a file', () => storage.uploadFile({ key: 'd', body: api.fromFile(file) }))
     await step('downloadAndUpload', async () => {
       const { url } = await storage.presign({ key: 'a' })
       await storage.downloadAndUpload({ key: 'e', url })
     })
     await step('presign', () => storage.presign({ key: 'a' }))
-    await step('urlOf', async () => storage.urlOf({ key: 'a' }))
+    await step('publicUrl', async () => storage.publicUrl({ key: 'a' }))
     await step('uploadFiles', async () => {
       for (const { uploadError, error } of await storage.uploadFiles([{ key: 'f', body: 'x' }], { concurrency: 2 })) if (uploadError) throw error
     })
@@ -74,7 +75,7 @@ async function main() {
     })
     await step('delete', () => storage.delete({ key: 'e' }))
     await step('list', async () => { for await (const { key } of storage.list()) assert.ok(key) })
-    await step('cleanup', () => storage.cleanup())
+    await step('abortIncompleteUploads', () => storage.abortIncompleteUploads())
     await step('reconcile', () => storage.reconcile())
     await step('metrics', async () => storage.metrics())
     await step('metricsText', async () => storage.metricsText())
@@ -92,15 +93,15 @@ async function main() {
     }
   })
   // What only the types' test asks for.
-  await step('errorCodes', async () => require('../../lib/load.js').errorCodes())
-  await step('the place of an operation', async () => new (require('../../lib/load.js').NativeOperation)(1).id)
+  await step('errorCodes', async () => require('../../lib/native/index.js').errorCodes())
+  await step('the place of an operation', async () => new (require('../../lib/native/index.js').NativeOperation)(1).id)
   rmSync(folder, { recursive: true })
   await r2.stop()
 }
 
 main().then(() => {
   const StorageError = require('../../lib/errors.js').StorageError
-  const untyped = [...failures, ...unhandled.map((error) => ['unhandled', error])].filter(([name, error]) => name === 'unhandled' || !StorageError.isInstance(error))
+  const untyped = [...failures, ...unhandled.map((error) => ['unhandled', error])].filter(([name, error]) => name === 'unhandled' || !(error instanceof StorageError))
   for (const [name, error] of failures) console.log(`${name}: ${error?.name} ${error?.code}: ${error?.message}`)
   if (untyped.length > 0) console.log('NOT TYPED', untyped)
   process.exit(untyped.length > 0 ? 1 : 0)

@@ -4,7 +4,9 @@
 // that are refused, and workflows whose commands exist.
 
 const assert = require('node:assert/strict')
-const { existsSync, readFileSync, readdirSync } = require('node:fs')
+const { spawnSync } = require('node:child_process')
+const { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { before, describe, test } = require('node:test')
 
@@ -32,14 +34,66 @@ test('all packages of a release have one version, and each target its package', 
   const lock = JSON.parse(read('package-lock.json'))
   assert.deepEqual([lock.version, lock.packages[''].version], [main.version, main.version])
   assert.ok(read('Cargo.lock').includes(`name = "reliable-r2"\nversion = "${main.version}"\n`))
-  assert.ok(read('CHANGELOG.md').includes(`\n## ${main.version}`))
+  assert.ok(read('CHANGELOG.md').includes(`\n## [${main.version}]`))
+})
+
+test('native.js asks for the packages of a release and for no others, and is as its generator writes it', async () => {
+  const { loader } = await import('../../scripts/lib/native-loader.mjs')
+  assert.equal(read('native.js'), loader(), 'npm run build writes it')
+  const asked = [...read('native.js').matchAll(/require\('([^.][^'/]*)/g)].map(([, name]) => name)
+  assert.deepEqual([...new Set(asked)].sort(), targets.map(({ manifest }) => manifest.name).sort())
+  assert.doesNotMatch(read('native.js'), /process\.env/)
+})
+
+test('a package of another version is not run', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'reliable-r2-loader-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  for (const name of ['index.js', 'native.js', 'package.json', 'lib']) cpSync(join(root, name), join(folder, name), { recursive: true })
+  for (const { manifest } of targets) {
+    const place = join(folder, 'node_modules', manifest.name)
+    mkdirSync(place, { recursive: true })
+    writeFileSync(join(place, 'package.json'), JSON.stringify({ name: manifest.name, version: '9.9.9', main: 'x.js' }))
+    writeFileSync(join(place, 'x.js'), 'console.log("was run")')
+  }
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', 'require(process.argv[1])', join(folder, 'index.js')], { encoding: 'utf8' })
+  assert.deepEqual([status, stdout], [1, ''])
+  assert.match(stderr, new RegExp(`Version ${main.version.replaceAll('.', '\\.')} was expected, not 9\\.9\\.9`))
 })
 
 /** Whether one of the licences that an SPDX expression leaves the choice of is allowed. One WITH an exception is one of its own. */
 function isAllowed(expression, allowed) {
-  assert.ok(expression && !/[()]/.test(expression), `${expression}: this check knows no parentheses`)
-  return expression.split(' OR ').some((choice) => choice.split(' AND ').every((licence) => allowed.includes(licence)))
+  const tokens = expression?.match(/[()]|[^\s()]+/g) ?? []
+  const joined = (operator, operand, combine) => {
+    let outcome = operand()
+    for (; tokens[0] === operator; outcome = combine(outcome, operand())) tokens.shift()
+    return outcome
+  }
+  const any = () => joined('OR', all, (one, other) => one || other)
+  const all = () => joined('AND', licence, (one, other) => one && other)
+  const licence = () => {
+    const name = tokens.shift()
+    if (name === '(') {
+      const outcome = any()
+      assert.equal(tokens.shift(), ')', expression)
+      return outcome
+    }
+    return allowed.includes(tokens[0] === 'WITH' ? [name, ...tokens.splice(0, 2)].join(' ') : name)
+  }
+  const outcome = any()
+  assert.deepEqual(tokens, [], expression)
+  return outcome
 }
+
+test('an SPDX expression is read with its parentheses', () => {
+  const allowed = ['MIT', 'Apache-2.0']
+  for (const text of ['MIT', 'GPL-3.0 OR MIT', '(MIT OR Apache-2.0) AND Apache-2.0', 'MIT AND (GPL-3.0 OR Apache-2.0)']) {
+    assert.ok(isAllowed(text, allowed), text)
+  }
+  for (const text of ['GPL-3.0', 'MIT AND GPL-3.0', '(MIT OR Apache-2.0) AND GPL-3.0', 'Apache-2.0 WITH LLVM-exception', '']) {
+    assert.ok(!isAllowed(text, allowed), text)
+  }
+  assert.throws(() => isAllowed('(MIT', allowed))
+})
 
 test('every crate in every binary has a licence that deny.toml allows, a checksum, and a place in the bill of materials', async () => {
   const [, list] = read('deny.toml').match(/^allow = \[(.+)\]$/m)

@@ -9,7 +9,7 @@ const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { Readable } = require('node:stream')
-const { newStorage, retryWithBackoff, StorageError } = require('../../index.js')
+const { fromFile, newStorage, retryWithBackoff, StorageError } = require('../../index.js')
 
 const [endpoint, control, secretKey] = process.argv.slice(2)
 const MIB = 1024 * 1024
@@ -44,7 +44,7 @@ const checks = {
     const body = bytes(11 * MIB)
     const file = path.join(folder, 'file.bin')
     writeFileSync(file, body)
-    const bodies = [Readable.from([body]), new Blob([body]).stream(), new Blob([body]), { path: file }, new Response(body)]
+    const bodies = [Readable.from([body]), new Blob([body]).stream(), new Blob([body]), fromFile(file), new Response(body)]
     for (const source of bodies) {
       const result = await storage.uploadFile({ key: 'stream.bin', body: source, sha256: true })
       assert.deepEqual([result.size, result.parts], [body.length, 3])
@@ -77,7 +77,7 @@ const checks = {
   async 'errors'(storage) {
     await faults({ fault: 'refuse' })
     await assert.rejects(storage.uploadFile({ key: 'a', body: 'a', retry: 'fast' }), (error) => {
-      assert.ok(StorageError.isInstance(error))
+      assert.ok(error instanceof StorageError)
       assert.ok(error.message.includes(error.code) && error.stack.includes('uploadFile'))
       return true
     })
@@ -102,7 +102,7 @@ const checks = {
     setTimeout(() => closing.close(), 30)
     await upload
     await faults()
-    const leftovers = async () => (await storage.cleanup({ olderThan: new Date(0) })).kept
+    const leftovers = async () => (await storage.abortIncompleteUploads({ olderThan: new Date(0) })).kept
     const patience = Date.now() + 10_000
     while ((await leftovers()) > 0 && Date.now() < patience) await new Promise((resolve) => setTimeout(resolve, 20))
     assert.equal(await leftovers(), 0, 'what was aborted has left nothing')

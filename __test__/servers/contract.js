@@ -164,7 +164,7 @@ const contract = {
         throw new Error('broken off')
       }
       await storage.uploadFile({ key: 'kept.bin', body: broken(), checkpoint: new Map(), contentLength: film.length }).catch(() => undefined)
-      const clean = async () => (await storage.cleanup({ olderThan: new Date(Date.now() + 60_000) })).removed.map(({ key }) => key)
+      const clean = async () => (await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 60_000) })).removed.map(({ key }) => key)
       return { removed: await clean(), left: await clean() }
     },
   },

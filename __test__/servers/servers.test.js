@@ -13,12 +13,15 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { after, before, describe, test } = require('node:test')
 const { AwsClient } = require('aws4fetch')
 const { newStorage } = require('../../index.js')
+const { newSeed } = require('../support/dice.js')
+const { checkForeignObjects } = require('../support/foreign-objects.js')
 const { Lab, keys } = require('../support/lab.js')
+const { RawS3 } = require('../support/raw-s3.js')
 const { MIB, contract } = require('./contract.js')
 const { deviations } = require('./deviations.js')
 
 const bin = process.env.SERVERS
-if (!bin) throw new Error('SERVERS is not set: run `npm run test:servers`')
+if (!bin) throw new Error('SERVERS is not set: run `npm run task servers`')
 const bucket = 'pictures'
 
 async function freePort() {
@@ -98,6 +101,19 @@ for (const [name, start] of Object.entries(servers)) {
         assert.notDeepEqual(seen, expected, 'this is no deviation any more')
       })
     }
+
+    test('objects that another client stored are the same to both clients', { timeout: 120_000 }, async (t) => {
+      const seed = Number(process.env.FOREIGN_SEED ?? newSeed())
+      t.diagnostic(`FOREIGN_SEED=${seed}`)
+      const raw = new RawS3({ endpoint: server.url, ...keys, bucket }, 'us-east-1')
+      try {
+        const held = await checkForeignObjects({ raw, storage: tools.storage, seed, count: 25 })
+        // Of s3s-fs the keys are paths of files, and few are both.
+        assert.ok(held.length >= (name === 's3s-fs' ? 3 : 10), `it holds ${held.length} of the objects`)
+      } finally {
+        raw.close()
+      }
+    })
 
     test('each deviation is of a check that there is', () => {
       assert.deepEqual(Object.keys(deviations[name] ?? {}).filter((what) => !Object.hasOwn(contract, what)), [])

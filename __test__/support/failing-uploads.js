@@ -3,7 +3,7 @@
 // Uploads that fail, one kind for each way to fail: what a server that runs for months meets in all its time.
 
 const { Readable } = require('node:stream')
-const { newStorage } = require('../../index.js')
+const { fromFile, newStorage } = require('../../index.js')
 const { noise } = require('./lab.js')
 
 /** Larger than what a socket's buffers take at once, so that a fault in the middle of a body is one. */
@@ -15,7 +15,7 @@ const bodies = [
   () => BODY.toString('latin1'),
   () => Readable.from([BODY.subarray(0, 1000), BODY.subarray(1000)]),
   () => new Blob([BODY]).stream(),
-  (file) => ({ path: file }),
+  (file) => fromFile(file),
 ]
 
 const upload = (storage, { n, file, signal }) => storage.uploadFile({ key: `leak/${n % 500}.bin`, body: bodies[n % bodies.length](file), signal })
@@ -25,7 +25,7 @@ const invalid = [
   (storage) => storage.uploadFile({ key: '', body: BODY }),
   (storage) => storage.uploadFile({ key: 'a', body: 7 }),
   (storage) => storage.uploadFile({ key: 'a', body: BODY, headers: { 'x\n': 'y' } }),
-  (storage) => storage.uploadFile({ key: 'a', body: { path: '/no/such/file' } }),
+  (storage) => storage.uploadFile({ key: 'a', body: fromFile('/no/such/file') }),
   (storage) => storage.uploadFile({ key: 'a', body: Readable.from([{}]) }),
   (storage) => storage.uploadFile({ key: 'a', body: BODY, retry: { maxAttempts: 0 } }),
   (storage) => storage.downloadAndUpload({ key: 'a', url: 'http://169.254.169.254/latest' }),

@@ -95,7 +95,7 @@ async function run(from, to) {
     }
     samples.push(await memory())
   }
-  for (const storage of storages) storage && storage.close()
+  for (const storage of storages) storage?.close()
   return samples
 }
 

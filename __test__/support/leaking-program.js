@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { readdirSync } = require('node:fs')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { newStorage } = require('../../index.js')
+const { fromFile, newStorage } = require('../../index.js')
 
 const MIB = 1024 * 1024
 const [control, file, checkpoint] = process.argv.slice(2)
@@ -28,8 +28,8 @@ const calls = [
   (storage, signal) => storage.uploadFile({ key: 'a', body: 'small', signal }),
   (storage, signal) => storage.uploadFile({ key: 'b', body: large, signal }),
   (storage, signal) => storage.uploadFile({ key: 'c', body: slowly(), signal, sha256: true }),
-  (storage, signal) => storage.uploadFile({ key: 'd', body: { path: file }, signal, compress: 'gzip' }),
-  (storage, signal) => storage.uploadFile({ key: 'e', body: { path: file }, signal, checkpoint }),
+  (storage, signal) => storage.uploadFile({ key: 'd', body: fromFile(file), signal, compress: 'gzip' }),
+  (storage, signal) => storage.uploadFile({ key: 'e', body: fromFile(file), signal, checkpoint }),
   (storage, signal) => storage.downloadAndUpload({ key: 'f', url: `${process.env.PUBLIC_URL}/pictures/source`, signal }),
   async (storage, signal) => {
     const { body } = await storage.download({ key: 'source', signal })
@@ -65,7 +65,7 @@ async function main() {
   await Promise.all(ended)
   // Removals go on behind an abort; idle connections are kept for a while. What has a checkpoint (e) stays.
   const open = async () => {
-    const cleanups = ['b', 'c', 'd', 'f'].map((prefix) => storage.cleanup({ prefix, olderThan: new Date(0) }))
+    const cleanups = ['b', 'c', 'd', 'f'].map((prefix) => storage.abortIncompleteUploads({ prefix, olderThan: new Date(0) }))
     return (await Promise.all(cleanups)).reduce((sum, { kept }) => sum + kept, 0)
   }
   const patience = Date.now() + 40_000

@@ -58,7 +58,7 @@ const storage = newStorage({
 const told = { stored: 0, bytes: 0, failed: [], wrong: [], inParts: 0 }
 const durations = []
 const actions = {}
-let kept = []
+const kept = []
 let next = 0
 
 async function uploadOne() {
@@ -117,7 +117,7 @@ async function main() {
   const seconds = (performance.now() - begun) / 1000
   // A lost answer to the begin of an upload in parts leaves one that nobody knows of; cleanup is for those.
   await setFaults([])
-  await storage.cleanup({ olderThan: new Date(Date.now() + 1000) })
+  await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
   storage.close()
   const after = await settled(before, 30_000)
   const missing = kept.filter(({ index }) => !isStored(index)).map(({ index }) => keyOf(index))

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
 const { after, before, describe, test } = require('node:test')
 const { AwsClient } = require('aws4fetch')
-const { startLocalR2 } = require('../../testing.js')
+const { startLocalR2 } = require('../../lib/testing/index.js')
 const { Lab, keys, noise } = require('../support/lab.js')
 
 const MIB = 1024 * 1024

@@ -67,8 +67,8 @@ describe('each fault by its name', () => {
   for (const fault of [{ fault: 'dropResponse' }, { fault: 'partialHead' }, { fault: 'badEtag' }]) {
     test(`${fault.fault} stores, and is not told`, async () => {
       r2.faults([{ ...fault, method: 'PUT' }])
-      const { settledByHead } = await storage({ retry: once }).uploadFile({ key: 'a', body: picture })
-      assert.deepEqual([actions(), settledByHead], [[fault.fault], true])
+      const { confirmedByHead } = await storage({ retry: once }).uploadFile({ key: 'a', body: picture })
+      assert.deepEqual([actions(), confirmedByHead], [[fault.fault], true])
     })
   }
 

@@ -1,9 +1,9 @@
 // The same contract through the ESM entry. Compiled, never run.
 
-import reliableR2, { newStorage, type UploadOutcome } from '../../index.mjs'
+import reliableR2, { newStorage, type UploadOutcome } from '../../index.js'
 import type { RecentFailure, Storage } from '../../index.js'
-import alerts, { watch } from '../../alerts.mjs'
-import { dashboard } from '../../dashboard.mjs'
+import alerts, { watch } from '../../lib/alerts/index.js'
+import { dashboard } from '../../lib/dashboard/index.js'
 
 export const storage: Storage = newStorage({ retry: reliableR2.RetryPresets.fast })
 export const outcomes: Promise<UploadOutcome[]> = reliableR2.uploadFiles([])

@@ -1,19 +1,24 @@
 // Compiled, never run. Each @ts-expect-error line fails the compilation if it would compile by itself.
 
 import {
+  errorResponse,
   InputError,
   RetryPresets,
   Storage,
   StorageError,
   downloadAndUpload,
+  fromFile,
   isRetryableError,
   newStorage,
   retryWithBackoff,
   uploadFile,
   type StorageConfig,
   type UploadResult,
+  type ErrorResponseBody,
+  type PublicUploadResult,
 } from '../../index.js'
-import { breakerOpen, failuresAbove, standardRules, successRateBelow, watch, type Alert, type AlertRule } from '../../alerts.js'
+import { metricsRoute } from '../../lib/dashboard/index.js'
+import { breakerOpen, failuresAbove, standardRules, successRateBelow, watch, type Alert, type AlertRule } from '../../lib/alerts/index.js'
 
 const body = new Uint8Array(1)
 const key = 'a.png'
@@ -54,7 +59,7 @@ export function retries() {
 }
 
 export async function outages() {
-  newStorage({ endpoints: [{ endpoint: 'https://a.example' }, { endpoint: 'https://b.example', bucket: 'spare' }], hedging: true })
+  newStorage({ endpoints: [{ endpoint: 'https://a.example' }, { endpoint: 'https://b.example', bucket: 'spare' }] })
   newStorage({ profile: 'serverless', maxDurationMs: 60_000 })
   // @ts-expect-error a profile that there is not
   newStorage({ profile: 'edge' })
@@ -115,8 +120,8 @@ export async function loop(): Promise<number> {
 
 export function errors(error: unknown): string | undefined {
   if (error instanceof InputError) return error.option
-  if (StorageError.isInstance(error)) return `${error.code} ${error.category} ${error.retryAfterMs} ${error.toJSON().userMessage}`
-  if (InputError.isInstance(error)) return error.category satisfies 'input'
+  if (error instanceof StorageError) return `${error.code} ${error.category} ${error.retryAfterMs} ${error.toJSON().userMessage}`
+  if (error instanceof InputError) return error.category satisfies 'input'
   // @ts-expect-error only the package makes its errors
   new StorageError()
   return isRetryableError(error) ? 'again' : undefined
@@ -134,6 +139,8 @@ export async function any_source(request: Request, stream: ReadableStream<Uint8A
   await storage.uploadFile({ body: request, key })
   await storage.uploadFile({ body: stream, key, contentLength: 3 })
   await storage.uploadFile({ body: new Response('x'), key })
+  await storage.uploadFile({ body: fromFile('a.png'), key })
+  // @ts-expect-error a plain object names no file
   await storage.uploadFile({ body: { path: 'a.png' }, key })
   await storage.uploadFile({ body: new URL('file:///a.png'), key })
   await storage.uploadFile({ body: node, key })
@@ -155,7 +162,7 @@ export function signals() {
     .off('retry', onRetry)
     .on('attempt', (event) => event.outcome === 'failed' && event.code.length + event.attemptMs)
     .on('success', ({ attempts, size = 0 }) => attempts + size)
-    .on('failure', ({ error, code }) => StorageError.isInstance(error) && error.code === code)
+    .on('failure', ({ error, code }) => error instanceof StorageError && error.code === code)
     .on('breaker', ({ endpoint, state, retryAfterMs }) => state === 'open' && endpoint.length + (retryAfterMs ?? 0))
     .on('failover', ({ endpoint, code }) => endpoint + code)
   // @ts-expect-error an event that there is not
@@ -197,3 +204,24 @@ export function alerts(tell: (alert: Alert) => void) {
   // @ts-expect-error a rule answers at once
   watch(storage, { onAlert: tell, rules: [async () => null] })
 }
+
+export async function responses(error: unknown) {
+  const response: Response = errorResponse(error)
+  errorResponse(error, { status: 422, headers: new Headers({ vary: 'origin' }), onError: console.error })
+  errorResponse(error, { headers: { vary: 'origin' } })
+  const { code, userMessage }: ErrorResponseBody = await response.json()
+  if (error instanceof StorageError) return error.httpStatus + code.length + userMessage.length
+  const [outcome] = await storage.uploadFiles([{ body: 'x', key: 'k' }])
+  if (outcome?.uploadError) return [outcome.code, outcome.userMessage, outcome.error]
+  const json: PublicUploadResult | undefined = outcome?.toJSON()
+  // @ts-expect-error JSON does not tell where it is stored
+  json?.location
+  // @ts-expect-error a success is no error
+  errorResponse(error, { state: 200 })
+  const { GET } = metricsRoute(storage, { token: process?.env['METRICS_TOKEN'] })
+  // @ts-expect-error a token or a function
+  metricsRoute(storage, {})
+  return (await GET(new Request('http://localhost'))).status
+}
+
+declare const process: { env: Record<string, string | undefined> } | undefined

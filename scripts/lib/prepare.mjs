@@ -71,7 +71,18 @@ export async function install(folder) {
   const installed = newest(path.join(folder, 'node_modules', '.package-lock.json'))
   if (installed > 0 && installed >= newest(path.join(folder, 'package-lock.json'), path.join(folder, 'package.json'))) return
   console.log(`Installing packages${folder === '.' ? '' : ` of ${folder}`} ...`)
-  await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: path.resolve(root, folder) })
+  await audibly(run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: path.resolve(root, folder) }))
+}
+
+/** Says now and then that something goes on which says nothing by itself. */
+async function audibly(work) {
+  const begun = Date.now()
+  const timer = setInterval(() => console.log(`  still at it after ${Math.round((Date.now() - begun) / 1000)} s ...`), 15_000)
+  try {
+    await work
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 export const installPackage = () => install('.')
@@ -91,8 +102,9 @@ export async function buildAddon() {
 }
 
 export async function buildLab() {
-  console.log('Building the local R2 ...')
-  await run('cargo', ['build', '--quiet', '--package', 'reliable-r2-lab'])
+  console.log('Building the local R2 (some minutes the first time) ...')
+  // Not --quiet: cargo's own progress is all that tells the first build from one that hangs.
+  await run('cargo', ['build', '--package', 'reliable-r2-lab'])
 }
 
 /** What whatever runs the package beside the local R2 needs; and the packages of other folders. */
@@ -111,7 +123,7 @@ export async function buildExample() {
   placePackage(path.join(root, example, 'node_modules', 'reliable-r2'))
   const built = newest(path.join(example, '.next', 'BUILD_ID'))
   const sources = ['src', 'public', 'next.config.ts', 'package-lock.json'].map((name) => path.join(example, name))
-  if (built >= newest(...sources, 'package.json', 'index.d.ts', 'dashboard.d.ts')) return
+  if (built >= newest(...sources, 'package.json', 'index.d.ts', 'types', 'lib')) return
   console.log('Building the example app ...')
   await run('npm', ['run', '--silent', 'build'], {
     cwd: path.join(root, example),

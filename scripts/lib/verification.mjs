@@ -1,11 +1,11 @@
-// docs/verification.md: the last report of each long check, a section for each.
+// docs/reports/verification.md: the last report of each long check, a section for each.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { cpus, totalmem } from 'node:os'
 import { root } from './prepare.mjs'
 
-const page = path.join(root, 'docs', 'verification.md')
+const page = path.join(root, 'docs', 'reports', 'verification.md')
 const HEAD = `# Verification
 
 The last reports of the checks that take too long for every commit. Each section is written by the command that it names.

@@ -1,4 +1,4 @@
-// `npm run release:addon -- TARGET`: the addon for one target, as it is published, and what is promised of it.
+// `npm run task release:addon -- TARGET`: the addon for one target, as it is published, and what is promised of it.
 // Linux needs cargo-zigbuild and zig on the PATH: scripts/release/requirements.txt has both.
 
 import { readFileSync } from 'node:fs'

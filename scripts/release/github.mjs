@@ -1,4 +1,4 @@
-// `npm run release:github`: a release on GitHub with the tarballs, their bills of materials, and their checksums. Needs
+// `npm run task release:github`: a release on GitHub with the tarballs, their bills of materials, and their checksums. Needs
 // `gh`, which GitHub's runners have, and GH_TOKEN.
 
 import { createHash } from 'node:crypto'

@@ -1,4 +1,4 @@
-// `npm run release:load -- [IMAGE]`: unpacks the tarballs for this system as npm would, and uploads with them to the local
+// `npm run task release:load -- [IMAGE]`: unpacks the tarballs for this system as npm would, and uploads with them to the local
 // R2 that is in the package; here, or in a container of that image. Needs Node and tar alone.
 
 import { spawnSync } from 'node:child_process'

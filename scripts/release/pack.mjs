@@ -1,4 +1,4 @@
-// `npm run release:pack`: the tarballs that are published, in target/packages: one for each binary that was built, and
+// `npm run task release:pack`: the tarballs that are published, in target/packages: one for each binary that was built, and
 // the main one, which asks for all of them. `--all` fails where a binary is missing.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

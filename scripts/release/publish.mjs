@@ -1,4 +1,4 @@
-// `npm run release:publish`: publishes what release:pack has packed, the binaries before the package that asks for them.
+// `npm run task release:publish`: publishes what release:pack has packed, the binaries before the package that asks for them.
 // May be run again: what is published already is passed over. `--dry-run` publishes nothing.
 
 import { existsSync, readdirSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// `npm run release:sbom`: what is in a package, in CycloneDX 1.6. A package is packed with its own; this prints that of the
+// `npm run task release:sbom`: what is in a package, in CycloneDX 1.6. A package is packed with its own; this prints that of the
 // binary for TARGET, or of the main package.
 //
 // Nothing in it depends on when or where it was made, so that the same sources give the same bytes.

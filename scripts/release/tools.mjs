@@ -1,4 +1,4 @@
-// `npm run release:tools -- TARGET`: what building the addon for TARGET needs besides Node, npm and rustup: the version of
+// `npm run task release:tools -- TARGET`: what building the addon for TARGET needs besides Node, npm and rustup: the version of
 // Rust that Cargo.toml names, the target's standard library, and for Linux cargo-zigbuild and zig (with pip). Without
 // TARGET, what a build for this system alone needs.
 

@@ -12,11 +12,14 @@
  * of the quick run.
  */
 
+/** No machine is so slow that an attempt takes that long: a row whose subject is a timeout says so itself. */
+const PATIENT_MS = 120_000
+
 const RETRY = Object.freeze({
   maxAttempts: 4,
   initialDelayMs: 10,
   maxDelayMs: 50,
-  timeout: 1500,
+  timeout: PATIENT_MS,
   timeoutGrowth: 1,
 })
 
@@ -36,6 +39,14 @@ function stays(fault, expect, more) {
 /** What can be mended by another try: twice, then for ever. */
 function retried(fault, expect, more) {
   return [passes(fault, more), stays(fault, { retryable: true, ...expect }, more)]
+}
+
+/** What ends by the timeout of an attempt: twice, with ever more time for the next attempt; then for ever. */
+function timesOut(fault, timeout, expect, more) {
+  return [
+    passes(fault, { options: { retry: { timeout, timeoutGrowth: 8 } }, ...more }),
+    stays(fault, { ...TIMEOUT, ...expect }, { options: { retry: { timeout } }, ...more }),
+  ]
 }
 
 /** What no other try can mend: one attempt, whatever comes after. */
@@ -64,4 +75,4 @@ function s3Error(code, message = 'made by the laboratory') {
   return `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
 }
 
-module.exports = { NETWORK, RETRY, TIMEOUT, answer, final, passes, raw, retried, s3Error, stays, status }
+module.exports = { NETWORK, PATIENT_MS, RETRY, TIMEOUT, answer, final, passes, raw, retried, s3Error, stays, status, timesOut }

@@ -230,7 +230,7 @@ describe('hostile names', { timeout: 60_000 }, () => {
     const stats = { ...none, retriesByCode: codes(), failuresByCode: codes(), phasesMs: { attempt: null, wait: null, queue: null } }
     const uploadFile = { total: stats, lastMinute: stats, lastFiveMinutes: stats, lastHour: stats, history: { lastFiveMinutes: [], lastHour: [] } }
     const endpoint = {
-      role: 'primary', bucket: HOSTILE[1], endpoint: HOSTILE[0], inFlight: 0, queued: 0, hedged: 0,
+      role: 'primary', bucket: HOSTILE[1], endpoint: HOSTILE[0], inFlight: 0, queued: 0,
       breaker: { state: 'open', retryAfterMs: 100, opened: 1 }, pacing: { limiting: true, requestsPerSecond: 1, concurrency: 1 },
     }
     const failures = HOSTILE.map((text, index) => ({

@@ -1,4 +1,4 @@
-// What Next.js says to those who use the package in the wrong place: the README's troubleshooting quotes it.
+// What Next.js says to those who use the package in the wrong place: docs/troubleshooting.md quotes it.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -11,7 +11,7 @@ const app = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 // Below the app, so that its packages are found.
 const fixtures = path.join(app, '.fixtures')
 const next = path.join(app, 'node_modules', 'next', 'dist', 'bin', 'next')
-const README = readFileSync(path.join(app, '..', '..', 'README.md'), 'utf8').replace(/\s+/g, ' ')
+const GUIDE = readFileSync(path.join(app, '..', '..', 'docs', 'troubleshooting.md'), 'utf8').replace(/\s+/g, ' ')
 
 const CONFIG = `export default { serverExternalPackages: ['reliable-r2'], turbopack: { root: ${JSON.stringify(app)} } }`
 const WITHOUT = `export default { turbopack: { root: ${JSON.stringify(app)} } }`
@@ -50,12 +50,12 @@ function build(name, files, ...options) {
   })
 }
 
-/** The build failed with words that the README has, too. */
+/** The build failed with words that the guide has, too. */
 function assertSays({ code, output }, ...words) {
   assert.notEqual(code, 0, output)
   for (const said of words) {
     assert.ok(output.includes(said), output)
-    assert.ok(README.includes(said), `the README does not quote: ${said}`)
+    assert.ok(GUIDE.includes(said), `the guide does not quote: ${said}`)
   }
 }
 

@@ -3,7 +3,7 @@ import path from 'node:path'
 
 export const here = path.dirname(new URL(import.meta.url).pathname)
 export const { APP_URL, LAB_CONTROL_URL, LOCAL_R2_OBJECTS, CHROMIUM } = process.env
-if (!APP_URL) throw new Error('These tests need the running app: npm run test:e2e')
+if (!APP_URL) throw new Error('These tests need the running app: npm run task e2e')
 
 
 export const sample = (name) => readFileSync(path.join(here, '..', 'public', 'samples', `${name}.jpg`))

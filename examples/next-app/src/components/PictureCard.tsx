@@ -1,32 +1,57 @@
+import { useRef } from 'react'
+import { type Outcome, isStored } from '@/lib/client/generation'
 import { type Progress, laneOf } from '@/lib/client/lanes'
-import type { DrawingOutcome, PictureResult } from '@/lib/gen-drawing/messages'
+import type { DrawingOutcome } from '@/lib/gen-drawing/messages'
 import { UploadLane } from './UploadLane'
 
 interface Props {
   index: number
   name: string
   progress: Progress
-  result: PictureResult | undefined
+  outcome: Outcome
+  /** Whether nothing is under way. */
+  isIdle: boolean
+  onRetry: (index: number, outcome: Outcome) => void
 }
 
 /** A picture on its way: both uploads, the drawing, and where it is in the end. */
-export function PictureCard({ index, name, progress, result }: Props) {
+export function PictureCard({ index, name, progress, outcome, isIdle, onRetry }: Props) {
+  const { input, drawing } = outcome
+  const heading = useRef<HTMLHeadingElement>(null)
   return (
     <article className="card">
-      <div className="drawing">{result ? <DrawingView name={name} drawing={result.drawing} /> : <Placeholder state={progress.drawing[index]} />}</div>
+      <div className="drawing">{drawing ? <DrawingView name={name} drawing={drawing} /> : <Placeholder state={progress.drawing[index]} isIdle={isIdle} />}</div>
       <div className="facts">
-        <h2>{name}</h2>
-        <UploadLane label="Input" lane={progress.lanes[laneOf({ picture: index, what: 'input' })]} />
-        <UploadLane label="Drawing" lane={progress.lanes[laneOf({ picture: index, what: 'drawing' })]} />
-        {result && <Outcome name={name} drawing={result.drawing} />}
-        {result?.input.uploadError && <p className="note">The input was not stored: {result.input.errorMessage}</p>}
+        <h2 ref={heading} tabIndex={-1}>
+          {name}
+        </h2>
+        <UploadLane label="Input" lane={progress.lanes[laneOf({ picture: index, what: 'input' })]} isIdle={isIdle} />
+        <UploadLane label="Drawing" lane={progress.lanes[laneOf({ picture: index, what: 'drawing' })]} isIdle={isIdle} />
+        {drawing && <OutcomeOf name={name} drawing={drawing} />}
+        {input?.uploadError && <p className="note">The input was not stored: {input.errorMessage}</p>}
+        {isIdle && !isStored(outcome) && (
+          <button
+            type="button"
+            className="quiet again"
+            onClick={() => {
+              // The button goes; who uses the keyboard stays at this card.
+              heading.current?.focus()
+              onRetry(index, outcome)
+            }}
+          >
+            Try again<span className="hidden">: {name}</span>
+          </button>
+        )}
       </div>
     </article>
   )
 }
 
-function Placeholder({ state }: { state: Progress['drawing'][number] | undefined }) {
-  return <div className="placeholder">{state === 'finished' ? 'drawn, on its way to R2' : state === 'failed' ? 'not drawn' : 'drawing…'}</div>
+function Placeholder({ state, isIdle }: { state: Progress['drawing'][number] | undefined; isIdle: boolean }) {
+  if (state === 'failed') return <div className="placeholder">not drawn</div>
+  // What was drawn and is stored is shown instead: this was not.
+  if (isIdle) return <div className="placeholder">stopped</div>
+  return <div className="placeholder">{state === 'finished' ? 'drawn, on its way to R2' : 'drawing…'}</div>
 }
 
 function DrawingView({ name, drawing }: { name: string; drawing: DrawingOutcome }) {
@@ -34,7 +59,7 @@ function DrawingView({ name, drawing }: { name: string; drawing: DrawingOutcome 
   return <img src={addressOf(drawing)} alt={`Drawing of ${name}`} />
 }
 
-function Outcome({ name, drawing }: { name: string; drawing: DrawingOutcome }) {
+function OutcomeOf({ name, drawing }: { name: string; drawing: DrawingOutcome }) {
   if ('drawingError' in drawing) return <p className="outcome bad">{drawing.errorMessage}</p>
   if (drawing.uploadError) {
     return (

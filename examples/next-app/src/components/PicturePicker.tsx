@@ -1,6 +1,6 @@
 'use client'
 
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 
 const SAMPLES = ['cat', 'coffee', 'rocket']
 
@@ -12,6 +12,7 @@ interface Props {
 /** The user's own files, and three pictures to begin with. */
 export function PicturePicker({ pictures, onChange }: Props) {
   const previews = usePreviews(pictures)
+  const add = useRef<HTMLInputElement>(null)
 
   async function toggle(sample: string) {
     const name = `${sample}.jpg`
@@ -37,17 +38,22 @@ export function PicturePicker({ pictures, onChange }: Props) {
         })}
         {own.map(({ picture, preview }) => (
           <button
-            key={picture.name}
+            key={`${picture.name}-${picture.lastModified}`}
             type="button"
             aria-pressed
             title={`Remove ${picture.name}`}
-            onClick={() => onChange(pictures.filter((other) => other !== picture))}
+            onClick={() => {
+              // This button goes; the keyboard's focus stays in the row.
+              add.current?.focus()
+              onChange(pictures.filter((other) => other !== picture))
+            }}
           >
             <img src={preview} alt={picture.name} />
           </button>
         ))}
         <label className="add" title="Add your own">
           <input
+            ref={add}
             type="file"
             accept="image/*"
             multiple

@@ -1,6 +1,7 @@
 'use client'
 
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, type MouseEvent, useState } from 'react'
+import { isStored } from '@/lib/client/generation'
 import { useGeneration } from '@/lib/client/use-generation'
 import { useLab } from '@/lib/client/use-lab'
 import { FaultSwitch } from './FaultSwitch'
@@ -13,13 +14,12 @@ export function Studio({ hasLab, hasDashboard }: { hasLab: boolean; hasDashboard
   const [pictures, setPictures] = useState<File[]>([])
   const [scenario, setScenario] = useState('off')
   const [labError, setLabError] = useState<string>()
-  const { generation, start, stop } = useGeneration()
+  const { generation, start, retry, stop } = useGeneration()
   const lab = useLab(hasLab && generation.running)
 
   async function onSubmit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
-    for (const picture of pictures) form.append('pictures', picture)
     setLabError(undefined)
     try {
       if (hasLab) {
@@ -31,10 +31,18 @@ export function Studio({ hasLab, hasDashboard }: { hasLab: boolean; hasDashboard
       setLabError((error as Error).message)
       return
     }
-    await start(form)
+    await start(form, pictures)
   }
 
-  const { names, progress, result, error, running } = generation
+  function onStop(event: MouseEvent<HTMLButtonElement>) {
+    // By the time the browser acts on the click, the button may be the one that submits.
+    event.preventDefault()
+    stop()
+  }
+
+  const { names, progress, outcomes, error, running } = generation
+  const isOver = names.length > 0 && !running
+  const isWhole = isOver && outcomes.every(isStored)
   return (
     <div className="page">
       <header>
@@ -65,23 +73,23 @@ export function Studio({ hasLab, hasDashboard }: { hasLab: boolean; hasDashboard
             </select>
           </label>
           {hasLab && <FaultSwitch value={scenario} onChange={setScenario} />}
-          {running ? (
-            <button key="stop" type="button" className="quiet" onClick={stop}>
-              Stop
-            </button>
-          ) : (
-            <button key="draw" type="submit" disabled={pictures.length === 0}>
-              Draw {pictures.length > 1 ? `${pictures.length} pictures` : 'it'}
-            </button>
-          )}
+          {/* One button, so that the keyboard's focus stays where it is when the work begins and when it ends. */}
+          <button
+            type={running ? 'button' : 'submit'}
+            className={running ? 'main quiet' : 'main'}
+            disabled={!running && pictures.length === 0}
+            onClick={running ? onStop : undefined}
+          >
+            {running ? 'Stop' : `Draw ${pictures.length > 1 ? `${pictures.length} pictures` : 'it'}`}
+          </button>
         </form>
-        <section className="stage" aria-live="polite" data-state={running ? 'running' : result ? 'done' : 'idle'}>
+        <section className="stage" aria-live="polite" data-state={running ? 'running' : isOver ? 'done' : 'idle'}>
           {(error ?? labError) && <p className="banner bad">{error ?? labError}</p>}
-          {result && !result.partial && <p className="banner good">Everything is on R2.</p>}
-          {result?.partial && <p className="banner warn">Some of it did not get through. What was drawn is below.</p>}
+          {isWhole && <p className="banner good">Everything is on R2.</p>}
+          {isOver && !isWhole && !error && <p className="banner warn">Some of it did not get through. What was drawn is below.</p>}
           {names.length === 0 && <p className="empty">Choose a picture and press Draw.</p>}
           {names.map((name, index) => (
-            <PictureCard key={`${index}-${name}`} index={index} name={name} progress={progress} result={result?.results[index]} />
+            <PictureCard key={`${index}-${name}`} index={index} name={name} progress={progress} outcome={outcomes[index]!} isIdle={!running} onRetry={retry} />
           ))}
           {hasLab && names.length > 0 && <NetworkLog events={lab.events} />}
         </section>

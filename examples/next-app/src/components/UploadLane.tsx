@@ -1,12 +1,12 @@
 import type { Attempt, Lane } from '@/lib/client/lanes'
 
 /** One upload, an attempt at a time, from left to right. */
-export function UploadLane({ label, lane }: { label: string; lane: Lane | undefined }) {
+export function UploadLane({ label, lane, isIdle }: { label: string; lane: Lane | undefined; isIdle: boolean }) {
   return (
     <div className="lane" data-state={lane?.state ?? 'none'} data-attempts={lane?.attempts.length ?? 0}>
       <span className="label">{label}</span>
       <ol>
-        {lane ? lane.attempts.map((attempt) => <AttemptMark key={attempt.number} attempt={attempt} />) : <li className="later">later</li>}
+        {lane ? lane.attempts.map((attempt) => <AttemptMark key={attempt.number} attempt={attempt} />) : <li className="later">{isIdle ? 'not sent' : 'later'}</li>}
       </ol>
     </div>
   )
@@ -17,7 +17,7 @@ function AttemptMark({ attempt }: { attempt: Attempt }) {
   return (
     <>
       {delayMs !== undefined && (
-        <li className={state === 'waiting' ? 'wait running' : 'wait'} style={{ animationDuration: `${delayMs}ms` }}>
+        <li className={state === 'waiting' ? 'wait running' : 'wait'}>
           {(delayMs / 1000).toFixed(1)} s
         </li>
       )}
@@ -32,5 +32,6 @@ function words(state: Attempt['state'], percent: number, code: string | undefine
   if (state === 'stored') return 'stored'
   if (state === 'failed') return code ?? 'failed'
   if (state === 'waiting') return 'waits'
+  if (state === 'stopped') return 'stopped'
   return `${percent} %`
 }

@@ -2,7 +2,7 @@ import type { GenerationEvent, Upload } from '@/lib/gen-drawing/messages'
 
 export interface Attempt {
   number: number
-  state: 'sending' | 'waiting' | 'failed' | 'stored'
+  state: 'sending' | 'waiting' | 'failed' | 'stored' | 'stopped'
   percent: number
   /** Of the failure that ended it. */
   code?: string
@@ -14,7 +14,7 @@ export interface Attempt {
 /** One upload, attempt by attempt. */
 export interface Lane {
   attempts: Attempt[]
-  state: 'running' | 'stored' | 'failed'
+  state: 'running' | 'stored' | 'failed' | 'stopped'
 }
 
 /** Everything that is under way, by picture. */
@@ -37,18 +37,29 @@ export function follow(progress: Progress, event: GenerationEvent): Progress {
   return { ...progress, lanes: { ...progress.lanes, [id]: next(progress.lanes[id], event) } }
 }
 
+/** Nothing is under way any more: what had not ended by itself was stopped. */
+export function ended({ drawing, lanes }: Progress): Progress {
+  const entries = Object.entries(lanes).map(([id, lane]): [string, Lane] => [id, lane.state === 'running' ? stopped(lane) : lane])
+  return { drawing, lanes: Object.fromEntries(entries) }
+}
+
+function stopped({ attempts }: Lane): Lane {
+  const last = attempts.at(-1)
+  return { state: 'stopped', attempts: last ? [...attempts.slice(0, -1), { ...last, state: 'stopped', delayMs: undefined }] : [] }
+}
+
 function next(lane: Lane | undefined, event: Extract<GenerationEvent, { type: 'upload' }>): Lane {
   const attempts = [...(lane?.attempts ?? [])]
   const last = attempts.pop() ?? { number: 1, state: 'sending', percent: 0 }
   switch (event.state) {
     case 'waiting':
-      return { state: 'running', attempts: [last] }
+      return { state: 'running', attempts: [{ number: 1, state: 'sending', percent: 0 }] }
     case 'progress':
       return { state: 'running', attempts: [...attempts, { ...last, state: 'sending', percent: event.percent }] }
     case 'retry': {
-      const { code, message, delayMs, attempt = last.number } = event
+      const { code, delayMs, attempt = last.number } = event
       const following: Attempt = { number: attempt + 1, state: 'waiting', percent: 0, delayMs }
-      return { state: 'running', attempts: [...attempts, { ...last, state: 'failed', code, message }, following] }
+      return { state: 'running', attempts: [...attempts, { ...last, state: 'failed', code }, following] }
     }
     case 'stored':
       return { state: 'stored', attempts: [...attempts, { ...last, state: 'stored', percent: 100 }] }

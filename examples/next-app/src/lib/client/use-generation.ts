@@ -1,57 +1,108 @@
 'use client'
 
 import { useCallback, useReducer, useRef } from 'react'
-import type { GenerationEvent, GenerationResult } from '@/lib/gen-drawing/messages'
-import { NO_PROGRESS, type Progress, follow } from './lanes'
+import type { GenerationEvent, StoredPicture, Upload } from '@/lib/gen-drawing/messages'
+import { IDLE, type Outcome, reduce } from './generation'
 
-export interface Generation {
-  running: boolean
-  names: string[]
-  progress: Progress
-  result?: GenerationResult
-  error?: string
-}
-
-type Action = { type: 'begin'; names: string[] } | { type: 'end'; error?: string } | { type: 'event'; event: GenerationEvent }
-
-const IDLE: Generation = { running: false, names: [], progress: NO_PROGRESS }
-
-function reduce(state: Generation, action: Action): Generation {
-  switch (action.type) {
-    case 'begin':
-      return { ...IDLE, running: true, names: action.names }
-    case 'end':
-      return { ...state, running: false, error: action.error ?? state.error }
-    case 'event':
-      if (action.event.type === 'result') return { ...state, result: action.event.result }
-      if (action.event.type === 'error') return { ...state, error: action.event.error }
-      return { ...state, progress: follow(state.progress, action.event) }
-  }
+/** What was asked for last, to try parts of it again. */
+interface Request {
+  pictures: File[]
+  prompt: string
+  answerWith: string
 }
 
 /** Sends pictures to `/api/gen-drawing` and follows what becomes of them. */
 export function useGeneration() {
   const [generation, dispatch] = useReducer(reduce, IDLE)
   const abort = useRef<AbortController>(null)
+  const request = useRef<Request>(null)
 
-  const start = useCallback(async (form: FormData) => {
-    const names = form.getAll('pictures').map((file) => (file instanceof File ? file.name : ''))
-    dispatch({ type: 'begin', names })
+  /** Runs what ends with an action of its own, also when it fails or is stopped. */
+  const run = useCallback(async (work: (signal: AbortSignal) => Promise<void>) => {
     abort.current = new AbortController()
     const { signal } = abort.current
     try {
-      const headers = { accept: 'application/x-ndjson' }
-      const response = await fetch('/api/gen-drawing', { method: 'POST', body: form, headers, signal })
-      if (!response.ok) throw new Error(((await response.json()) as { error?: string }).error ?? `Answer ${response.status}`)
-      for await (const line of linesOf(response)) dispatch({ type: 'event', event: JSON.parse(line) })
+      await work(signal)
       dispatch({ type: 'end' })
     } catch (error) {
-      dispatch({ type: 'end', error: signal.aborted ? 'Stopped.' : `${(error as Error).message}` })
+      dispatch({ type: 'end', error: signal.aborted ? 'Stopped.' : (error as Error).message })
     }
   }, [])
 
+  /** Draws these pictures; `places` says which cards they have. */
+  const generate = useCallback(async ({ pictures, prompt, answerWith }: Request, places: number[], signal: AbortSignal) => {
+    const form = new FormData()
+    form.set('prompt', prompt)
+    form.set('answerWith', answerWith)
+    for (const place of places) form.append('pictures', pictures[place]!)
+    const headers = { accept: 'application/x-ndjson' }
+    const response = await fetch('/api/gen-drawing', { method: 'POST', body: form, headers, signal })
+    if (!response.ok) throw new Error(await errorOf(response))
+    let isWhole = false
+    for await (const line of linesOf(response)) {
+      const event: GenerationEvent = JSON.parse(line)
+      isWhole ||= event.type === 'result' || event.type === 'error'
+      dispatch({ type: 'event', event: 'picture' in event ? { ...event, picture: places[event.picture]! } : event })
+    }
+    if (!isWhole) throw new Error('The connection ended early. Please try again.')
+  }, [])
+
+  const start = useCallback(
+    (form: FormData, pictures: File[]) => {
+      request.current = { pictures, prompt: String(form.get('prompt')), answerWith: String(form.get('answerWith')) }
+      dispatch({ type: 'begin', names: pictures.map(({ name }) => name) })
+      return run((signal) => generate(request.current!, pictures.map((_, index) => index), signal))
+    },
+    [run, generate],
+  )
+
+  /** Stores what is there and was not stored, and draws what was not drawn. */
+  const retry = useCallback(
+    (picture: number, { input, drawing }: Outcome) => {
+      const uploads: { what: Upload['what']; file: Blob }[] = []
+      const kept = drawing && 'imageBase64' in drawing ? drawing : undefined
+      if (kept) {
+        if (input?.uploadError !== false) uploads.push({ what: 'input', file: request.current!.pictures[picture]! })
+        uploads.push({ what: 'drawing', file: blobOf(kept) })
+      } else if (drawing && 'url' in drawing) {
+        uploads.push({ what: 'input', file: request.current!.pictures[picture]! })
+      }
+      // Until it is stored, a drawing that was made stays to be seen and downloaded.
+      dispatch({ type: 'again', forget: [{ picture, outcome: uploads.length > 0 ? { input, drawing } : {} }] })
+      return run(async (signal) => {
+        if (uploads.length === 0) return generate(request.current!, [picture], signal)
+        await Promise.all(uploads.map(({ what, file }) => storeAgain({ picture, what }, file, signal, (event) => dispatch({ type: 'event', event }))))
+      })
+    },
+    [run, generate],
+  )
+
   const stop = useCallback(() => abort.current?.abort(), [])
-  return { generation, start, stop }
+  return { generation, start, retry, stop }
+}
+
+async function storeAgain(upload: Upload, file: Blob, signal: AbortSignal, tell: (event: GenerationEvent) => void) {
+  tell({ type: 'upload', state: 'waiting', ...upload })
+  const form = new FormData()
+  form.set('what', upload.what)
+  form.set('picture', file, 'picture')
+  const response = await fetch('/api/pictures', { method: 'POST', body: form, signal })
+  if (!response.ok) {
+    const { code = `HTTP_${response.status}`, userMessage = `Response ${response.status}` } = await response.json().catch(() => ({}))
+    return tell({ type: 'upload', state: 'failed', code, message: userMessage, ...upload })
+  }
+  const stored: StoredPicture = await response.json()
+  tell({ type: 'upload', state: 'stored', percent: 100, attempt: stored.attempts, ...upload })
+  tell(upload.what === 'input' ? { type: 'outcome', picture: upload.picture, input: stored } : { type: 'outcome', picture: upload.picture, drawing: stored })
+}
+
+function blobOf({ imageBase64, mimeType }: { imageBase64: string; mimeType: string }): Blob {
+  return new Blob([Uint8Array.from(atob(imageBase64), (character) => character.charCodeAt(0))], { type: mimeType })
+}
+
+async function errorOf(response: Response): Promise<string> {
+  const { error } = (await response.json().catch(() => ({}))) as { error?: string }
+  return error ?? `The server answered ${response.status}. Please try again.`
 }
 
 async function* linesOf(response: Response): AsyncGenerator<string> {

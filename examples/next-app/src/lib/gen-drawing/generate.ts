@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { UploadItem } from 'reliable-r2'
-import { drawingProvider } from '@/lib/drawing'
-import type { GenerationEvent, GenerationResult, PictureResult } from './messages'
+import { type Drawing, drawingProvider } from '@/lib/drawing'
+import type { DrawingOutcome, GenerationEvent, GenerationResult, PictureResult } from './messages'
 import { forUser, noDrawing, storedDrawing, storedInput } from './outcome'
 import type { DrawingJob } from './request'
 import { store } from './store'
@@ -17,12 +17,12 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
   const folder = randomUUID()
   const provider = drawingProvider(job.answerWith)
 
-  const draw = async (picture: number) => {
+  const draw = async (picture: number): Promise<Drawing | undefined> => {
     context.tell({ type: 'drawing', picture, state: 'started' })
     try {
       const drawing = await provider.draw({ picture: job.pictures[picture]!, prompt: job.prompt, signal: context.signal })
       context.tell({ type: 'drawing', picture, state: 'finished' })
-      return { picture, drawing }
+      return drawing
     } catch (error) {
       context.signal.throwIfAborted()
       console.error(`[Drawing] ${provider.name} failed:`, error)
@@ -31,38 +31,42 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
     }
   }
 
-  const [inputs, drawn] = await Promise.all([
-    store(
+  const storeDrawing = async (picture: number, drawing: Drawing): Promise<DrawingOutcome> => {
+    const object = { key: `outputs/${folder}/${picture}.png`, cacheControl: 'immutable' }
+    const item: UploadItem =
+      drawing.kind === 'bytes'
+        ? { ...object, body: drawing.bytes, contentType: drawing.mimeType }
+        : { ...object, url: drawing.url, allowedHosts: provider.privateHosts }
+    const [outcome] = await store([{ upload: { picture, what: 'drawing' }, item }], context)
+    return storedDrawing(outcome!, drawing, context.signal)
+  }
+
+  const storeInputs = async () => {
+    const outcomes = await store(
       job.pictures.map(({ name, bytes, mimeType }, picture) => ({
         upload: { picture, what: 'input' },
         item: { key: `inputs/${folder}/${picture}-${safeName(name)}`, body: bytes, contentType: mimeType },
       })),
       context,
-    ),
-    Promise.all(job.pictures.map((_, picture) => draw(picture))),
-  ])
+    )
+    return outcomes.map((outcome, picture) => {
+      const input = storedInput(outcome)
+      context.tell({ type: 'outcome', picture, input })
+      return input
+    })
+  }
 
-  const made = drawn.filter((drawing) => drawing !== undefined)
-  const stored = await store(
-    made.map(({ picture, drawing }) => {
-      const object = { key: `outputs/${folder}/${picture}.png`, cacheControl: 'immutable' }
-      const item: UploadItem =
-        drawing.kind === 'bytes'
-          ? { ...object, body: drawing.bytes, contentType: drawing.mimeType }
-          : { ...object, url: drawing.url, allowedHosts: provider.privateHosts }
-      return { upload: { picture, what: 'drawing' }, item }
-    }),
-    context,
-  )
+  // Each drawing goes its own way: none waits for a slower one.
+  const drawAndStore = async (picture: number) => {
+    const drawing = await draw(picture)
+    const outcome = drawing ? await storeDrawing(picture, drawing) : noDrawing()
+    context.tell({ type: 'outcome', picture, drawing: outcome })
+    return outcome
+  }
 
-  const drawings = job.pictures.map(() => noDrawing())
-  await Promise.all(
-    made.map(async ({ picture, drawing }, index) => {
-      drawings[picture] = await storedDrawing(stored[index]!, drawing, context.signal)
-    }),
-  )
+  const [inputs, drawings] = await Promise.all([storeInputs(), Promise.all(job.pictures.map((_, picture) => drawAndStore(picture)))])
   const results = job.pictures.map(
-    ({ name }, index): PictureResult => ({ name, input: storedInput(inputs[index]!), drawing: drawings[index]! }),
+    ({ name }, index): PictureResult => ({ name, input: inputs[index]!, drawing: drawings[index]! }),
   )
   return forUser(results)
 }

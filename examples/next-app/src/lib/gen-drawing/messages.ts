@@ -34,9 +34,11 @@ export interface FailedDrawing {
 
 export type DrawingOutcome = StoredPicture | UnstoredDrawing | FailedDrawing
 
+export type InputOutcome = StoredPicture | UnstoredInput
+
 export interface PictureResult {
   name: string
-  input: StoredPicture | UnstoredInput
+  input: InputOutcome
   drawing: DrawingOutcome
 }
 
@@ -62,8 +64,11 @@ export type GenerationEvent =
   | (Upload & { type: 'upload'; attempt?: number } & (
         | { state: 'waiting' }
         | { state: 'progress' | 'stored'; percent: number }
-        | { state: 'retry'; code: string; delayMs: number; message: string }
+        | { state: 'retry'; code: string; delayMs: number }
         | { state: 'failed'; code: string; message: string }
       ))
+  /** Where a picture is, as soon as that is known. */
+  | { type: 'outcome'; picture: number; input: InputOutcome }
+  | { type: 'outcome'; picture: number; drawing: DrawingOutcome }
   | { type: 'result'; result: GenerationResult }
   | { type: 'error'; error: string }

@@ -1,6 +1,6 @@
 import { StorageError, retryWithBackoff, type UploadOutcome, type UploadResult } from 'reliable-r2'
 import type { Drawing } from '@/lib/drawing'
-import type { DrawingOutcome, GenerationResult, PictureResult, StoredPicture } from './messages'
+import type { DrawingOutcome, GenerationResult, InputOutcome, PictureResult, StoredPicture } from './messages'
 
 const COULD_NOT_STORE = 'Image generated but storage failed. Please download and save manually.'
 const COULD_NOT_DRAW = 'This picture could not be drawn. Please try again.'
@@ -9,7 +9,7 @@ export function noDrawing(): DrawingOutcome {
   return { drawingError: true, errorMessage: COULD_NOT_DRAW }
 }
 
-export function storedInput(outcome: UploadOutcome): PictureResult['input'] {
+export function storedInput(outcome: UploadOutcome): InputOutcome {
   return outcome.uploadError ? { uploadError: true, errorMessage: outcome.errorMessage } : storedPicture(outcome)
 }
 
@@ -46,7 +46,7 @@ async function bytesOf(drawing: Drawing, error: unknown, signal: AbortSignal): P
   }
 }
 
-function storedPicture({ url, key, size, attempts, elapsedMs }: UploadResult): StoredPicture {
+export function storedPicture({ url, key, size, attempts, elapsedMs }: UploadResult): StoredPicture {
   return { uploadError: false, url, key, size, attempts, elapsedMs }
 }
 

@@ -31,7 +31,7 @@ export async function readJob(request: Request): Promise<DrawingJob> {
   return { prompt, answerWith, pictures: await Promise.all(files.map(readPicture)) }
 }
 
-async function readForm(request: Request): Promise<FormData> {
+export async function readForm(request: Request): Promise<FormData> {
   try {
     return await request.formData()
   } catch {
@@ -39,8 +39,8 @@ async function readForm(request: Request): Promise<FormData> {
   }
 }
 
-async function readPicture(file: FormDataEntryValue): Promise<Picture> {
-  if (typeof file === 'string') throw new BadRequest('`pictures` must be files.')
+export async function readPicture(file: FormDataEntryValue | null): Promise<Picture> {
+  if (file === null || typeof file === 'string') throw new BadRequest('`pictures` must be files.')
   if (file.size === 0) throw new BadRequest(`${file.name} is empty.`)
   if (file.size > LARGEST_PICTURE_BYTES) {
     throw new BadRequest(`${file.name} is larger than ${LARGEST_PICTURE_BYTES / 1024 / 1024} MiB.`)

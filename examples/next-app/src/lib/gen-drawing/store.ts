@@ -16,17 +16,16 @@ export async function store(
         signal,
         onProgress: (percent, { attempt }) =>
           tell({ type: 'upload', state: percent === 100 ? 'stored' : 'progress', percent, attempt, ...upload }),
-        onRetry: ({ attempt, code, delayMs, message }) =>
-          tell({ type: 'upload', state: 'retry', attempt, code, delayMs, message, ...upload }),
+        onRetry: ({ attempt, code, delayMs }) => tell({ type: 'upload', state: 'retry', attempt, code, delayMs, ...upload }),
       } as UploadItem
     }),
   )
   signal.throwIfAborted()
   outcomes.forEach((outcome, index) => {
     if (!outcome.uploadError) return
-    const { error, errorMessage } = outcome
-    const { code, attempts } = error instanceof StorageError ? error : { code: 'UNKNOWN', attempts: 0 }
-    tell({ type: 'upload', state: 'failed', code, attempt: attempts, message: errorMessage, ...uploads[index]!.upload })
+    const { code, error, errorMessage } = outcome
+    const attempt = error instanceof StorageError ? error.attempts : 0
+    tell({ type: 'upload', state: 'failed', code, attempt, message: errorMessage, ...uploads[index]!.upload })
   })
   return outcomes
 }
