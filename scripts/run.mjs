@@ -15,6 +15,7 @@ const TASKS = {
     servers: ['servers.mjs', 'S3 servers of others'],
     operations: ['operations.mjs', 'alerts for Prometheus and the dashboard for Grafana, with promtool'],
     words: ['words.mjs', 'words that the project replaces by standard terms; --count sums them up'],
+    commits: ['commits.mjs', 'the subjects of commits: imperative, at most 72 characters'],
     'supply-chain': ['supply-chain.mjs', 'licences, sources and advisories of crates and packages'],
   },
   'Long checks': {
