@@ -60,6 +60,13 @@ pub fn given_as(
 /// password may stand in it.
 pub fn parse(text: &str, allow_http: bool) -> Result<Endpoint> {
     let wrong = |why: &str| Error::invalid_option("endpoint", why);
+    if text.contains(['<', '>', '{', '}', '$']) {
+        // Copied from documentation, or a template that nothing has filled in.
+        return Err(wrong(
+            "a URL in which every placeholder is replaced: the account id is 32 hexadecimal digits \
+             (Cloudflare dashboard, R2, Account details)",
+        ));
+    }
     if text.len() > 2048 || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err(wrong("a URL without spaces, at most 2048 characters long"));
     }
@@ -130,8 +137,7 @@ fn bucket_in_r2_host(url: &mut Url) -> Result<Option<BucketName>> {
                    (Cloudflare dashboard, R2, Account details)";
     let mut labels: Vec<&str> = labels.split('.').filter(|label| !label.is_empty()).collect();
     let jurisdiction = labels.pop_if(|label| !is_account_id(label));
-    if let Some(name) = jurisdiction.filter(|name| !JURISDICTIONS.contains(name)) {
-        let _ = name;
+    if jurisdiction.is_some_and(|name| !JURISDICTIONS.contains(&name)) {
         return Err(wrong(account));
     }
     match labels.as_slice() {
@@ -205,6 +211,14 @@ mod tests {
                 Some(if error.detail.starts_with("bucket") { "bucket" } else { "endpoint" })
             );
             assert!(!error.to_string().contains("pw@"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_in_the_endpoint_is_named_as_one() {
+        for host in ["<account id>", "<ACCOUNT_ID>", "{account_id}", "${CLOUDFLARE_ACCOUNT_ID}", "$ACCOUNT_ID"] {
+            let error = parse(&format!("https://{host}.{R2_DOMAIN}"), false).expect_err(host);
+            assert!(error.detail.contains("placeholder"), "{host}: {error}");
         }
     }
 
