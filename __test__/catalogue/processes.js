@@ -158,7 +158,8 @@ const rows = [
       { name: 'before the call', call: (context, given) => { context.reason = new Error('gone'); return context.storage.uploadFile({ body: context.body, ...given, signal: AbortSignal.abort(context.reason) }) }, expect: { reason: true, requests: 0 } },
       aborted('connecting', 200, { storage: ({ lab }) => ({ endpoint: lab.full, connectTimeoutMs: 120_000 }) }),
       aborted('in the handshake', 300, { tls: true, storage: { connectTimeoutMs: 120_000 }, faults: [{ fault: 'tlsStop', end: 'hold' }] }),
-      aborted('sending', 300, { body: 400_000, faults: [{ fault: 'slow', bytesPerSecond: 1000 }] }),
+      // 20 s in all: where the client's close waits behind its bytes, the proxy sees it only after them.
+      aborted('sending', 300, { body: 400_000, faults: [{ fault: 'slow', bytesPerSecond: 20_000 }] }),
       aborted('waiting for the answer', 200, { faults: [{ fault: 'hang' }] }),
       aborted('reading the answer', 200, { faults: [{ fault: 'raw', answer: [{ text: 'HTTP/1.1 503 Later\r\ncontent-length: 9\r\n\r\nx' }], end: 'hold' }] }),
       aborted('waiting between attempts', 300, { faults: [{ fault: 'status', status: 500, code: 'InternalError' }] }),
