@@ -32,9 +32,9 @@ export declare class NativeRetrySchedule {
 }
 
 export declare class NativeSource {
-  /** Copies the piece. False if there is no room: wait for `ready` and push it again. */
+  /** Copies the piece. False if there is no capacity: wait for `ready` and push it again. */
   tryPush(piece: Uint8Array): boolean
-  /** Resolves when there is room, or to false once nobody reads. */
+  /** Resolves when there is capacity, or to false once nobody reads. */
   ready(): Promise<boolean>
   /** That was all. */
   finish(): Promise<void>
@@ -89,10 +89,10 @@ export declare function createRetrySchedule(options: NativeRetryOptions): Native
 export declare function createSource(length?: number | undefined | null, maxBytes?: number | undefined | null): NativeFailure | NativeSource
 
 /**
- * Both functions are called on the JavaScript thread: with an event, and with the answers
- * of uploads that came since the last time: a JSON array of the id of a call, its answer, the next id.
+ * Both functions are called on the JavaScript thread: with an event, and with the results
+ * of uploads that came since the last time: a JSON array of the id of a call, its result, the next id.
  */
-export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void, onAnswers: (arg: string) => void): NativeFailure | NativeStorage
+export declare function createStorage(options: NativeStorageOptions, environment: NativeEnvironment, onEvent: (arg: NativeEvent) => void, onResults: (arg: string) => void): NativeFailure | NativeStorage
 
 /** The codes that are ours, for the types and the documents to be checked against. */
 export declare function errorCodes(): Array<string>
@@ -111,7 +111,7 @@ export interface NativeAbortUploadsOptions {
   retry?: NativeRetryOptions
 }
 
-/** What is needed to go on with an upload in parts. */
+/** What is needed to resume an upload in parts. */
 export interface NativeCheckpoint {
   uploadId: string
   hasChecksums: boolean
@@ -220,7 +220,7 @@ export interface NativeEvent {
   part?: number
   bytesPerSecond?: number
   checkpoint?: NativeCheckpoint
-  /** Where a call goes on, or whose breaker it is. */
+  /** Where a call continues, or whose breaker it is. */
   endpoint?: string
   /** Of a breaker. */
   state?: string

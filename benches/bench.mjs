@@ -15,7 +15,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { giveUp, install, installPackage, requireTools, root, run } from '../scripts/lib/prepare.mjs'
 import { page } from './support/benchmark-page.mjs'
-import { buildRig, floor, floorAddon, startSink } from './support/null-sink.mjs'
+import { buildRig, baseline, baselineAddon, startSink } from './support/null-sink.mjs'
 import { scenarios } from './support/scenarios.mjs'
 import { summarize } from './support/statistics.mjs'
 
@@ -44,8 +44,8 @@ const contenders = [
   { name: 's3mini' },
   { name: 'aws4fetch' },
   { name: '@aws-sdk/client-s3' },
-  { name: 'floor behind the seam', inMemoryOnly: true },
-  { name: 'floor', runtime: floor, inMemoryOnly: true },
+  { name: 'baseline behind the N-API boundary', inMemoryOnly: true },
+  { name: 'baseline', runtime: baseline, inMemoryOnly: true },
 ]
 
 async function prepare() {
@@ -63,9 +63,9 @@ async function measure(contender, scenario, sink) {
   if (scenario.file && contender.inMemoryOnly) return undefined
   const { bytes, concurrency, file } = scenario
   const url = scenario.tls ? sink.tls : sink.plain
-  const plan = { name: contender.name, url, bytes: file ? undefined : bytes, file, concurrency, seconds, addon: floorAddon }
+  const plan = { name: contender.name, url, bytes: file ? undefined : bytes, file, concurrency, seconds, addon: baselineAddon }
   const args =
-    contender.name === 'floor'
+    contender.name === 'baseline'
       ? [url, bytes, concurrency, seconds, sink.authority].map(String)
       : [path.join(root, 'benches', 'support', 'load.mjs'), JSON.stringify(plan)]
   const env = { ...process.env, NODE_ENV: 'production', NODE_EXTRA_CA_CERTS: sink.authority, NODE_NO_WARNINGS: '1' }

@@ -23,7 +23,7 @@ const KIB = 1024
 const MIB = 1024 * KIB
 const ROUNDS = 11
 const WAITING = 10_000
-/** Loaded beside it, since a time alone tells more of the machine. */
+/** Loaded beside it, since a time alone shows more of the machine. */
 const PEERS = ['@aws-sdk/client-s3', 'minio']
 const CONCURRENCIES = [16, 64, 256, 1024]
 const LARGE = { uploads: 16, bytes: 20 * 1000 * 1000 }
@@ -66,7 +66,7 @@ const measurements = {
     return { cpuMs: (user + system) / 1000, ownMs: own === null ? null : addonThreadsCpuMs() - own, seconds: 20 }
   },
 
-  /** Of uploads that no server answers. */
+  /** Of uploads that get no response. */
   async waiting(endpoint) {
     const storage = open(endpoint)
     const body = Buffer.alloc(KIB, 'x')
@@ -159,7 +159,7 @@ const times = async (name, ...args) => {
   return results
 }
 
-/** A server that reads and never answers. */
+/** A server that reads and never responds. */
 async function startSilence() {
   const sockets = new Set()
   const server = createServer((socket) => {

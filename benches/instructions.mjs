@@ -18,10 +18,10 @@ const TARGET = 'x86_64-unknown-linux-gnu'
 const cases = {
   'put of 1 KiB': [KIB],
   // What remains without breaker, pace, budget, turns, retries and metrics; and with all of these but the metrics.
-  'its request alone': [KIB, '--verb'],
+  'its request alone': [KIB, '--operation'],
   'its request, behind the gate': [KIB, '--gate'],
   'put of 64 KiB': [64 * KIB],
-  'bare hyper, 1 KiB': [KIB, '--floor'],
+  'bare hyper, 1 KiB': [KIB, '--baseline'],
 }
 
 /** The difference of two runs has neither the start of the program nor what is done once. */

@@ -32,15 +32,15 @@ const scenarios = {
   'uploadFile of 1 MiB, for comparison': ({ storage }) => storage.uploadFile({ key: 'small', body: Buffer.alloc(MIB) }),
   'bare: `https.request` with a file of 1 GiB': async ({ url, file }) => {
     const sent = request(`${url}/null/bare`, { method: 'PUT', headers: { 'content-length': GIB } })
-    const answered = once(sent, 'response')
+    const responded = once(sent, 'response')
     await pipeline(createReadStream(file, { highWaterMark: MIB }), sent)
-    await once((await answered)[0].resume(), 'end')
+    await once((await responded)[0].resume(), 'end')
     return { size: GIB }
   },
   'bare: `https.request` of 1 GiB, thrown away': async ({ url }) => {
-    const [answer] = await once(request(`${url}/source?bytes=${GIB}`).end(), 'response')
+    const [reply] = await once(request(`${url}/source?bytes=${GIB}`).end(), 'response')
     let size = 0
-    for await (const piece of answer) size += piece.length
+    for await (const piece of reply) size += piece.length
     return { size }
   },
 }

@@ -4,7 +4,7 @@
 //   --only TEXT     only the kinds of faults whose name has this in it; prints only
 //   --client TEXT   only the clients whose name has this in it; prints only
 //
-// Everything waits far more than it works, so that several runs go on at once.
+// Everything waits far more than it works, so that several runs continue at once.
 
 import { fork, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -81,13 +81,13 @@ function startClient({ name, runtime }, certificate) {
 async function overTls(client, lab, fault, load, withinMs) {
   await lab.faults({ ...fault.rule, chance: CHANCE, seed: SEED })
   const place = { url: lab.tlsProxy, bucket: 'pictures', ...keys }
-  const told = await client.run({ id: fault.name, place, load, withinMs })
+  const reported = await client.run({ id: fault.name, place, load, withinMs })
   const requests = (await lab.events()).length
   const stored = Array.from({ length: loads[load].count }, (_, index) => {
     const there = lab.stored(keyOf(load, index))
     return !there ? 'absent' : there.equals(bodyOf(load, index)) ? 'sound' : 'other'
   })
-  return { ...told, stored, requests, busy: null }
+  return { ...reported, stored, requests, busy: null }
 }
 
 async function inMemory(client, stores, fault, load, withinMs) {
@@ -96,10 +96,10 @@ async function inMemory(client, stores, fault, load, withinMs) {
   const url = await stores.ask('open', { id, keys, rule, outage })
   const run = client.run({ id, place: { url, bucket: 'pictures', ...keys }, load, withinMs })
   await stores.ask('begin', { id, outage })
-  const told = await run
+  const reported = await run
   // What a client lets go of, it may let go of a moment later.
   await sleep(1000)
-  return { ...told, ...(await stores.ask('report', { id, load })) }
+  return { ...reported, ...(await stores.ask('report', { id, load })) }
 }
 
 /** What a client is to go through. */
@@ -130,24 +130,24 @@ function count({ outcomes, broken, stray = [], stored, requests, busy, openUploa
   if (broken) return { broken }
   const all = outcomes.map((outcome, index) => ({ ...outcome, stored: stored[index] }))
   const number = (is) => all.filter(is).length
-  const times = all.filter(({ told }) => told === 'stored').map(({ ms }) => ms).sort((a, b) => a - b)
+  const times = all.filter(({ reported }) => reported === 'stored').map(({ ms }) => ms).sort((a, b) => a - b)
   const percentile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? null
-  const unsettled = number(({ told }) => told === 'nothing')
+  const unsettled = number(({ reported }) => reported === 'nothing')
   return {
     count: all.length,
     succeeded: times.length,
-    falseSuccesses: number(({ told, stored }) => told === 'stored' && stored !== 'sound'),
-    falseFailures: number(({ told, stored }) => told === 'failed' && stored === 'sound'),
+    falseSuccesses: number(({ reported, stored }) => reported === 'stored' && stored !== 'sound'),
+    falseFailures: number(({ reported, stored }) => reported === 'failed' && stored === 'sound'),
     corrupted: number(({ stored }) => stored === 'other'),
     unsettled,
     requestsPerUpload: requests / all.length,
     p50Ms: percentile(0.5),
     p99Ms: percentile(0.99),
-    /** Requests that go on though nobody waits for their answer any more. */
+    /** Requests that continue though nobody waits for their response any more. */
     leaked: busy === null ? null : Math.max(0, busy - unsettled),
     openUploads,
     stray: stray.length,
-    codes: countOf(all.filter(({ told }) => told === 'failed').map(({ code }) => code)),
+    codes: countOf(all.filter(({ reported }) => reported === 'failed').map(({ code }) => code)),
   }
 }
 

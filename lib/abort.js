@@ -50,7 +50,7 @@ function onAbort(signal, callback) {
   }
 }
 
-/** Ends a native call. For events, whose listeners have nobody to throw to: a call that cannot be ended goes on. */
+/** Ends a native call. For events, whose listeners have nobody to throw to: a call that cannot be ended continues. */
 function endQuietly(operation) {
   try {
     operation.abort()

@@ -27,7 +27,7 @@ function bodyOf(download, operation, signal, onEnd) {
           controller.error(reasonOf(signal))
           failed(reasonOf(signal))
         }
-        // A signal that has fired already tells nobody.
+        // A signal that has fired already calls no listener.
         if (signal?.aborted) return abort()
         if (signal) forget = onAbort(signal, abort)
       },

@@ -105,7 +105,7 @@ function fromFailure(failure) {
   return build(message, cause ? { ...facts, cause } : facts, fromFailure)
 }
 
-/** What the addon, which answers with values, threw or rejected with: a bug of ours. */
+/** What the addon, which returns failures as values, threw or rejected with: a bug of ours. */
 function internalError(operation, key, cause) {
   // The addon is not asked for its sentence: it may be that which broke off.
   const facts = { ...blank('internal', 'ERR_INTERNAL'), userMessage: UNEXPECTED, operation, key, cause }

@@ -20,7 +20,7 @@ async function retryWithBackoff(fn, presetOrOptions) {
   throwIfAborted(signal)
   const schedule = native.createRetrySchedule(policy)
   if (isFailure(schedule)) throw fromFailure(schedule)
-  const tellRetry = AsyncResource.bind(guarded(onRetry, 'onRetry'))
+  const reportRetry = AsyncResource.bind(guarded(onRetry, 'onRetry'))
   const { maxAttempts } = schedule
   const started = performance.now()
   const elapsed = () => performance.now() - started
@@ -33,7 +33,7 @@ async function retryWithBackoff(fn, presetOrOptions) {
     const decision = schedule.next(factsOf(error), timedOut, elapsed())
     if (!decision.retry) throw error
     const { delayMs, code } = decision
-    tellRetry({ attempt, maxAttempts, delayMs, code, error, elapsedMs: Math.round(elapsed()) })
+    reportRetry({ attempt, maxAttempts, delayMs, code, error, elapsedMs: Math.round(elapsed()) })
     await sleep(delayMs, signal)
   }
 }
@@ -71,7 +71,7 @@ async function runAttempt(fn, attempt, timeoutMs, signal, elapsed) {
   }
 }
 
-/** An upload of ours has been judged where it failed, with more in view than its error can tell. */
+/** An upload of ours has been judged where it failed, with more in view than its error shows. */
 function isFinal(error) {
   return error instanceof StorageError && !error.retryable
 }

@@ -45,7 +45,7 @@ class Storage {
   #calls = new InFlight()
   #lastId = 0
   /** Events that came. */
-  #heard = 0
+  #received = 0
   #pending = new PendingUploads()
 
   constructor(config) {
@@ -94,7 +94,7 @@ class Storage {
     return await this.#store(call, observers, object, (storage, ...given) => storage.upload(...given, bytes))
   }
 
-  /** Runs an upload, which may go on where an earlier process left off. */
+  /** Runs an upload, which may continue where an earlier process left off. */
   #store(call, { checkpoint, ...observers }, object, begin) {
     if (checkpoint) return this.#storeResumably(call, checkpoint, observers, object, begin)
     return this.#upload(call, observers, object, begin)
@@ -201,7 +201,7 @@ class Storage {
     const { object, decompress, observers } = readObjectCall(options, call)
     // Its bytes are read after this call; their retries and their end belong to it all the same.
     const running = this.#begin(call, observers)
-    const download = await this.#answer(running, (storage, operation) => storage.download(operation, object))
+    const download = await this.#settle(running, (storage, operation) => storage.download(operation, object))
     const info = fromInfo(object.key, download.takeInfo())
     const succeeded = () => this.#succeeded(running, { bucket: info.bucket, size: info.size, attempts: download.attempts })
     const failed = (error) => this.#failed(running, error)
@@ -281,7 +281,7 @@ class Storage {
     Storage.#require(this, 'presign')
     const call = describe('presign', options)
     const request = readPresign(options, call)
-    // Signed here: nothing is sent, so there is nothing to tell of.
+    // Signed here: nothing is sent, so there is nothing to report.
     const storage = this.#open(call)
     try {
       const presigned = await storage.presign(request)
@@ -343,7 +343,7 @@ class Storage {
 
   /** Runs one native call under the caller's signal and observers. No await before `start`. */
   #run(call, observers, start) {
-    return this.#answer(this.#begin(call, observers), start, (running, answer) => this.#succeeded(running, answer))
+    return this.#settle(this.#begin(call, observers), start, (running, result) => this.#succeeded(running, result))
   }
 
   #begin(call, given) {
@@ -352,27 +352,27 @@ class Storage {
     throwIfAborted(signal)
     const storage = this.#openFor(call)
     const id = this.#nextId()
-    // It costs as much as all else here, and an upload that nobody can call off does without.
+    // It costs as much as all else here, and an upload that nobody can abort does without.
     const operation = signal || !isUpload(call.operation) ? new native.NativeOperation(id) : undefined
     const observer = new Observer(observers, call, this.#observability)
     this.#calls.add(id, observer)
     return { call, signal, storage, id, operation, observer }
   }
 
-  async #answer(running, start, answered) {
+  async #settle(running, start, onResult) {
     const { signal, storage, id, operation, observer } = running
     const forget = signal && onAbort(signal, () => endQuietly(operation))
     try {
-      const answer = await start(storage, operation, id)
-      if (observer.retries < answer.attempts - 1 || observer.keepsCheckpoint) await this.#hearSoFar(storage)
-      if (isFailure(answer)) throw fromFailure(answer)
-      answered?.(running, answer)
-      return answer
+      const result = await start(storage, operation, id)
+      if (observer.retries < result.attempts - 1 || observer.keepsCheckpoint) await this.#receiveSoFar(storage)
+      if (isFailure(result)) throw fromFailure(result)
+      onResult?.(running, result)
+      return result
     } catch (error) {
       // Once the signal has fired, whatever is thrown is a consequence.
-      const told = signal?.aborted ? reasonOf(signal) : named(error, running.call)
-      this.#failed(running, told)
-      throw told
+      const reported = signal?.aborted ? reasonOf(signal) : named(error, running.call)
+      this.#failed(running, reported)
+      throw reported
     } finally {
       forget?.()
     }
@@ -414,11 +414,11 @@ class Storage {
     if (this.#closed) throw closedError(operation, key)
     if (!this.#native) {
       // The addon keeps these functions for as long as it lives, and they must not keep what it belongs to for that:
-      // a storage that is left alone would never be collected. One that works is held by the answers it waits for.
+      // a storage that is left alone would never be collected. One that works is held by the responses it waits for.
       const self = new WeakRef(this)
-      const hear = (event) => self.deref()?.#hear(own(event))
+      const receive = (event) => self.deref()?.#receive(own(event))
       const pending = this.#pending
-      const made = native.createStorage(this.#options, readEnvironment(), hear, (text) => pending.settle(text))
+      const made = native.createStorage(this.#options, readEnvironment(), receive, (text) => pending.settle(text))
       if (isFailure(made)) throw fromFailure(made)
       this.#native = made
       pending.comeFrom(made)
@@ -437,15 +437,15 @@ class Storage {
   }
 
   /** Events come by another queue than responses, up to a thousand in each turn of the event loop. */
-  async #hearSoFar(storage) {
+  async #receiveSoFar(storage) {
     const sent = storage.eventsSent
     do await nextTurn()
-    while (this.#heard < sent && !this.#closed)
+    while (this.#received < sent && !this.#closed)
   }
 
-  /** What the addon tells: of a call, or of an endpoint. */
-  #hear(event) {
-    this.#heard += 1
+  /** What the addon reports: of a call, or of an endpoint. */
+  #receive(event) {
+    this.#received += 1
     if (event.kind === 'breaker') this.#observability.breaker(event)
     else this.#calls.get(event.id)?.handle(event)
   }

@@ -1,5 +1,5 @@
 // `npm run task asan`: builds the addon under AddressSanitizer and runs the Node tests with it, so that a read or a write
-// beside or behind what is allocated, on either side of the seam, ends the test. First a library that does that on
+// beside or behind what is allocated, on either side of the N-API boundary, ends the test. First a library that does that on
 // purpose has to be caught. Linux with gcc, whose runtime of the sanitizer is put before all else in each process.
 
 import { spawnSync } from 'node:child_process'
@@ -25,7 +25,7 @@ if (!path.isAbsolute(runtime)) giveUp('gcc has no AddressSanitizer: install liba
 
 const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-asan-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-// Sanitizers are for compilers of the nightly channel, or for one that is told to act as one.
+// Sanitizers are for compilers of the nightly channel, or for one that is instructed to act as one.
 const compiler = { ...process.env, RUSTC_BOOTSTRAP: '1' }
 const reports = path.join(folder, 'report')
 const watched = {

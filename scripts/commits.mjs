@@ -11,7 +11,7 @@ const BEFORE = 'fa2fe2d217e9'
 
 const MAX_SUBJECT_LENGTH = 72
 
-/** First words that end like another form of a verb, and are imperatives. */
+/** First words that end like another form of the word, and are imperatives. */
 const IMPERATIVES = new Set(['Address', 'Bring', 'Compress', 'Discuss', 'Embed', 'Exceed', 'Express', 'Feed', 'Need', 'Pass', 'Ping', 'Press', 'Proceed', 'Process', 'Seed', 'Speed', 'Stress', 'String', 'Suppress'])
 
 /** What is wrong with a subject. */
@@ -20,7 +20,7 @@ export function faults(subject) {
   const found = []
   if (subject.length > MAX_SUBJECT_LENGTH) found.push(`has ${subject.length} characters; write at most ${MAX_SUBJECT_LENGTH}`)
   if (/\.$/.test(subject)) found.push('ends with a full stop')
-  if (!/^[A-Z][a-z]+(?:-[a-z]+)?$/.test(first)) found.push(`begins with '${first}'; begin with a capitalized verb`)
+  if (!/^[A-Z][a-z]+(?:-[a-z]+)?$/.test(first)) found.push(`begins with '${first}'; begin with a capitalized imperative`)
   else if (/(?:ed|ing|[^s]s)$/.test(first) && !IMPERATIVES.has(first)) found.push(`begins with '${first}'; use the imperative`)
   return found
 }

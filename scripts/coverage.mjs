@@ -21,7 +21,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const wrapper = path.join(folder, 'rustc')
 writeFileSync(wrapper, '#!/bin/sh\nrustc=$1\nshift\nexec "$rustc" "$@" -Cinstrument-coverage\n', { mode: 0o755 })
 const env = { ...process.env, RUSTC_WORKSPACE_WRAPPER: wrapper, LLVM_PROFILE_FILE: path.join(folder, '%p-%m.profraw') }
-// All but those at the fault proxy, which have the other floors in view and take longest.
+// All but those at the fault proxy, which cover several layers at once and take longest.
 const tests = ['test', '--package', 'reliable-r2', '--no-default-features', '--lib', ...['corpus', 'requests', 'retry_vectors', 'simulation'].flatMap((name) => ['--test', name])]
 
 const built = read('cargo', [...tests, '--no-run', '--message-format=json'], env)
@@ -42,7 +42,7 @@ const report = table(['file', 'lines', 'reached', 'percent'], [...rows, total].m
 console.log(report)
 if (process.argv.includes('--lines')) await run(tool('llvm-cov'), ['show', '--instr-profile', merged, programs[0], ...objects, ...rows.map(({ name }) => path.join(root, name)), '--show-line-counts-or-regions', '--region-coverage-lt=100'])
 if (total.percent < LEAST_PERCENT) giveUp(`Less than ${LEAST_PERCENT} % of the lines are reached.`)
-writeSection('Coverage', `\`npm run task coverage\` runs the Rust tests but those at the fault proxy, instrumented, and tells which lines they reach \
+writeSection('Coverage', `\`npm run task coverage\` runs the Rust tests but those at the fault proxy, instrumented, and shows which lines they reach \
 of the modules that decide: at least ${LEAST_PERCENT} % together. A file's own unit tests count among its lines.
 
 ${report}

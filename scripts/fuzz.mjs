@@ -1,4 +1,4 @@
-// `npm run task fuzz -- [seconds] [target ...]`: libFuzzer looks for inputs that break a property of fuzz/properties, so many
+// `npm run task fuzz -- [seconds] [target ...]`: libFuzzer searches for inputs that break a property of fuzz/properties, so many
 // seconds each (60), and keeps those that reach something new. A whole run of a minute writes docs/reports/verification.md.
 
 import { spawn, spawnSync } from 'node:child_process'
@@ -7,7 +7,7 @@ import path from 'node:path'
 import { giveUp, root } from './lib/prepare.mjs'
 import { machine, table, writeSection } from './lib/verification.mjs'
 
-/** More tell people and the tests' clock less. */
+/** More frames help people less than they cost the tests' clock. */
 const MOST_KEPT = 36
 /** What is found is to be looked at. */
 const LONGEST_BYTES = 512
@@ -20,11 +20,11 @@ const targets = chosen.length > 0 ? chosen : readdirSync(corpus('.'))
 const { flags, environment } = toolchain()
 const rows = []
 for (const name of targets) {
-  // What is found and not worth keeping for others goes on from here next time.
+  // What is found and not worth keeping for others continues from here next time.
   const found = path.join(root, 'fuzz', 'target', 'corpus', name)
   mkdirSync(found, { recursive: true })
   const { code, output } = await fuzz('run', name, found, corpus(name), '--', `-max_total_time=${seconds}`, `-max_len=${LONGEST_BYTES}`, '-timeout=10', '-print_final_stats=0')
-  if (code !== 0) giveUp(`${name} has an input that breaks its property; it is in fuzz/artifacts/${name}.\nPut it into fuzz/corpus/${name}, and the test of tests/corpus.rs fails until it is mended.`)
+  if (code !== 0) giveUp(`${name} has an input that breaks its property; it is in fuzz/artifacts/${name}.\nPut it into fuzz/corpus/${name}, and the test of tests/corpus.rs fails until it is fixed.`)
   const added = await keep(name, found)
   const [, runs] = /Done (\d+) runs in/.exec(output) ?? []
   const [, cov, features] = [...output.matchAll(/cov: (\d+) ft: (\d+)/g)].at(-1) ?? []
@@ -45,7 +45,7 @@ async function keep(name, found) {
   return added.length
 }
 
-/** Sanitizers and coverage are for compilers of the nightly channel, or for one that is told to act as one. */
+/** Sanitizers and coverage are for compilers of the nightly channel, or for one that is instructed to act as one. */
 function toolchain() {
   const nightly = spawnSync('cargo', ['+nightly', '--version'], { encoding: 'utf8' })
   if (spawnSync('cargo', ['fuzz', '--version'], { stdio: 'ignore' }).status !== 0) giveUp('cargo-fuzz is missing: cargo install cargo-fuzz --locked')
@@ -67,8 +67,8 @@ function fuzz(command, ...args) {
 }
 
 function report() {
-  return `\`npm run task fuzz\` has libFuzzer look for an input that breaks one of the properties in \`fuzz/properties\` (what a server \
-writes: errors, ETags, ranges, \`Retry-After\`; what callers and strangers write: keys, metadata, URLs, checkpoints), ${seconds} s \
+  return `\`npm run task fuzz\` has libFuzzer search for an input that breaks one of the properties in \`fuzz/properties\` (what a server \
+writes: errors, ETags, ranges, \`Retry-After\`; what callers and untrusted senders write: keys, metadata, URLs, checkpoints), ${seconds} s \
 each, under AddressSanitizer. Inputs that reach something new are kept in \`fuzz/corpus\`; \`tests/corpus.rs\` tries each of \
 them, and 100 changes of each, in every run of \`cargo test\`.
 

@@ -114,15 +114,15 @@ async function serve(name, cwd, args) {
 
 async function upload(url, route, key, size) {
   const body = randomBytes(size)
-  const answer = await fetch(`${url}/api/${route}?key=${key}`, { method: 'POST', body })
-  const text = await answer.text()
-  assert.equal(answer.status, 200, `${route}: ${text}`)
+  const reply = await fetch(`${url}/api/${route}?key=${key}`, { method: 'POST', body })
+  const text = await reply.text()
+  assert.equal(reply.status, 200, `${route}: ${text}`)
   assert.equal(JSON.parse(text).size, size)
   const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
   assert.equal(sha256(readFileSync(path.join(r2.data, key))), sha256(body), 'what is stored')
 }
 
-/** Runs a command quietly; what it said is told when it fails. */
+/** Runs a command quietly; what it said is reported when it fails. */
 function run(command, args, cwd) {
   mkdirSync(cwd, { recursive: true })
   const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: undefined, NODE_PATH: undefined }
@@ -146,7 +146,7 @@ ${table(['Next.js', ...STEPS], lines)}
 
 Each step passed, in that time. In \`dev\`, \`start\` and \`standalone\`, a route handler and a route of the Pages Router each
 store ${SIZES[0]} bytes (one request) and ${SIZES[1]} bytes (in parts) of a streamed body, which are compared on the server's disk, and the
-dashboard answers. \`standalone\` is \`server.js\` in a copy of \`.next/standalone\`, with the app and its \`node_modules\` removed.
+dashboard replies. \`standalone\` is \`server.js\` in a copy of \`.next/standalone\`, with the app and its \`node_modules\` removed.
 Bundlers are the defaults: Turbopack for 16 and webpack before.
 
 \`npm run task install\`, reliable-r2 ${main.version}, ${machine()}.

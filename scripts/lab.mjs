@@ -1,4 +1,4 @@
-// `npm run task lab`: every row of the fault catalogue, each through the public API against a laboratory of its own, and
+// `npm run task lab`: every row of the fault catalogue, each through the public API against a test server of its own, and
 // what came of it as docs/reports/fault-matrix.md. `--quick` leaves out the long waits; names of rows run those alone.
 
 import { fork, spawn } from 'node:child_process'
@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pickRows, verifyCovered } from './lib/catalogue.mjs'
-import { report, writePage } from './lib/laboratory-page.mjs'
+import { report, writePage } from './lib/fault-matrix-page.mjs'
 import { findNetwork } from './lib/network.mjs'
 import { giveUp, prepareAll, root } from './lib/prepare.mjs'
 
@@ -40,20 +40,20 @@ async function workThrough(queue, start) {
     const worker = start()
     const exit = new Promise((resolve) => worker.once('exit', (code, signal) => resolve({ end: signal ?? `code ${code}` })))
     const message = () => Promise.race([exit, new Promise((resolve) => worker.once('message', resolve))])
-    let answer = await message()
-    while (answer.end === undefined && queue.length > 0) {
+    let response = await message()
+    while (response.end === undefined && queue.length > 0) {
       const job = queue.shift()
       worker.send({ id: job.id, cases: job.cases })
       const timer = setTimeout(() => worker.kill('SIGKILL'), ROW_TIMEOUT_MS)
-      answer = await message()
+      response = await message()
       clearTimeout(timer)
-      const done = answer.results ?? job.cases.map((index) => ({ index, name: '', outcome: { broke: true }, problems: [`the process ended: ${answer.end}`] }))
+      const done = response.results ?? job.cases.map((index) => ({ index, name: '', outcome: { broke: true }, problems: [`the process ended: ${response.end}`] }))
       results.get(job.id).push(...done)
       for (const { name, problems } of done) {
         for (const problem of problems) console.log(`FAILED ${job.id} ${name}: ${problem}`)
       }
     }
-    if (answer.end !== undefined) continue
+    if (response.end !== undefined) continue
     worker.send({})
     await exit
   }

@@ -49,7 +49,7 @@ Uploads that fail, one kind after the other, each in a process of its own after 
 Node streams, web streams and files in turn. Descriptors (\`/proc/self/fd\`), active resources
 (\`process.getActiveResourcesInfo()\`) and threads are those before and after. Memory is what it grew by, in KiB, in the first
 and in the second half of the calls: the process (RSS), and JavaScript's heap with its buffers after a collection. Nothing
-may be left in the temporary folder, and no rejection unhandled. glibc's allocator is told to give back what is freed
+may be left in the temporary folder, and no rejection unhandled. glibc's allocator is instructed to give back what is freed
 (\`MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072\`), so that RSS is what somebody holds and not
 what it keeps for later, which after a thousand threads is much.
 

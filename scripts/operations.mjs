@@ -1,4 +1,4 @@
-// `npm run task operations`: what docs/operations tells Prometheus and Grafana, checked by Prometheus' own tool and against
+// `npm run task operations`: what docs/operations gives Prometheus and Grafana, checked by Prometheus' own tool and against
 // the metrics of a real storage.
 
 import { spawn } from 'node:child_process'

@@ -10,7 +10,7 @@ import { machine, writeSection } from './lib/verification.mjs'
 
 const NAME = 'reliable-r2-panics'
 const EXPORT = /#\[napi\([^\]]*\bcatch_unwind\b[^\]]*\)\](?:\s*(?:#\[[^\]]*\]|\/\/[^\n]*))*\s*pub fn (\w+)/g
-const FUTURE = /(?:AsyncBlockBuilder::new\(|answers\s*\.expect\(env, id,)\s*async move \{/g
+const FUTURE = /(?:AsyncBlockBuilder::new\(|results\s*\.expect\(env, id,)\s*async move \{/g
 const COMMAND = `
 pub(crate) fn panic_at(place: &str) {
     if std::env::var("PANIC_AT").is_ok_and(|wanted| wanted == place) {
@@ -27,7 +27,7 @@ const places = instrument()
 const addon = build()
 const failed = places.filter((place) => !survives(place))
 console.log(`${places.length - failed.length} passed, ${failed.length} failed`)
-if (failed.length > 0) giveUp(`The seam does not hold at: ${failed.join(', ')}`)
+if (failed.length > 0) giveUp(`The N-API boundary does not hold at: ${failed.join(', ')}`)
 if (process.argv.includes('--report')) writeSection('Panics', report())
 
 /** Copies the source and puts a command before the body of each export and of each future. */

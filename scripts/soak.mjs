@@ -1,5 +1,5 @@
 // `npm run task soak`: uploads of 4 KB to 20 MB, sixteen at once, over TLS through mixed faults at 30 %, for half an hour or
-// `-- --minutes N`. In the end: nothing that was told to be stored is missing or differs, nothing leaks, no upload is left
+// `-- --minutes N`. In the end: nothing that was reported to be stored is missing or differs, nothing leaks, no upload is left
 // open. Half an hour or more writes its section of docs/reports/verification.md.
 
 import { spawn } from 'node:child_process'
@@ -39,7 +39,7 @@ rmSync(temporary, { recursive: true, force: true })
 const faults = judge(outcome)
 const lines = summary(outcome)
 for (const [what, value] of lines) console.log(`${what}: ${value}`)
-for (const text of outcome.failed) console.log(`told to have failed: ${text}`)
+for (const text of outcome.failed) console.log(`reported to have failed: ${text}`)
 for (const fault of faults) console.error(`- ${fault}`)
 if (minutes >= 30 || values.report) writeSection('Soak', page(lines, faults))
 if (faults.length > 0) giveUp('The soak run failed.')
@@ -88,7 +88,7 @@ function judge(outcome) {
     ...(stored > 0 ? [] : ['nothing was stored']),
     // Four standard deviations below what was asked for.
     ...(hits >= requests * RATE - 4 * Math.sqrt(requests * RATE * (1 - RATE)) ? [] : [`only ${hits} of ${requests} requests met a fault`]),
-    ...[...wrong, ...missing].map((key) => `${key} was told to be stored, and is not, or differs`),
+    ...[...wrong, ...missing].map((key) => `${key} was reported to be stored, and is not, or differs`),
     ...(failed.length > Math.max(1, stored * MAX_FAILED) ? [`${failed.length} uploads failed in the end`] : []),
     ...more(before, after),
     ...Object.entries(MAX_GROWTH).flatMap(([name, most]) => (growth(outcome, name) > most ? [`${name} grew by ${growth(outcome, name)} bytes`] : [])),
@@ -105,9 +105,9 @@ function summary(outcome) {
   const mib = (number) => `${(number / 2 ** 20).toFixed(1)} MiB`
   return [
     ['minutes', (seconds / 60).toFixed(1)],
-    ['uploads told to be stored', `${whole(stored)}, ${whole(inParts)} of them in parts`],
-    ['uploads that were told to have failed', failed.length],
-    ['told to be stored, and missing or different', `${wrong.length} at once, ${missing.length} of the last ${whole(lookedAtTwice)} in the end`],
+    ['uploads reported to be stored', `${whole(stored)}, ${whole(inParts)} of them in parts`],
+    ['uploads that were reported to have failed', failed.length],
+    ['reported to be stored, and missing or different', `${wrong.length} at once, ${missing.length} of the last ${whole(lookedAtTwice)} in the end`],
     ['requests and cut handshakes', `${whole(requests)}, of which ${whole(requests - (actions.forward ?? 0))} met a fault`],
     ['stored', `${whole(bytes / 2 ** 20)} MiB, ${(bytes / 2 ** 20 / seconds).toFixed(1)} MiB and ${(stored / seconds).toFixed(1)} uploads a second`],
     ['time of an upload', `p50 ${whole(ms.p50)} ms, p99 ${whole(ms.p99)} ms, at most ${whole(ms.most)} ms`],
@@ -122,7 +122,7 @@ function page(lines, faults) {
 Uploads of 4 KB to 20 MB (each doubling of the size as likely as the next), half of them bytes and half of them streams, sixteen at
 once, over TLS through the standard mixed faults at ${RATE * 100} % of the requests that store, seed ${seed}. The preset is
 \`persistent\` with a timeout of 5 s for an attempt and of 2 s for a stalled
-transfer. What was told to be stored is compared with the server's disk at
+transfer. What was reported to be stored is compared with the server's disk at
 once, and the last GiB again in the end.
 
 ${table(['', ''], lines)}

@@ -1,5 +1,5 @@
 // `npm run task supply-chain`: where the crates and packages come from, what they are licensed for, and what is known against
-// them. What could not be asked is no pass: it is told, and fails the run, unless `--without-advisories` leaves it out.
+// them. What could not be asked is no pass: it is reported, and fails the run, unless `--without-advisories` leaves it out.
 // `--advisory-db FOLDER`: a clone of RustSec's database, for a machine that cannot fetch it.
 
 import { spawnSync } from 'node:child_process'
@@ -19,7 +19,7 @@ const ADVISORIES = 'https://github.com/RustSec/advisory-db'
 
 const { values } = parseArgs({ options: { 'without-advisories': { type: 'boolean' }, 'advisory-db': { type: 'string' } } })
 const outcomes = []
-const told = (name, verdict, detail) => {
+const report = (name, verdict, detail) => {
   outcomes.push({ name, verdict, detail })
   console.log(`${verdict === 'passed' ? '' : '!! '}${name}: ${verdict}${detail ? `, ${detail}` : ''}`)
 }
@@ -31,10 +31,10 @@ const deny = await cargoDeny()
 for (const check of ['licenses', 'bans', 'sources']) {
   const { status, output } = cargo(['check', '--hide-inclusion-graph', check])
   if (status !== 0) console.error(output)
-  told(`crates, ${check}`, status === 0 ? 'passed' : 'failed', count(output, /^warning\[(\S+)\]/gm))
+  report(`crates, ${check}`, status === 0 ? 'passed' : 'failed', count(output, /^warning\[(\S+)\]/gm))
 }
 checkLockfiles()
-if (values['without-advisories']) told('advisories', 'left out', 'as asked for')
+if (values['without-advisories']) report('advisories', 'left out', 'as asked for')
 else {
   adviseOnCrates()
   adviseOnPackages()
@@ -72,13 +72,13 @@ function count(output, pattern) {
 function checkLockfiles() {
   const { packages } = readJson('package-lock.json')
   const bare = Object.entries(packages).filter(([place, entry]) => place !== '' && !entry.link && !entry.integrity && !entry.inBundle).map(([place]) => place)
-  told('packages, checksums in package-lock.json', bare.length === 0 ? 'passed' : 'failed', bare.join(', ') || `${Object.keys(packages).length - 1} packages`)
+  report('packages, checksums in package-lock.json', bare.length === 0 ? 'passed' : 'failed', bare.join(', ') || `${Object.keys(packages).length - 1} packages`)
   const entries = readFileSync(path.join(root, 'Cargo.lock'), 'utf8').split('[[package]]').filter((entry) => entry.includes('\nsource = '))
   const unsummed = entries.filter((entry) => !entry.includes('\nchecksum = ')).length
-  told('crates, checksums in Cargo.lock', unsummed === 0 ? 'passed' : 'failed', `${entries.length} crates`)
+  report('crates, checksums in Cargo.lock', unsummed === 0 ? 'passed' : 'failed', `${entries.length} crates`)
   const { dependencies = {}, scripts } = main
   const hooks = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => scripts[name])
-  told('what people install', Object.keys(dependencies).length + hooks.length === 0 ? 'passed' : 'failed', 'no dependency, no script that npm runs')
+  report('what people install', Object.keys(dependencies).length + hooks.length === 0 ? 'passed' : 'failed', 'no dependency, no script that npm runs')
 }
 
 function adviseOnCrates() {
@@ -86,12 +86,12 @@ function adviseOnCrates() {
   const { options, env } = clone ? insteadOfFetching(path.resolve(clone)) : { options: [] }
   const { status, output } = cargo([...options, 'check', '--hide-inclusion-graph', 'advisories'], env)
   if (/failed to (?:fetch|load) advisory database/.test(output)) {
-    return told('crates, advisories', 'not checked', 'the database cannot be fetched from here; --advisory-db takes a clone of it')
+    return report('crates, advisories', 'not checked', 'the database cannot be fetched from here; --advisory-db takes a clone of it')
   }
   if (status !== 0) console.error(output)
   const found = count(output, /^(?:error|warning)\[(\S+)\]/gm)
   const date = () => spawnSync('git', ['-C', clone, 'log', '-1', '--format=%cs', 'main'], { encoding: 'utf8' }).stdout.trim()
-  told('crates, advisories', status === 0 ? 'passed' : 'failed', [clone && `by RustSec's database as of ${date()}`, found].filter(Boolean).join(', '))
+  report('crates, advisories', status === 0 ? 'passed' : 'failed', [clone && `by RustSec's database as of ${date()}`, found].filter(Boolean).join(', '))
 }
 
 /** Has git take that clone for the database, and cargo-deny its copy into a folder that ends with us. */
@@ -109,9 +109,9 @@ function adviseOnPackages() {
   const { status, stdout } = attemptNpm('audit', '--json', '--audit-level=high')
   const report = parse(stdout)
   const found = report?.metadata?.vulnerabilities
-  if (!found) return told('packages for development, advisories', 'not checked', `npm audit has no answer from here (${report?.statusCode ?? 'none'})`)
+  if (!found) return report('packages for development, advisories', 'not checked', `npm audit has no response from here (${report?.statusCode ?? 'none'})`)
   const some = Object.entries(found).filter(([level, times]) => level !== 'total' && times > 0).map(([level, times]) => `${times} × ${level}`)
-  told('packages for development, advisories', status === 0 ? 'passed' : 'failed', some.join(', '))
+  report('packages for development, advisories', status === 0 ? 'passed' : 'failed', some.join(', '))
 }
 
 function parse(text) {

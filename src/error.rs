@@ -113,7 +113,7 @@ pub enum Retryability {
     Permanent,
     /// One more try, after the usual wait (R2's `BadDigest`: the bytes may have been harmed on the way).
     Once,
-    /// One more try at once: the failure itself mended its cause (clock skew, now measured).
+    /// One more try at once: the failure itself fixed its cause (clock skew, now measured).
     OnceNow,
     Transient,
 }
@@ -227,7 +227,7 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The least wait before the next attempt, whatever the policy says.
     pub min_wait: Duration,
-    /// Whether what was asked for may have happened all the same: the request left, and nobody who knows answered.
+    /// Whether what was asked for may have happened all the same: the request left, and no response that says so came back.
     pub unsettled: bool,
     /// Whether it is trouble of where the bytes come from: no endpoint is to blame, and none can help.
     pub of_source: bool,
@@ -322,7 +322,7 @@ impl Error {
         )
     }
 
-    /// An endpoint that has not answered for a while is not asked; `retry_after` until it may be again.
+    /// An endpoint that has not responded for a while is not asked; `retry_after` until it may be again.
     pub fn circuit_open(endpoint: &str, retry_after: Duration) -> Self {
         let detail = format!(
             "the circuit breaker of {endpoint} is open; the next probe is sent in {} ms",
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn timeouts_say_timeout() {
-        let error = Error::timeout("no answer", Duration::from_secs(60));
+        let error = Error::timeout("no response", Duration::from_secs(60));
         assert!(error.to_string().contains("timeout"));
         assert_eq!(error.category, Category::Timeout);
     }

@@ -1,11 +1,11 @@
 //! Uploads to Cloudflare R2 that succeed.
 //!
-//! The house has floors. A module imports its own floor's folder or a strictly lower floor, never a
-//! sibling; `tests/architecture.rs` holds it to that.
+//! The crate has layers. A module imports from its own folder or from a lower layer, never from a sibling;
+//! `tests/architecture.rs` checks it.
 //!
-//! | floor | rooms | what lives there |
+//! | layer | modules | concern |
 //! |---|---|---|
-//! | 0 | [`error`], [`phase`], [`secret`], [`net`], [`cpu`], `allocator` | words, what the network's raw faults are called, the machine |
+//! | 0 | [`error`], [`phase`], [`secret`], [`net`], [`cpu`], `allocator` | errors, the names of network faults, the machine |
 //! | 1 | [`resilience`] | when to try again; no I/O, no S3 |
 //! | 2 | [`source`], [`store`] | where bytes come from and where they go |
 //! | 3 | [`transfer`] | one object, moved whole |

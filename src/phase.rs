@@ -6,7 +6,7 @@ pub enum Phase {
     Attempt,
     /// The wait after a failed attempt.
     Wait,
-    /// Waiting for leave to begin: for pacing, for an open breaker, for another write to the same key.
+    /// Waiting for permission to begin: for pacing, for an open breaker, for another write to the same key.
     Queue,
 }
 

@@ -61,13 +61,13 @@ impl Dice {
     }
 
     fn change(&mut self, input: &[u8], other: &[u8]) -> Vec<u8> {
-        const TELLING: &[u8] = b"\0\n\r\t \"%/\\@:#?.-+=<>&0129";
+        const SPECIAL: &[u8] = b"\0\n\r\t \"%/\\@:#?.-+=<>&0129";
         let mut bytes = input.to_vec();
         for _ in 0..=self.below(3) {
             let at = self.below(bytes.len() + 1);
             match self.below(5) {
                 0 => bytes.truncate(at),
-                1 => bytes.insert(at, TELLING[self.below(TELLING.len())]),
+                1 => bytes.insert(at, SPECIAL[self.below(SPECIAL.len())]),
                 2 if at < bytes.len() => drop(bytes.remove(at)),
                 3 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
                 _ => bytes.splice(at.., other[self.below(other.len() + 1)..].iter().copied()).for_each(drop),

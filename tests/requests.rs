@@ -1,4 +1,4 @@
-//! What the verbs send is what the AWS SDK would send.
+//! What the operations send is what the AWS SDK would send.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -63,7 +63,7 @@ fn sent(method: &str, target: &str, headers: impl Iterator<Item = (String, Strin
     Sent { method: method.to_owned(), path: path.to_owned(), query, headers, body: body.to_vec() }
 }
 
-/// Answers every request with success and keeps the last.
+/// Responses every request with success and keeps the last.
 #[derive(Debug, Clone, Default)]
 struct Capture(Arc<Mutex<Option<Sent>>>);
 
@@ -114,9 +114,9 @@ impl HttpConnector for Capture {
         let target = uri.path_and_query().expect("a path").as_str();
         let body = request.body().bytes().expect("in memory");
         *self.0.lock().expect("no panic elsewhere") = Some(sent(request.method(), target, headers.chain([host]), body));
-        let mut answer = HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::empty());
-        answer.headers_mut().insert("etag", "\"x\"");
-        HttpConnectorFuture::ready(Ok(answer))
+        let mut response = HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::empty());
+        response.headers_mut().insert("etag", "\"x\"");
+        HttpConnectorFuture::ready(Ok(response))
     }
 }
 
@@ -219,7 +219,7 @@ fn put(key: &str, body: impl Into<Bytes>) -> PutObject {
     }
 }
 
-/// Both requests, whatever becomes of them: what the servers here answer with is no response to them.
+/// Both requests, whatever becomes of them: what the servers here send is no response to them.
 macro_rules! both_send {
     ($both:expr, $ours:expr, $sdk:expr) => {
         let (_, _) = ($ours.await, $sdk.send().await);
@@ -228,7 +228,7 @@ macro_rules! both_send {
 }
 
 #[tokio::test]
-async fn verbs_about_stored_objects() {
+async fn operations_on_stored_objects() {
     let both = Both::start(Some("session+token/=")).await;
     for key in ["a b/ü.png", "a+b&c=d?e#f", "/a//b/", "a/../b", "./x"] {
         let bucket = BucketName::parse("pictures").expect("a bucket");
@@ -253,7 +253,7 @@ async fn verbs_about_stored_objects() {
 }
 
 #[tokio::test]
-async fn verbs_about_uploads_in_parts() {
+async fn operations_on_uploads_in_parts() {
     let both = Both::start(None).await;
     let (sdk, key, id) = (&both.sdk, "a b/ü.bin", "a+b/c=d é~");
     let bucket = BucketName::parse("pictures").expect("a bucket");

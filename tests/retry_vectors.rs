@@ -12,7 +12,7 @@ use reliable_r2::resilience::classify::{Verdict, by_node_code};
 use reliable_r2::resilience::schedule::{Decision, Schedule};
 use reliable_r2::resilience::{Attempt, Gate, Preset, RetryContext, RetryEvent, RetryObserver, RetryPolicy, retry};
 use reliable_r2::storage::RetryOptions;
-use reliable_r2::store::s3::error::{Origin, read_answer};
+use reliable_r2::store::s3::error::{Origin, read_response};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -34,7 +34,7 @@ struct Vector {
     at: Option<String>,
     /// What the attempts meet; those after them succeed.
     #[serde(default)]
-    answers: Vec<Answer>,
+    responses: Vec<Response>,
     #[serde(default)]
     after_attempts: Vec<u32>,
     #[serde(default)]
@@ -58,7 +58,7 @@ struct PolicyOptions {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Answer {
+struct Response {
     status: Option<u16>,
     code: Option<String>,
     retry_after: Option<String>,
@@ -109,50 +109,50 @@ impl Vectors {
 }
 
 impl Vector {
-    /// What the store makes of an answer.
-    fn error(&self, answer: &Answer, limit: Duration) -> Error {
+    /// What the store makes of a response.
+    fn error(&self, response: &Response, limit: Duration) -> Error {
         let endpoint = match self.at.as_deref() {
             Some("r2") => "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
             _ => "http://127.0.0.1:9000",
         };
         let origin = Origin::of(&Url::parse(endpoint).expect("a URL"));
-        if answer.timeout {
-            return Error::timeout("no answer", limit);
+        if response.timeout {
+            return Error::timeout("no response", limit);
         }
-        if let Some(code) = &answer.network {
+        if let Some(code) = &response.network {
             let Verdict { category, retryability } = by_node_code(code).expect("a code of Node's");
             let reset = Error::new(code.clone(), category, retryability, "reset");
             // After something was sent.
             return if self.at.is_some() { reset.with(|it| it.min_wait = Duration::from_secs(1)) } else { reset };
         }
-        let code = answer.code.as_deref().expect("a code");
+        let code = response.code.as_deref().expect("a code");
         let xml =
             format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>x</Message></Error>");
         let mut headers = HeaderMap::new();
-        if let Some(value) = &answer.retry_after {
+        if let Some(value) = &response.retry_after {
             headers.insert("retry-after", HeaderValue::from_str(value).expect("a header"));
         }
-        let status = StatusCode::from_u16(answer.status.expect("a status")).expect("a status");
-        read_answer(status, &headers, Some(xml.as_bytes()), &origin)
+        let status = StatusCode::from_u16(response.status.expect("a status")).expect("a status");
+        read_response(status, &headers, Some(xml.as_bytes()), &origin)
     }
 }
 
 #[test]
 fn the_schedule_decides_as_the_vectors_say() {
     let all = vectors();
-    for vector in all.vectors.iter().filter(|vector| !vector.answers.is_empty()) {
+    for vector in all.vectors.iter().filter(|vector| !vector.responses.is_empty()) {
         let Vector { id, says, delays_ms, .. } = vector;
         let end = vector.end.as_ref().expect("an end");
         // The default jitter, which is drawn at its upper end.
         let policy = all.policy(vector, "bounded");
         let (mut schedule, mut elapsed) = (Schedule::with_unit(policy, || 1.0), Duration::ZERO);
         let (mut waits, mut ended) = (Vec::new(), None);
-        for answer in &vector.answers {
+        for response in &vector.responses {
             let limit = schedule.attempt_timeout(elapsed);
-            if answer.timeout {
+            if response.timeout {
                 elapsed += limit;
             }
-            let error = vector.error(answer, limit);
+            let error = vector.error(response, limit);
             match schedule.decide(&error, elapsed) {
                 Decision::Retry { wait } => {
                     waits.push(u64::try_from(wait.as_millis()).expect("short"));
@@ -192,18 +192,18 @@ fn arithmetic_has_no_end() {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<u64>>);
+struct Recorder(Mutex<Vec<u64>>);
 
-impl RetryObserver for Heard {
+impl RetryObserver for Recorder {
     fn on_retry(&self, event: &RetryEvent<'_>) {
         let ms = u64::try_from(event.wait.as_millis()).expect("short");
         self.0.lock().expect("no panic elsewhere").push(ms);
     }
 }
 
-/// Runs a row through the loop: its value is the number of attempts, and what was heard are the waits.
+/// Runs a row through the loop: its value is the number of attempts, and what was received are the waits.
 async fn run(gate: &Gate, policy: &RetryPolicy, vector: &Vector) -> (Result<u32>, Vec<u64>, Duration) {
-    let heard = Heard::default();
+    let received = Recorder::default();
     let started = Instant::now();
     let context = RetryContext {
         policy,
@@ -211,23 +211,23 @@ async fn run(gate: &Gate, policy: &RetryPolicy, vector: &Vector) -> (Result<u32>
         operation: Operation::UploadFile,
         key: "a.png",
         has_alternative: false,
-        observer: &heard,
+        observer: &received,
     };
     let outcome = retry::run(gate, context, async |attempt: Attempt| {
-        let Some(answer) = vector.answers.get(attempt.number as usize - 1) else { return Ok(()) };
-        if answer.timeout {
+        let Some(response) = vector.responses.get(attempt.number as usize - 1) else { return Ok(()) };
+        if response.timeout {
             std::future::pending::<()>().await;
         }
-        Err(vector.error(answer, attempt.timeout))
+        Err(vector.error(response, attempt.timeout))
     });
     let outcome = outcome.await.map(|((), attempts)| attempts);
-    (outcome, heard.0.into_inner().expect("no panic elsewhere"), started.elapsed())
+    (outcome, received.0.into_inner().expect("no panic elsewhere"), started.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_loop_sleeps_as_the_vectors_say() {
     let all = vectors();
-    for vector in all.vectors.iter().filter(|vector| !vector.answers.is_empty() && !vector.abort) {
+    for vector in all.vectors.iter().filter(|vector| !vector.responses.is_empty() && !vector.abort) {
         let (id, end) = (&vector.id, vector.end.as_ref().expect("an end"));
         let policy = all.policy(vector, "none");
         let gate = Gate::with_unit("http://127.0.0.1:9000", || 0.0);
@@ -239,7 +239,7 @@ async fn the_loop_sleeps_as_the_vectors_say() {
         end.check(id, outcome.as_ref().err());
         assert!(took <= policy.deadline.expect("each row has one"), "{id} took {took:?}");
         let slept = Duration::from_millis(waits.iter().sum());
-        let hung = policy.timeout * u32::from(vector.answers.iter().any(|answer| answer.timeout));
+        let hung = policy.timeout * u32::from(vector.responses.iter().any(|response| response.timeout));
         // Where nothing failed before, nothing else is waited for.
         assert!(
             took >= slept + hung && (vector.failing_calls_before > 0 || took < slept + hung + POLL),
@@ -258,7 +258,7 @@ async fn fail(gate: &Gate, policy: &RetryPolicy, calls: u32) {
         says: String::new(),
         policy: PolicyOptions::default(),
         at: None,
-        answers: (0..policy.max_attempts).map(|_| Answer::internal()).collect(),
+        responses: (0..policy.max_attempts).map(|_| Response::internal()).collect(),
         after_attempts: Vec::new(),
         failing_calls_before: 0,
         abort: false,
@@ -273,7 +273,7 @@ async fn fail(gate: &Gate, policy: &RetryPolicy, calls: u32) {
     }
 }
 
-impl Answer {
+impl Response {
     fn internal() -> Self {
         Self {
             status: Some(500),

@@ -61,7 +61,7 @@ export interface StorageConfig {
   domain?: string | undefined
   /**
    * Instead of `endpoint`: 1 to 8 endpoints, the primary first. An upload that the primary cannot take goes to the next
-   * one, whole; the result's `endpoint` tells where it went, and `reconcile` brings it back. What an item lacks is
+   * one, whole; the result's `endpoint` shows where it went, and `reconcile` brings it back. What an item lacks is
    * taken from this configuration and the environment; keys come together, and `domain` is the primary's alone.
    */
   endpoints?: readonly EndpointConfig[] | undefined
@@ -181,7 +181,7 @@ export interface StorageConfig {
    */
   logger?: Logger | false | undefined
   /**
-   * Default `info`; for the console in production (`NODE_ENV`) `error`, so that it hears of failed uploads only. A logger
+   * Default `info`; for the console in production (`NODE_ENV`) `error`, so that it shows failed uploads only. A logger
    * may be stricter by itself. With `debug`, lines have their details in production, too.
    */
   logLevel?: LogLevel | undefined

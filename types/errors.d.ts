@@ -1,6 +1,6 @@
 import type { downloadAndUpload, uploadFile } from './storage.js'
 
-/** Options of {@link errorResponse}: those of a `Response`, and what hears of unexpected errors. */
+/** Options of {@link errorResponse}: those of a `Response`, and who is notified of unexpected errors. */
 export interface ErrorResponseInit {
   /**
    * 400 to 599.
@@ -12,7 +12,7 @@ export interface ErrorResponseInit {
   /** Added to the response, such as those of CORS. `Content-Type` is always `application/json`. */
   headers?: Readonly<Record<string, string>> | Iterable<readonly [string, string]> | undefined
   /**
-   * Called with an error that is answered with 500 and that nothing else has logged: a missing variable, an exception of the
+   * Called with an error that becomes a 500 and that nothing else has logged: a missing variable, an exception of the
    * route itself.
    *
    * @default console.error
@@ -167,7 +167,7 @@ export declare class NetworkError extends StorageError {
 }
 
 /**
- * The endpoint has not answered for a while, and nothing was sent. Only calls without a deadline fail so; others wait
+ * The endpoint has not responded for a while, and nothing was sent. Only calls without a deadline fail so; others wait
  * for the breaker to let them pass. `retryAfterMs` says when that may be.
  */
 export declare class CircuitOpenError extends NetworkError {
@@ -195,7 +195,7 @@ export declare class SourceError extends StorageError {
   readonly category: 'source'
 }
 
-/** The storage service answered with a failure. */
+/** The storage service responded with a failure. */
 export declare class ServiceError extends StorageError {
   readonly category: 'service'
 }

@@ -39,7 +39,7 @@ export interface RetryEvent {
 /**
  * What {@link Storage.on} can listen to. `node:diagnostics_channel` has the same for all storages of the process, as
  * `reliable-r2:attempt`, `reliable-r2:retry` and so on. Events are frozen, and none is made while nobody listens. Signing
- * a URL sends nothing and is not told.
+ * a URL sends nothing and has no event.
  */
 export interface StorageEvents {
   /** An attempt ended. Of an object in parts: each attempt of a part that failed, and the last of all. */
@@ -48,15 +48,15 @@ export interface StorageEvents {
   retry: RetryEvent
   /** A call succeeded; a download, when its bytes were read. */
   success: SuccessEvent
-  /** A call failed or was called off. */
+  /** A call failed or was aborted. */
   failure: FailureEvent
   /** The circuit breaker of an endpoint opened, closed, or tries. Belongs to no call, and runs in the context in which the storage was made. */
   breaker: BreakerEvent
-  /** A call goes on at another endpoint. */
+  /** A call continues at another endpoint. */
   failover: FailoverEvent
 }
 
-/** An attempt that ended. One that was called off is not told. */
+/** An attempt that ended. One that was aborted has no event. */
 export type AttemptEvent = SucceededAttemptEvent | FailedAttemptEvent
 
 export interface SucceededAttemptEvent {
@@ -125,11 +125,11 @@ export interface BreakerEvent {
   readonly retryAfterMs?: number
 }
 
-/** A call that goes on at another endpoint. */
+/** A call that continues at another endpoint. */
 export interface FailoverEvent {
   readonly operation: OperationName
   readonly key?: string
-  /** Where it goes on: `https://host` or `https://host:port`. */
+  /** Where it continues: `https://host` or `https://host:port`. */
   readonly endpoint: string
   /** Of the failure that made it leave the endpoint before. */
   readonly code: StorageErrorCode

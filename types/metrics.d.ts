@@ -75,7 +75,7 @@ export interface CallStats {
     attempt: LatencyStats | null
     /** Each wait after a failed attempt. */
     wait: LatencyStats | null
-    /** Each wait for leave to begin: for pacing, an open breaker, or an earlier write to the same key. */
+    /** Each wait for permission to begin: for pacing, an open breaker, or an earlier write to the same key. */
     queue: LatencyStats | null
   }
 }
@@ -110,7 +110,7 @@ export interface EndpointMetrics {
     concurrency: number | null
   }
   inFlight: number
-  /** Attempts that wait for leave to begin. */
+  /** Attempts that wait for permission to begin. */
   queued: number
   /** Connections that could not be made and were tried again within an attempt. */
   reconnects: number
@@ -142,7 +142,7 @@ export interface RecentFailure {
   attempts: number
   elapsedMs: number
   message: string
-  /** What the person in front of the page may have been told. */
+  /** What the person in front of the page may have read. */
   userMessage: string
   /** For whoever is on call. */
   advice: {

@@ -64,7 +64,7 @@ export interface ObjectOptions {
   /** The header `Expires`: when caches must have forgotten it. A string must be one that `Date` understands. */
   expires?: Date | string | undefined
   /**
-   * Packs the body on its way, and stores its `Content-Encoding`: `'gzip'` or `'br'` whatever is not packed already
+   * Compresses the body on its way, and stores its `Content-Encoding`: `'gzip'` or `'br'` whatever is not compressed already
    * (pictures, films, archives), `'auto'` as gzip what is known to pack well (text, JSON, SVG and such). What is
    * shorter than 1 KiB stays as it is.
    */
@@ -77,8 +77,8 @@ export interface ObjectOptions {
   sha256?: boolean | undefined
   /**
    * Where an upload in parts is remembered: the path of a file, or a store. The same call, after a crash or a
-   * failure, sends only the parts that are missing. An upload that fails then leaves its parts, to be gone on with;
-   * `abortIncompleteUploads` removes what nobody went on with.
+   * failure, sends only the parts that are missing. An upload that fails then leaves its parts, to be resumed;
+   * `abortIncompleteUploads` removes what nobody resumed.
    */
   checkpoint?: string | CheckpointStore | undefined
   /** Ends the call, waits included; it rejects with `signal.reason`. */
@@ -200,7 +200,7 @@ export interface ListOptions extends Omit<ObjectCallOptions, 'key'> {
   /** Only keys behind this one, in the order of their UTF-8 bytes. */
   startAfter?: string | undefined
   /**
-   * Objects in each answer of the storage: 1 to 1000.
+   * Objects in each response of the storage: 1 to 1000.
    *
    * @default 1000
    */
@@ -242,9 +242,9 @@ export interface PresignOptions {
    * @default 3600
    */
   expiresInSeconds?: number | undefined
-  /** PUT: the sender must send it. GET: what the answer says. */
+  /** PUT: the sender must send it. GET: what the response says. */
   contentType?: string | undefined
-  /** GET only: what the answer says. */
+  /** GET only: what the response says. */
   contentDisposition?: string | undefined
   /** @deprecated Use `contentDisposition`. */
   disposition?: string | undefined
@@ -283,7 +283,7 @@ export interface ReconcileResult {
   superseded: string[]
   /**
    * Those that could not be copied; they are where they were. The code `Conflict`: both endpoints have one, and which was
-   * stored last cannot be told. Upload it again, or delete the one that is not wanted at its endpoint.
+   * stored last cannot be determined. Upload it again, or delete the one that is not wanted at its endpoint.
    */
   failed: { key: string; error: StorageError }[]
 }

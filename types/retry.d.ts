@@ -72,7 +72,7 @@ export declare const RetryPresets: {
   readonly persistent: Required<RetryPreset>
 }
 
-/** What `retryWithBackoff` tells the function of its attempt. */
+/** What `retryWithBackoff` passes to the function. */
 export interface AttemptContext {
   /** 1 for the first. */
   readonly attempt: number
@@ -118,7 +118,7 @@ export declare function retryWithBackoff<T>(
 
 /**
  * Whether another try may help: a {@link StorageError} knows; of other errors the names, codes and statuses
- * in the chain of causes tell. `false` for what is unknown.
+ * in the chain of causes say. `false` for what is unknown.
  *
  * @example
  * if (isRetryableError(error)) queue.push(job)

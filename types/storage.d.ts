@@ -81,7 +81,7 @@ export declare class Storage {
   head(options: ObjectCallOptions): Promise<ObjectInfo>
 
   /**
-   * Whether the object exists. Also `false` if the bucket does not exist: a response to HEAD cannot tell them apart.
+   * Whether the object exists. Also `false` if the bucket does not exist: a response to HEAD cannot distinguish them.
    *
    * @example
    * if (await storage.exists({ key: 'drawings/cat.png' })) return

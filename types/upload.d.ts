@@ -22,7 +22,7 @@ export interface UploadOptions extends ObjectOptions {
    *
    * From the call on, the body belongs to it: whatever the call comes to, also if it is refused for another option, a Node
    * stream is destroyed, a web stream cancelled, an iterator returned. (The request of a Node server is read to its end
-   * instead, so that it can be answered.) A stream's error is the `cause` of the call's.
+   * instead, so that it can get a response.) A stream's error is the `cause` of the call's.
    */
   body: UploadBody
   /** How many bytes there are, where you know: other than so many are an error, and nothing is stored. */
@@ -95,7 +95,7 @@ export interface UploadResult {
   elapsedMs: number
   /** The service's name for the request. */
   requestId?: string
-  /** True where every answer was lost, and a HEAD afterwards found these bytes and headers stored; else absent. */
+  /** True where every response was lost, and a HEAD afterwards found these bytes and headers stored; else absent. */
   confirmedByHead?: true
 }
 

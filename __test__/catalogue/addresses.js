@@ -1,7 +1,7 @@
 'use strict'
 
 // S, UI: where `downloadAndUpload` must not go. X: what is stored must not become a program. The filter is the one that
-// ships, with no host allowed; where an address has to answer, the namespace owns it.
+// ships, with no host allowed; where an address has to respond, the namespace owns it.
 
 const https = require('node:https')
 const net = require('node:net')
@@ -18,7 +18,7 @@ const fetching = (url, expect, more) => ({
   ...more,
 })
 
-/** Refused before a packet: the listener on the loopback address hears nothing. */
+/** Refused before a packet: the listener on the loopback address receives nothing. */
 const refused = (urls, code = ['ERR_BLOCKED_URL', 'ERR_INVALID_URL']) => urls.map((url) => {
   const { category, ...expect } = fetching(url, { code }).expect
   return { ...fetching(url, {}), expect }
@@ -55,14 +55,14 @@ const noUrl = [
 const schemes = ['file:///etc/passwd', 'gopher://127.0.0.1:6379/_x', 'ftp://h.com/', 'data:text/plain,x', 'javascript:alert(1)', 'blob:https://h.com/x', 'dict://h.com', 'ldap://h.com', 'jar:https://h.com!/', 'unix:/run/x', 'http+unix://x', 'ws://h.com', 'about:blank', 'sftp://h.com', 'tftp://h.com', 'netdoc:///x', 'phar://x', 'view-source:https://h.com']
 const ports = [0, 1, 22, 25, 53, 80, 110, 143, 2375, 3306, 5432, 6379, 9200, 11_211, 27_017].map((port) => `https://h.com:${port}/`)
 
-/** A public host of our own, whose name `answer` answers for. */
-const published = (answer, { serve, url = `https://${NAME}/picture.bin?X-Amz-Signature=CANARY`, ...more }) => ({
+/** A public host of our own, whose name `reply` resolves. */
+const published = (reply, { serve, url = `https://${NAME}/picture.bin?X-Amz-Signature=CANARY`, ...more }) => ({
   body: PICTURE,
   network: [],
   storage: ({ lab }) => ({ caCertificates: [lab.caCertificate] }),
   ...more,
   setUp: async (context) => {
-    await open(context, answer, serve)
+    await open(context, reply, serve)
     await more.setUp?.(context)
   },
   call: more.call ?? ((context, given) => context.storage.downloadAndUpload({ ...given, url })),
@@ -70,8 +70,8 @@ const published = (answer, { serve, url = `https://${NAME}/picture.bin?X-Amz-Sig
 
 const PICTURE = noise(20_000)
 
-async function open(context, answer, serve = (request, response) => response.end(PICTURE)) {
-  context.names = await nameServer(answer)
+async function open(context, reply, serve = (request, response) => response.end(PICTURE)) {
+  context.names = await nameServer(reply)
   context.onEnd(context.names.close)
   context.seen = []
   const { serverCertificate: cert, serverKey: key } = context.lab
@@ -85,7 +85,7 @@ async function open(context, answer, serve = (request, response) => response.end
     server.closeAllConnections()
     server.close(resolve)
   }))
-  // Whoever knocks at the inside is heard.
+  // Whoever knocks at the inside is received.
   context.knocks = 0
   const inside = []
   for (const port of [443, 80]) {
@@ -198,7 +198,7 @@ const rows = [
       }),
     ],
   },
-  { id: 'S-R14', what: 'All refusals sound the same', covered: { file: 'src/source/url_guard_tests.rs', test: 'every_message_is_the_same_and_tells_nothing_of_the_address' } },
+  { id: 'S-R14', what: 'All refusals sound the same', covered: { file: 'src/source/url_guard_tests.rs', test: 'every_message_is_the_same_and_hides_the_address' } },
   { id: 'S-R15', what: 'What a source says when it refuses is not passed on', cases: [published(a(PUBLIC), { serve: (request, response) => response.writeHead(403, { 'x-internal': 'CANARY' }).end('CANARY of the inside'), expect: { code: 'ERR_SOURCE_STATUS', category: 'source', retryable: false } })] },
   { id: 'S-R16', what: 'A hundred requests to one host that holds them', open: 'there is no limit per host: G-24' },
   { id: 'S-R17', what: 'The right address, a certificate for another name', cases: [published(a(PUBLIC), { url: 'https://other.lab-pictures.com/', expect: { code: 'ERR_TLS_CERT_ALTNAME_INVALID', category: 'network', retryable: false } })] },
@@ -240,7 +240,7 @@ const rows = [
       ['a wrong secret', { secretKey: 'OTHERCANARYSECRET' }, []],
       ['a session token', { sessionToken: 'CANARYTOKEN' }, [{ fault: 'status', status: 403, code: 'ExpiredToken' }]],
       ['a reset', {}, [{ fault: 'reset' }]],
-      ['an answer that is none', {}, [{ fault: 'garbage' }]],
+      ['a response that is none', {}, [{ fault: 'garbage' }]],
     ].map(([name, storage, faults]) => ({ name, storage, faults, options: { retry: { maxAttempts: 2 } }, call: (context, given) => context.storage.uploadFile({ body: context.body, ...given }), expect: { code: ['SignatureDoesNotMatch', 'ExpiredToken', 'AccessDenied', 'ECONNRESET', 'EPIPE', 'ERR_PROTOCOL'] } })),
   },
 ]

@@ -42,7 +42,7 @@ const rows = [
   },
   {
     id: 'B-03',
-    what: 'The server stops reading: a small body waits for its answer, a large one stands still',
+    what: 'The server stops reading: a small body waits for its response, a large one stands still',
     cases: [4096, 4 * MIB].flatMap((body) => [
       { name: `${body} once`, body, faults: [{ fault: 'stopReading', times: 1 }], expect: { ok: true, attempts: 2, requests: false } },
       { name: `${body} always`, body, faults: [{ fault: 'stopReading' }], expect: { ...TIMEOUT, attempts: 2, requests: false } },
@@ -92,19 +92,19 @@ const rows = [
     what: 'A bit of the body is turned on the way; the server finds out',
     cases: [
       { name: 'once', body: 50_000, faults: [{ fault: 'flip', times: 1 }], expect: { ok: true, attempts: 2 } },
-      { name: 'always', body: 50_000, faults: [{ fault: 'flip' }], // The laboratory's server says 500 where R2 says BadDigest, which is M-13.
+      { name: 'always', body: 50_000, faults: [{ fault: 'flip' }], // The test server's server says 500 where R2 says BadDigest, which is M-13.
         expect: { code: ['BadDigest', 'XAmzContentSHA256Mismatch', 'InternalError'], attempts: [2, 4], requests: false } },
     ],
   },
   {
     id: 'B-13',
-    what: 'The answer has another ETag than the bytes that were sent',
+    what: 'The response has another ETag than the bytes that were sent',
     cases: [
       { name: 'once', faults: [{ fault: 'badEtag', times: 1 }], expect: { ok: true, attempts: 2 } },
       { name: 'always', faults: [{ fault: 'badEtag' }], expect: { code: 'ERR_INTEGRITY', attempts: 2, stored: 'any' } },
     ],
   },
-  { id: 'B-14', what: 'The answer is right in everything, and nothing was stored', impossible: 'no client can tell from an answer that is right; `head` after the upload does' },
+  { id: 'B-14', what: 'The response is right in everything, and nothing was stored', impossible: 'no client can distinguish from a response that is right; `head` after the upload does' },
   {
     id: 'B-15',
     what: 'An attempt that timed out reaches the server after the one that won',
@@ -257,7 +257,7 @@ const rows = [
     })),
   },
   { id: 'B-25', what: '`100 Continue` never comes', impossible: 'no request asks for it' },
-  { id: 'B-26', what: 'The answer comes in segments of one byte', cases: [{ faults: [{ fault: 'slice' }], expect: { ok: true, attempts: 1 } }] },
+  { id: 'B-26', what: 'The response comes in segments of one byte', cases: [{ faults: [{ fault: 'slice' }], expect: { ok: true, attempts: 1 } }] },
   { id: 'B-27', what: 'No byte at all', cases: [{ body: Buffer.alloc(0), expect: { ok: true, attempts: 1 } }, { name: 'a stream', body: Buffer.alloc(0), call: upload(() => Readable.from([])), expect: { ok: true, attempts: 1 } }] },
   {
     id: 'B-28',

@@ -16,10 +16,10 @@ const at = (endpoint) => () => ({ endpoint })
 /** A port that nobody listens on, and that nobody is given by chance. */
 const CLOSED = 'http://127.0.0.1:9'
 
-/** Connections that a client makes to a port of the laboratory's are turned away by the packet filter. */
+/** Connections that a client makes to a port of the test server's are turned away by the packet filter. */
 const towards = (lab) => new URL(lab.proxy).port
 
-/** The client's ends of the connections that are made to the laboratory. */
+/** The client's ends of the connections that are made to the test server. */
 function portsTowards(lab) {
   const port = (address) => parseInt(address.split(':')[1], 16)
   const lines = readFileSync('/proc/self/net/tcp', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/))
@@ -96,7 +96,7 @@ const rows = [
   },
   {
     id: 'C-07',
-    what: 'A connection is taken up and ended before the answer',
+    what: 'A connection is taken up and ended before the response',
     cases: [
       { name: 'twice', faults: [{ fault: 'fin', afterBytes: 0, times: 2 }], expect: { ok: true, attempts: 3 } },
       { name: 'always', faults: [{ fault: 'fin', afterBytes: 0 }], expect: { ...NETWORK, code: ['ECONNRESET', 'EPIPE'], attempts: 4 } },
@@ -114,7 +114,7 @@ const rows = [
   },
   {
     id: 'C-09',
-    what: 'The server is frozen: the kernel takes connections up, nobody answers',
+    what: 'The server is frozen: the kernel takes connections up, nobody responds',
     cases: [
       {
         name: 'for a second and a half',
@@ -123,7 +123,7 @@ const rows = [
           return later(context, 1500, () => context.lab.child.kill('SIGCONT'))
         },
         options: { retry: { timeout: 600, timeoutGrowth: 4 } },
-        // What was sent to the frozen server is read when it goes on; a first attempt that began late may get through.
+        // What was sent to the frozen server is read when it continues; a first attempt that began late may get through.
         expect: { ok: true, attempts: [1, 4], requests: false },
       },
       {
@@ -272,7 +272,7 @@ const storage = newStorage({ logger: false, retry: { maxAttempts: 20, initialDel
 const calls = Array.from({ length: 200 }, (_, n) => storage.uploadFile({ body: 'few', key: 'few/' + n }).then(() => 'stored', (error) => error.code))
 Promise.all(calls).then((codes) => { storage.close(); console.log(JSON.stringify(codes)) })`
 
-/** Runs a script under a command, with the laboratory's environment. */
+/** Runs a script under a command, with the test server's environment. */
 function inProcess(context, before, script, meddle = () => {}) {
   const [program, ...args] = [...before, process.execPath, '-e', script]
   const child = spawn(program, args, { cwd: root, env: { ...process.env, ...context.lab.environment } })

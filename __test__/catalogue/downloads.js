@@ -8,7 +8,7 @@ const { noise } = require('../support/lab.js')
 const MIB = 1024 * 1024
 const picture = noise(200_000)
 
-/** A source that answers by the number of the request. */
+/** A source that responds by the number of the request. */
 const from = (source, expect, more) => ({ body: picture, source, expect: { requests: false, ...expect }, ...more })
 const whole = (response) => response.writeHead(200, { 'content-length': picture.length, etag: '"v1"' }).end(picture)
 
@@ -141,7 +141,7 @@ const rows = [
   },
   {
     id: 'G-14',
-    what: 'A packed answer that nobody asked for: a few bytes that unpack to gigabytes',
+    what: 'A compressed response that nobody asked for: a few bytes that decompress to gigabytes',
     cases: Object.entries({ gzip: gzipSync(Buffer.alloc(10 * MIB)), br: brotliCompressSync(Buffer.alloc(10 * MIB)), zstd: Buffer.from('28b52ffd', 'hex') }).map(([encoding, bytes]) =>
       from((request, response) => response.writeHead(200, { 'content-encoding': encoding }).end(bytes), { code: 'ERR_SOURCE_ENCODING', retryable: false, sourceRequests: 1 }, {
         name: encoding,

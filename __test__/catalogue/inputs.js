@@ -18,7 +18,7 @@ const name = (value) => {
 
 const nothingSent = async (context, outcome, assert) => {
   const { events } = await context.control('GET', '/events')
-  // Requests of earlier cases, which met faults, may still be told.
+  // Requests of earlier cases, which met faults, may still be reported.
   assert.deepEqual(events.filter((event) => event.action === 'forward'), [])
 }
 
@@ -107,7 +107,7 @@ const rows = [
   { id: 'O-35', what: 'Options that are misspelt, with the likely one', cases: config(undefined, [{ bukcet: 'abc' }, { secretkey: 'CANARY' }, { retries: 3 }], { message: /is not an option/ }) },
   { id: 'O-36', what: 'Frozen objects, objects without a prototype, instances', ...covered('in any form of object') },
   { id: 'O-37', what: 'A megabyte in an option', cases: ['endpoint', 'bucket', 'accessKey', 'region', 'domain'].flatMap((option) => config(option, [option === 'endpoint' || option === 'domain' ? `https://${'a'.repeat(1_000_000)}` : 'a'.repeat(1_000_000)]).map((test) => ({ ...test, name: option, call: (context, given) => context.storage.uploadFile({ body: 'x', ...given }) }))).map((test) => ({ ...test, expect: { ...test.expect, option: undefined } })).map(({ expect: { option, ...expect }, ...test }) => ({ ...test, expect })) },
-  { id: 'O-38', what: 'An environment with half of the keys', covered: { file: '__test__/facade/bad-input.test.js', test: 'what is missing is told by the first call, by name' } },
+  { id: 'O-38', what: 'An environment with half of the keys', covered: { file: '__test__/facade/bad-input.test.js', test: 'what is missing is reported by the first call, by name' } },
   {
     id: 'K-I01',
     what: 'Keys that are none',

@@ -1,19 +1,19 @@
 'use strict'
 
-// D: names that do not resolve, or to addresses that do not answer. All in a namespace with a name server of our own.
+// D: names that do not resolve, or to addresses that do not respond. All in a namespace with a name server of our own.
 
 const { readdirSync } = require('node:fs')
 const { noise } = require('../support/lab.js')
 const { filter, nameServer } = require('./support/network.js')
 const { NETWORK, PATIENT_MS } = require('./support/cases.js')
 
-/** An endpoint by name, answered for by `answer`. */
-const named = (answer, { connectTimeoutMs = PATIENT_MS, ...more }) => ({
+/** An endpoint by name, which `reply` resolves. */
+const named = (reply, { connectTimeoutMs = PATIENT_MS, ...more }) => ({
   network: [],
   storage: ({ lab }) => ({ endpoint: `http://r2.example:${new URL(lab.proxy).port}`, allowHttp: true, connectTimeoutMs }),
   ...more,
   setUp: async (context) => {
-    context.names = await nameServer(answer)
+    context.names = await nameServer(reply)
     context.onEnd(context.names.close)
     await more.setUp?.(context)
   },
@@ -45,7 +45,7 @@ const rows = [
   },
   {
     id: 'D-03',
-    what: 'The name server never answers',
+    what: 'The name server never responds',
     cases: [named(() => undefined, { connectTimeoutMs: 400, expect: { retryable: true, code: ['ETIMEDOUT', 'EAI_AGAIN'], attempts: 4 } })],
   },
   {
@@ -66,7 +66,7 @@ const rows = [
   },
   {
     id: 'D-07',
-    what: 'An IPv6 address whose packets are dropped, and an IPv4 address that answers',
+    what: 'An IPv6 address whose packets are dropped, and an IPv4 address that responds',
     cases: [
       named((name, type) => (type === 'AAAA' ? [['AAAA', '2606:4700:4700::1111']] : [['A', '127.0.0.1']]), {
         connectTimeoutMs: 20_000,
@@ -88,12 +88,12 @@ const rows = [
   },
   {
     id: 'D-04',
-    what: 'The name server answers late: after the resolver has asked again',
+    what: 'The name server responds late: after the resolver has asked again',
     cases: [named(onlyA((nth) => (nth === 1 ? undefined : [['A', '127.0.0.1']])), { expect: { ok: true, attempts: [1, 4] } })],
   },
   {
     id: 'D-09',
-    what: 'Two hundred look-ups hang at once; another host goes on working',
+    what: 'Two hundred look-ups hang at once; another host continues working',
     cases: [
       named((name, type) => (name === 'hang.example' ? undefined : onlyA(() => [['A', '127.0.0.1']])(name, type)), {
         call: async (context, options) => {
@@ -114,7 +114,7 @@ const rows = [
   },
   {
     id: 'D-10',
-    what: 'A chain of twenty aliases; twenty addresses of which the last answers',
+    what: 'A chain of twenty aliases; twenty addresses of which the last replies',
     cases: [
       named(
         onlyA(() => [
@@ -143,7 +143,7 @@ const rows = [
   },
   {
     id: 'D-12',
-    what: 'Six hundred sources whose name servers never answer: uploads, files and other sources go on, on few threads',
+    what: 'Six hundred sources whose name servers never respond: uploads, files and other sources continue, on few threads',
     cases: [
       named((name, type) => (name.endsWith('.dead-pictures.com') ? undefined : onlyA(() => [['A', '127.0.0.1']])(name, type)), {
         body: noise(2 * 1024 * 1024),

@@ -130,7 +130,7 @@ const rows = [
   },
   { id: 'P-13', what: 'Processes that share a queue on disk', impossible: 'there is no queue on disk' },
   { id: 'P-14', what: 'Little memory', open: 'needs a memory cgroup, which CI has not; docs/reports/memory.md has what uploads take' },
-  { id: 'P-15', what: 'No thread can be made', open: 'the limit does not bind root, which the laboratory often runs as' },
+  { id: 'P-15', what: 'No thread can be made', open: 'the limit does not bind root, which the test server often runs as' },
   { id: 'P-16', what: 'A panic inside', open: 'needs a build with a hook that panics; every export is behind catch_unwind' },
   {
     id: 'P-18',
@@ -160,8 +160,8 @@ const rows = [
       aborted('in the handshake', 300, { tls: true, storage: { connectTimeoutMs: 120_000 }, faults: [{ fault: 'tlsStop', end: 'hold' }] }),
       // 20 s in all: where the client's close waits behind its bytes, the proxy sees it only after them.
       aborted('sending', 300, { body: 400_000, faults: [{ fault: 'slow', bytesPerSecond: 20_000 }] }),
-      aborted('waiting for the answer', 200, { faults: [{ fault: 'hang' }] }),
-      aborted('reading the answer', 200, { faults: [{ fault: 'raw', answer: [{ text: 'HTTP/1.1 503 Later\r\ncontent-length: 9\r\n\r\nx' }], end: 'hold' }] }),
+      aborted('waiting for the response', 200, { faults: [{ fault: 'hang' }] }),
+      aborted('reading the response', 200, { faults: [{ fault: 'raw', response: [{ text: 'HTTP/1.1 503 Later\r\ncontent-length: 9\r\n\r\nx' }], end: 'hold' }] }),
       aborted('waiting between attempts', 300, { faults: [{ fault: 'status', status: 500, code: 'InternalError' }] }),
     ],
   },

@@ -91,8 +91,8 @@ const rows = [
   },
   {
     id: 'T-12',
-    what: 'The answer ends early, the connection without TLS\'s own end',
-    cases: retried({ fault: 'raw', answer: [{ text: 'HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 100\r\n\r\nhalf' }], end: 'fin' }, { ...NETWORK, code: 'ECONNRESET' }, { tls: true }),
+    what: 'The response ends early, the connection without TLS\'s own end',
+    cases: retried({ fault: 'raw', response: [{ text: 'HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 100\r\n\r\nhalf' }], end: 'fin' }, { ...NETWORK, code: 'ECONNRESET' }, { tls: true }),
   },
   { id: 'T-13', what: 'The machine has no certificates of authorities', cases: [
       {
@@ -102,10 +102,10 @@ const rows = [
       },
     ] },
   { id: 'T-14', what: 'HTTP/2: GOAWAY, refused streams', impossible: 'HTTP/1.1 alone is offered and spoken, as by R2\'s S3 endpoint' },
-  { id: 'T-15', what: 'The stapled revocation answer is noise', cases: [{ tls: true, faults: [{ fault: 'tlsCertificate', kind: 'junkStaple' }], expect: { ok: true, attempts: 1 } }] },
+  { id: 'T-15', what: 'The stapled revocation response is noise', cases: [{ tls: true, faults: [{ fault: 'tlsCertificate', kind: 'junkStaple' }], expect: { ok: true, attempts: 1 } }] },
 ]
 
-/** Mozilla's authorities, which come with the package, do not know the laboratory's: it is refused, not a crash. */
+/** Mozilla's authorities, which come with the package, do not know the test server's: it is refused, not a crash. */
 const NO_AUTHORITIES = `
 const { newStorage } = require('./index.js')
 newStorage({ logger: false, endpoint: process.env.STORAGE_TLS_ENDPOINT })

@@ -49,7 +49,7 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.equal((await run(['ls'])).out, '')
   })
 
-  test('put to a key, from standard input, packed, and only once', async () => {
+  test('put to a key, from standard input, compressed, and only once', async () => {
     assert.equal((await run(['put', 'a.png', 'one/key.png'])).code, 0)
     assert.ok(object('one/key.png'))
     assert.equal((await run(['put', '-', 'stdin.txt', '--type', 'text/plain', '--compress', 'auto'], { input: 'x'.repeat(5000) })).code, 0)
@@ -58,7 +58,7 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.deepEqual([again.code, /PreconditionFailed/.test(again.stderr)], [1, true])
   })
 
-  test('faults are survived and told of', async () => {
+  test('faults are survived and reported', async () => {
     await lab.faults({ fault: 'reset', times: 1 })
     const { code, out, stderr } = await run(['put', 'a.png', '--retry', 'persistent'])
     assert.equal(code, 0)
@@ -75,7 +75,7 @@ describe('the command line', { timeout: 120_000 }, () => {
   })
 
   test('copy', async () => {
-    const source = createServer((_, answer) => answer.end('from afar')).listen(0, '127.0.0.1')
+    const source = createServer((_, response) => response.end('from afar')).listen(0, '127.0.0.1')
     await new Promise((resolve) => source.once('listening', resolve))
     const blocked = await run(['copy', `http://127.0.0.1:${source.address().port}/x?token=CANARY`, 'copied'])
     source.close()
@@ -83,7 +83,7 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.equal((await run(['copy', 'nonsense', 'copied'])).code, 2)
   })
 
-  test('exit codes tell wrong usage, failure, and failure for now', async () => {
+  test('exit codes distinguish wrong usage, failure, and failure for now', async () => {
     for (const args of [[], ['nonsense'], ['put'], ['put', '-'], ['get'], ['rm'], ['ls', 'a', 'b'], ['ls', '--nonsense'], ['put', 'missing.png'], ['ls', '--env', 'missing']]) {
       assert.equal((await run(args)).code, 2, args.join(' '))
     }

@@ -63,11 +63,11 @@ describe('doctor reads its probe by STORAGE_DOMAIN', { timeout: 120_000 }, () =>
 
   const faults = {
     'other bytes': [(_, response) => response.setHeader('content-type', 'text/html').end('<h1>A site</h1>'), /other bytes \(text\/html\)/, /shows something else than this bucket/],
-    'a missing object': [(_, response) => response.writeHead(404).end(), /answers 404/, /does not show this bucket/],
-    'a refusal': [(_, response) => response.writeHead(403).end(), /answers 403/, /public access/],
+    'a missing object': [(_, response) => response.writeHead(404).end(), /responds with 404/, /does not show this bucket/],
+    'a refusal': [(_, response) => response.writeHead(403).end(), /responds with 403/, /public access/],
     'a redirect to https': [(request, response) => response.writeHead(301, { location: `https://${request.headers.host}${request.url}` }).end(), /redirect to https:/, /write STORAGE_DOMAIN=https:/],
     'a redirect to a login': [(_, response) => response.writeHead(302, { location: 'https://login.example.com/?kid=CANARY' }).end(), /redirect to https:\/\/login\.example\.com/, /Cloudflare Access/],
-    'trouble of the server': [(_, response) => response.writeHead(522).end(), /answers 522/, /cloudflarestatus/],
+    'trouble of the server': [(_, response) => response.writeHead(522).end(), /responds with 522/, /cloudflarestatus/],
   }
   for (const [name, [respond, problem, advice]] of Object.entries(faults)) {
     test(`finds ${name}`, async () => {

@@ -11,7 +11,7 @@ const { Lab, noise } = require('../support/lab.js')
 const { startLocalR2 } = require('../../lib/testing/index.js')
 const { commandLine } = require('./support/cli.js')
 
-/** A store that answers only when `width` uploads are waiting at once; `most` is how many there ever were. */
+/** A store that responds only when `width` uploads are waiting at once; `most` is how many there ever were. */
 async function barrier(width) {
   const waiting = []
   let most = 0
@@ -20,7 +20,7 @@ async function barrier(width) {
     for await (const chunk of request) hash.update(chunk)
     waiting.push(() => response.setHeader('ETag', `"${hash.digest('hex')}"`).end())
     most = Math.max(most, waiting.length)
-    if (waiting.length === width) for (const answer of waiting.splice(0)) answer()
+    if (waiting.length === width) for (const respond of waiting.splice(0)) respond()
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const close = () => {
@@ -47,7 +47,7 @@ describe('commands with several items', { timeout: 120_000 }, () => {
   })
   afterEach(() => lab.faults())
 
-  test('put goes on after a failure, in the order of the files, and ends with a summary', async () => {
+  test('put continues after a failure, in the order of the files, and ends with a summary', async () => {
     const { code, out, stderr } = await run(['put', 'a.png', 'missing.png', 'folder.png', 'b.png', 'many/'])
     assert.equal(code, 1)
     assert.match(out, /many\/a\.png .*\n.*many\/b\.png [^\n]*\n$/)
@@ -55,7 +55,7 @@ describe('commands with several items', { timeout: 120_000 }, () => {
     assert.ok(lab.stored('many/a.png') && lab.stored('many/b.png'))
   })
 
-  test('put without a prefix goes on after a missing file, unless that is the last and may be meant as a prefix', async () => {
+  test('put without a prefix continues after a missing file, unless that is the last and may be meant as a prefix', async () => {
     const { code, stderr } = await run(['put', 'c.png', 'missing.png', 'd.png'])
     assert.equal(code, 1)
     assert.match(stderr, /2 of 3 stored, 1 failed: missing\.png\n$/)
@@ -121,7 +121,7 @@ describe('commands with several items', { timeout: 120_000 }, () => {
   })
 
   test('rm of a prefix or a pattern removes nothing and says why', async (t) => {
-    // The laboratory's server keeps objects in folders, and fails on their names.
+    // The test server's server keeps objects in folders, and fails on their names.
     const r2 = await startLocalR2()
     t.after(() => r2.stop())
     const env = { ...r2.env }

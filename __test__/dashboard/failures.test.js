@@ -75,7 +75,7 @@ describe('recent failures', { timeout: 60_000 }, () => {
     assert.deepEqual(storage.recentFailures().map(({ operation, key, code }) => [operation, key, code]), [['download', 'large', 'AccessDenied']])
   })
 
-  test('are not aborts, refused input, or the answer that there is no such object', async () => {
+  test('are not aborts, refused input, or the response that there is no such object', async () => {
     const storage = lab.storage()
     await lab.faults({ fault: 'hang', method: 'PUT' })
     await assert.rejects(storage.uploadFile({ key: 'a', body: 'x', signal: AbortSignal.timeout(30) }))
@@ -103,7 +103,7 @@ describe('recent failures', { timeout: 60_000 }, () => {
   })
 })
 
-test('a variable that is missing is a failure that somebody must mend', async () => {
+test('a variable that is missing is a failure that somebody must fix', async () => {
   const variables = Object.keys(process.env).filter((name) => name.startsWith('STORAGE_'))
   assert.deepEqual(variables, [], 'these tests need an environment without STORAGE_*')
   const storage = newStorage({ logger: false })
@@ -123,7 +123,7 @@ describe('advice', () => {
     for (const code of codes) assert.notEqual(adviceFor({ code, category: 'internal' }).means, general, code)
   })
 
-  test('an answer without a code has that of its status', () => {
+  test('a response without a code has that of its status', () => {
     const meansOf = (status) => adviceFor({ code: `HTTP_${status}`, category: 'service', status }).means
     assert.match(meansOf(522), /could not reach it/)
     assert.match(meansOf(405), /would be refused again/)

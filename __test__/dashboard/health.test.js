@@ -23,7 +23,7 @@ const cases = {
   'nothing was called lately': [health({ head: operation({}) }), 'quiet', [/No call has ended/]],
   'all is well': [health({ uploadFile: operation({ calls: 12 }), head: operation({ calls: 1 }) }), 'well', [/^13 calls in the last 5 minutes, none lost\.$/]],
   'one retry is normal': [health({ uploadFile: operation({ calls: 20, retries: 1 }) }), 'well', [/none lost, with 1 retry\./]],
-  'one of a thousand is told and no alarm': [health({ uploadFile: operation({ calls: 1000, failed: 1 }) }), 'well', [/^1 call of 1,000 failed/]],
+  'one of a thousand is reported and no alarm': [health({ uploadFile: operation({ calls: 1000, failed: 1 }) }), 'well', [/^1 call of 1,000 failed/]],
   'more are lost': [health({ uploadFile: operation({}, { calls: 100, failed: 2 }) }), 'degraded', [/^2 calls of 100 failed in the last 5 minutes\.$/]],
   'many retries': [health({ uploadFile: operation({ calls: 10, retries: 4 }) }), 'degraded', [/^4 retries in 10 calls/]],
   'pacing': [health({ uploadFile: operation({ calls: 10 }) }, [endpoint('closed', { limiting: true })]), 'degraded', [/^Requests to 012345…\.r2\.cloudflarestorage\.com are slowed down because it asks for less; 1,200 wait\.$/]],

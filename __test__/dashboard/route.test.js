@@ -16,21 +16,21 @@ const bearer = (token) => ({ authorization: `Bearer ${token}` })
 const post = (route, fields, headers) => route.POST(new Request(URL_OF_PAGE, { method: 'POST', body: new URLSearchParams(fields), headers }))
 
 async function signIn(route, headers) {
-  const answer = await post(route, { token: TOKEN }, headers)
-  assert.equal(answer.status, 303)
-  return answer
+  const response = await post(route, { token: TOKEN }, headers)
+  assert.equal(response.status, 303)
+  return response
 }
 
-const cookieOf = (answer) => answer.headers.get('set-cookie').split(';')[0]
+const cookieOf = (response) => response.headers.get('set-cookie').split(';')[0]
 
 describe('who gets in', () => {
   for (const [name, options] of Object.entries({ nothing: undefined, 'no options': {}, 'no token': { token: undefined }, 'an empty token': { token: '' } })) {
-    test(`${name}: nobody, and nothing tells that it is there`, async () => {
+    test(`${name}: nobody, and nothing shows that it is there`, async () => {
       const route = dashboard(storage, options)
-      const answers = [await ask(route), await askJson(route, bearer('')), await askJson(route, bearer('undefined')), await post(route, { token: '' })]
-      for (const answer of answers) {
-        assert.equal(answer.status, 404)
-        assert.equal(await answer.text(), 'Not found\n')
+      const responses = [await ask(route), await askJson(route, bearer('')), await askJson(route, bearer('undefined')), await post(route, { token: '' })]
+      for (const response of responses) {
+        assert.equal(response.status, 404)
+        assert.equal(await response.text(), 'Not found\n')
       }
     })
   }
@@ -63,9 +63,9 @@ describe('who gets in', () => {
 
   test('the form sets a cookie for this path only, which scripts cannot read and other sites cannot send', async () => {
     const route = dashboard(storage, { token: TOKEN })
-    const answer = await signIn(route)
-    assert.equal(answer.headers.get('location'), './storage')
-    const [pair, ...attributes] = answer.headers.get('set-cookie').split('; ')
+    const response = await signIn(route)
+    assert.equal(response.headers.get('location'), './storage')
+    const [pair, ...attributes] = response.headers.get('set-cookie').split('; ')
     assert.deepEqual(attributes.sort(), ['HttpOnly', 'Max-Age=43200', 'Path=/ops/storage', 'SameSite=Strict', 'Secure'])
     assert.ok(!pair.includes(TOKEN))
     assert.equal((await ask(route, { cookie: `theme=dark; ${pair}` })).status, 200)
@@ -99,14 +99,14 @@ describe('who gets in', () => {
   })
 
   test('signing out removes the cookie', async () => {
-    const answer = await post(dashboard(storage, { token: TOKEN }), { signOut: '1' })
-    assert.equal(answer.status, 303)
-    assert.match(answer.headers.get('set-cookie'), /^reliable_r2_dashboard=; Path=\/ops\/storage; Max-Age=0;/)
+    const response = await post(dashboard(storage, { token: TOKEN }), { signOut: '1' })
+    assert.equal(response.status, 303)
+    assert.match(response.headers.get('set-cookie'), /^reliable_r2_dashboard=; Path=\/ops\/storage; Max-Age=0;/)
   })
 
   test("somebody else's page cannot sign out", async () => {
-    const answer = await post(dashboard(storage, { token: TOKEN }), { signOut: '1' }, { 'sec-fetch-site': 'cross-site' })
-    assert.deepEqual([answer.status, answer.headers.get('set-cookie')], [401, null])
+    const response = await post(dashboard(storage, { token: TOKEN }), { signOut: '1' }, { 'sec-fetch-site': 'cross-site' })
+    assert.deepEqual([response.status, response.headers.get('set-cookie')], [401, null])
   })
 
   test('a wrong token, and what is no form', async () => {
@@ -116,8 +116,8 @@ describe('who gets in', () => {
     assert.match(await wrong.text(), /role="?alert"?>That is not the token/)
     const bodies = [JSON.stringify({ token: TOKEN }), new URLSearchParams({ token: TOKEN, more: 'x'.repeat(5000) }), new URLSearchParams([]), undefined]
     for (const body of bodies) {
-      const answer = await route.POST(new Request(URL_OF_PAGE, { method: 'POST', body }))
-      assert.deepEqual([answer.status, answer.headers.get('set-cookie')], [401, null])
+      const response = await route.POST(new Request(URL_OF_PAGE, { method: 'POST', body }))
+      assert.deepEqual([response.status, response.headers.get('set-cookie')], [401, null])
     }
   })
 
@@ -137,7 +137,7 @@ describe('who gets in', () => {
 
   test('authorize decides, and only true lets in', async () => {
     const asked = []
-    const route = (answer) => dashboard(storage, { authorize: (request) => (asked.push(request.url), answer) })
+    const route = (response) => dashboard(storage, { authorize: (request) => (asked.push(request.url), response) })
     for (const yes of [true, Promise.resolve(true)]) assert.equal((await ask(route(yes))).status, 200)
     for (const no of [false, undefined, null, 1, 'true', {}, new Response(), () => true, Promise.resolve(false)]) {
       assert.equal((await ask(route(no))).status, 404)
@@ -168,9 +168,9 @@ describe('who gets in', () => {
 })
 
 describe('headers', () => {
-  test('every answer is kept by nobody, found by nobody, framed by nobody', async () => {
+  test('every response is kept by nobody, found by nobody, framed by nobody', async () => {
     const open = dashboard(storage, { token: TOKEN })
-    const answers = [
+    const responses = [
       await ask(dashboard(storage, {})),
       await ask(open),
       await askJson(open),
@@ -179,7 +179,7 @@ describe('headers', () => {
       await signIn(open),
       await post(dashboard(storage, { authorize: () => true }), {}),
     ]
-    for (const { status, headers } of answers) {
+    for (const { status, headers } of responses) {
       assert.equal(headers.get('cache-control'), 'no-store', String(status))
       assert.match(headers.get('x-robots-tag'), /noindex/)
       assert.equal(headers.get('x-content-type-options'), 'nosniff')
@@ -189,10 +189,10 @@ describe('headers', () => {
 
   test('the policy names the page’s own script and style, and no other source', async () => {
     const open = dashboard(storage, { token: TOKEN })
-    for (const answer of [await ask(open), await ask(open, bearer(TOKEN)), await post(open, { token: 'wrong' })]) {
-      const policy = answer.headers.get('content-security-policy')
+    for (const response of [await ask(open), await ask(open, bearer(TOKEN)), await post(open, { token: 'wrong' })]) {
+      const policy = response.headers.get('content-security-policy')
       assert.doesNotMatch(policy, /unsafe|https?:|\*/)
-      const html = await answer.text()
+      const html = await response.text()
       for (const [, tag, text] of html.matchAll(/<(script|style)>([^]*?)<\/\1>/g)) {
         const hash = require('node:crypto').createHash('sha256').update(text).digest('base64')
         assert.match(policy, new RegExp(`${tag}-src [^;]*'sha256-${hash.replace(/[+/]/g, '\\$&')}'`))

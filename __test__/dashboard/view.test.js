@@ -16,15 +16,15 @@ describe('the JSON view', { timeout: 60_000 }, () => {
 
   const viewOf = async (storage, query = '?format=json') => {
     const { GET } = dashboard(storage, { authorize: () => true })
-    const answer = await GET(new Request(`http://localhost/ops${query}`))
-    assert.match(answer.headers.get('content-type'), /^application\/json/)
-    return await answer.json()
+    const response = await GET(new Request(`http://localhost/ops${query}`))
+    assert.match(response.headers.get('content-type'), /^application\/json/)
+    return await response.json()
   }
 
   test('of a storage that was never used', async () => {
-    const { at, ageMs, process: answering, ...view } = await viewOf(lab.storage())
+    const { at, ageMs, process: responding, ...view } = await viewOf(lab.storage())
     assert.ok(Math.abs(Date.now() - at) < 10_000 && ageMs >= 0)
-    assert.equal(answering.pid, process.pid)
+    assert.equal(responding.pid, process.pid)
     const { health, operations, failures, meanings, version, canSignOut } = view
     assert.deepEqual({ health, operations, failures, meanings, version, canSignOut }, {
       health: { state: 'unused', reasons: [] },

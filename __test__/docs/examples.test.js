@@ -27,7 +27,7 @@ describe('the examples of the documents run', { timeout: 120_000 }, () => {
   const place = path.join(root, 'target', 'examples')
   before(async () => {
     lab = await Lab.start()
-    source = createServer((_, answer) => answer.end(noise(1000))).listen(0, '127.0.0.1')
+    source = createServer((_, response) => response.end(noise(1000))).listen(0, '127.0.0.1')
     await new Promise((resolve) => source.once('listening', resolve))
     work = mkdtempSync(path.join(tmpdir(), 'reliable-r2-docs-'))
     mkdirSync(place, { recursive: true })

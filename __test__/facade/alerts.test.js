@@ -39,7 +39,7 @@ describe('rules', () => {
       },
     ])
     assert.deepEqual(rule(snapshot({ succeeded: 99, failed: 1 })), [])
-    assert.deepEqual(rule(snapshot({ succeeded: 10, failed: 9 })), [], 'too few to tell')
+    assert.deepEqual(rule(snapshot({ succeeded: 10, failed: 9 })), [], 'too few to judge')
     assert.deepEqual(rule(snapshot({ aborted: 1000, rejected: 1000 })), [], 'aborted and rejected calls did not fail')
     assert.equal(successRateBelow(0.99, { minCalls: 19 })(snapshot({ succeeded: 10, failed: 9 })).length, 1)
     assert.deepEqual(rule({ operations: {}, endpoints: [] }), [])
@@ -104,8 +104,8 @@ describe('rules', () => {
 })
 
 describe('watch', () => {
-  const told = []
-  const onAlert = ({ state, alert, subject }) => told.push(`${state} ${alert} ${subject}`)
+  const reported = []
+  const onAlert = ({ state, alert, subject }) => reported.push(`${state} ${alert} ${subject}`)
 
   /** A storage whose metrics are what they are set to. */
   const fake = () => {
@@ -113,30 +113,30 @@ describe('watch', () => {
     return storage
   }
 
-  test('an alert is told once when it begins and once when it is over, on a timer', (t) => {
+  test('an alert is reported once when it begins and once when it is over, on a timer', (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] })
-    told.length = 0
+    reported.length = 0
     const storage = fake()
     const watching = watch(storage, { rules: [successRateBelow(0.99), breakerOpen()], everyMs: 1000, onAlert })
     t.mock.timers.tick(5000)
-    assert.deepEqual(told, [])
+    assert.deepEqual(reported, [])
     storage.now = snapshot({ succeeded: 50, failed: 50 })
     t.mock.timers.tick(999)
-    assert.deepEqual(told, [])
+    assert.deepEqual(reported, [])
     t.mock.timers.tick(3001)
-    assert.deepEqual(told, ['firing ReliableR2SuccessRateLow uploadFile'])
+    assert.deepEqual(reported, ['firing ReliableR2SuccessRateLow uploadFile'])
     storage.now = snapshot({ succeeded: 50, failed: 50, endpoints: [endpoint('open', 1)] })
     t.mock.timers.tick(3000)
     storage.now = snapshot({ succeeded: 100, failed: 1, endpoints: [endpoint('halfOpen')] })
     t.mock.timers.tick(3000)
-    assert.deepEqual(told.slice(1), ['firing ReliableR2BreakerOpen https://r2.example', 'resolved ReliableR2SuccessRateLow uploadFile'])
+    assert.deepEqual(reported.slice(1), ['firing ReliableR2BreakerOpen https://r2.example', 'resolved ReliableR2SuccessRateLow uploadFile'])
     storage.now = snapshot({ succeeded: 50, failed: 50 })
     t.mock.timers.tick(3000)
-    assert.deepEqual(told.slice(3), ['firing ReliableR2SuccessRateLow uploadFile', 'resolved ReliableR2BreakerOpen https://r2.example'])
+    assert.deepEqual(reported.slice(3), ['firing ReliableR2SuccessRateLow uploadFile', 'resolved ReliableR2BreakerOpen https://r2.example'])
     watching.stop()
     storage.now = snapshot({})
     t.mock.timers.tick(10_000)
-    assert.equal(told.length, 5)
+    assert.equal(reported.length, 5)
   })
 
   test('an alert says since when, and until when', (t) => {
@@ -159,12 +159,12 @@ describe('watch', () => {
     assert.ok(events.every(Object.isFrozen))
   })
 
-  test('hostile rules and callbacks cost a warning each, and the others go on', async (t) => {
+  test('hostile rules and callbacks cost a warning each, and the others continue', async (t) => {
     const warnings = []
     const listen = ({ message }) => warnings.push(message)
     process.on('warning', listen)
     t.after(() => process.off('warning', listen))
-    told.length = 0
+    reported.length = 0
     const storage = fake()
     const odd = {
       throws: () => { throw new Error('mine') },
@@ -182,26 +182,26 @@ describe('watch', () => {
     storage.now = snapshot({})
     watching.check()
     await new Promise((resolve) => setImmediate(resolve))
-    assert.deepEqual(told, ['firing ReliableR2CallsFailing uploadFile', 'resolved ReliableR2CallsFailing uploadFile'])
+    assert.deepEqual(reported, ['firing ReliableR2CallsFailing uploadFile', 'resolved ReliableR2CallsFailing uploadFile'])
     for (const [index, name] of Object.keys(odd).entries()) {
       assert.equal(warnings.filter((text) => text.startsWith(`alert rule ${index + 1} (${name}) threw`)).length, 1, warnings.join('\n'))
     }
     assert.equal(warnings.filter((text) => text.startsWith('onAlert threw')).length, 1)
   })
 
-  test('a rule that cannot tell neither begins nor ends an alert', (t) => {
-    told.length = 0
-    let answer = [{ alert: 'Mine', message: 'x' }]
-    const rule = () => { if (answer === 'throw') throw new Error('cannot tell'); return answer }
+  test('a rule that fails neither begins nor ends an alert', (t) => {
+    reported.length = 0
+    let findings = [{ alert: 'Mine', message: 'x' }]
+    const rule = () => { if (findings === 'throw') throw new Error('cannot judge'); return findings }
     const watching = watch(fake(), { rules: [rule, () => null, () => undefined], onAlert })
     t.after(watching.stop)
     t.mock.method(process, 'emitWarning', () => {})
     watching.check()
-    answer = 'throw'
+    findings = 'throw'
     assert.equal(watching.check().length, 1)
-    answer = null
+    findings = null
     watching.check()
-    assert.deepEqual(told, ['firing Mine undefined', 'resolved Mine undefined'])
+    assert.deepEqual(reported, ['firing Mine undefined', 'resolved Mine undefined'])
   })
 
   test('one of its own', (t) => {
@@ -254,11 +254,11 @@ describe('over a real storage', () => {
     for (let n = 0; n < 10; n += 1) assert.ok(await upload(`good ${n}`))
     assert.deepEqual(watching.check(), [])
     for (let n = 0; n < 3; n += 1) {
-      server.answer('reset', 'reset')
+      server.respond('reset', 'reset')
       assert.ok(!(await upload(`bad ${n}`)))
     }
     for (let n = 0; n < 3; n += 1) {
-      server.answer('reset')
+      server.respond('reset')
       assert.ok(await upload(`late ${n}`))
     }
     watching.check()

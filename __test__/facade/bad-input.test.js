@@ -180,7 +180,7 @@ describe('a configuration is taken', () => {
   })
 })
 
-test('what is missing is told by the first call, by name', async () => {
+test('what is missing is reported by the first call, by name', async () => {
   const saved = { ...process.env }
   for (const name of Object.keys(process.env)) if (name.startsWith('STORAGE_')) delete process.env[name]
   try {

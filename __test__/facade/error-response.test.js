@@ -92,7 +92,7 @@ const EXPECTED = [
 
 describe('errorResponse', () => {
   for (const [code, category, retryable, status, operation = 'uploadFile'] of EXPECTED) {
-    test(`${code} (${category}, ${retryable ? 'retryable' : 'permanent'}) is answered with ${status}`, async () => {
+    test(`${code} (${category}, ${retryable ? 'retryable' : 'permanent'}) becomes a ${status}`, async () => {
       const error = failure({ code, category, retryable, operation })
       const response = api.errorResponse(error, silent)
       assert.ok(response instanceof Response)
@@ -129,7 +129,7 @@ describe('errorResponse', () => {
     }
   })
 
-  test('what is not an error of the storage is answered with 500, and logged', async (t) => {
+  test('what is not an error of the storage becomes a 500, and is logged', async (t) => {
     const { mock } = t.mock.method(console, 'error', () => {})
     const sentence = native.userMessage('internal', 'ERR_INTERNAL')
     const odd = [new TypeError('/srv/app/secret.png CANARY'), 'CANARY', null, undefined, 7, { message: 'CANARY', httpStatus: 200, status: 200, code: 'CANARY' }]
@@ -139,9 +139,9 @@ describe('errorResponse', () => {
       assert.deepEqual(await bodyOf(response), { code: 'ERR_INTERNAL', userMessage: sentence })
       assert.equal(mock.calls[index].arguments.at(-1), error)
     }
-    const heard = []
-    api.errorResponse(odd[0], { onError: (error) => heard.push(error) })
-    assert.deepEqual(heard, [odd[0]])
+    const received = []
+    api.errorResponse(odd[0], { onError: (error) => received.push(error) })
+    assert.deepEqual(received, [odd[0]])
     assert.equal(mock.callCount(), odd.length)
   })
 

@@ -14,9 +14,9 @@ const quick = { maxAttempts: 3, initialDelayMs: 5, maxDelayMs: 10, timeout: 2000
 
 /** Keeps what is said. */
 function listening(...levels) {
-  const heard = []
-  const logger = Object.fromEntries(levels.map((level) => [level, (...args) => heard.push([level, ...args])]))
-  return { heard, logger }
+  const received = []
+  const logger = Object.fromEntries(levels.map((level) => [level, (...args) => received.push([level, ...args])]))
+  return { received, logger }
 }
 
 function inProduction(t) {
@@ -35,23 +35,23 @@ describe('logs', () => {
   /** One upload that succeeds by its second attempt, one that fails. */
   async function twoUploads(options) {
     const storage = api.newStorage({ ...server.config, retry: quick, ...options })
-    server.answer('reset', 200, 403)
+    server.respond('reset', 200, 403)
     await storage.uploadFile({ key: 'k', body: 'x' }).catch(() => {})
     await storage.uploadFile({ key: 'lost', body: 'x' }).then(assert.fail, () => {})
     storage.close()
   }
 
   function consoleOf(t) {
-    const heard = []
-    for (const level of ['debug', 'info', 'warn', 'error']) t.mock.method(console, level, (line) => heard.push([level, line]))
-    return heard
+    const received = []
+    for (const level of ['debug', 'info', 'warn', 'error']) t.mock.method(console, level, (line) => received.push([level, line]))
+    return received
   }
 
   test('levels', async () => {
     const said = async (logLevel) => {
-      const { heard, logger } = listening('debug', 'info', 'warn', 'error')
+      const { received, logger } = listening('debug', 'info', 'warn', 'error')
       await twoUploads({ logger, logLevel })
-      return heard.map(([level, line]) => `${level} ${line.slice(0, line.indexOf(' ', 12))}`)
+      return received.map(([level, line]) => `${level} ${line.slice(0, line.indexOf(' ', 12))}`)
     }
     const all = ['warn [Storage] Upload', 'debug [Storage] Upload', 'error [Critical] Failed']
     const without = (...levels) => all.filter((line) => !levels.some((level) => line.startsWith(level)))
@@ -65,11 +65,11 @@ describe('logs', () => {
 
   test('the console is silent in production but for what is lost, unless it is asked', async (t) => {
     inProduction(t)
-    const heard = consoleOf(t)
+    const received = consoleOf(t)
     const said = async (options) => {
-      heard.length = 0
+      received.length = 0
       await twoUploads({ logger: undefined, ...options })
-      return heard.map(([level, line]) => [level, line.replace(/\d+ ms/g, 'N ms')])
+      return received.map(([level, line]) => [level, line.replace(/\d+ ms/g, 'N ms')])
     }
     const critical = ['error', '[Critical] Failed to upload "lost" after 1 attempt in N ms: HTTP_403']
     const retry = ['warn', '[Storage] Upload retry 1/3 in N ms: ECONNRESET']
@@ -82,10 +82,10 @@ describe('logs', () => {
   })
 
   test('in JSON, one object a line, on the same streams', async (t) => {
-    const heard = consoleOf(t)
+    const received = consoleOf(t)
     await twoUploads({ logger: undefined, logFormat: 'json', logLevel: 'debug' })
-    assert.ok(heard.every(([, line]) => !line.includes('\n')))
-    const lines = heard.map(([level, line]) => [level, JSON.parse(line)])
+    assert.ok(received.every(([, line]) => !line.includes('\n')))
+    const lines = received.map(([level, line]) => [level, JSON.parse(line)])
     for (const [level, { level: said, time }] of lines) {
       assert.equal(said, level)
       assert.equal(new Date(time).toISOString(), time)
@@ -117,9 +117,9 @@ describe('logs', () => {
 
   test('who takes fields is known by child with bindings or fields; others take a line', async () => {
     const took = async (more) => {
-      const { heard, logger } = listening('warn')
+      const { received, logger } = listening('warn')
       await twoUploads({ logger: Object.defineProperties(logger, Object.getOwnPropertyDescriptors(more)) })
-      return heard[0].slice(1).map((argument) => typeof argument)
+      return received[0].slice(1).map((argument) => typeof argument)
     }
     const child = () => {}
     assert.deepEqual(await took({ child, bindings: () => ({}) }), ['object', 'string'], 'pino')
@@ -142,31 +142,31 @@ describe('logs', () => {
     }
   })
 
-  test('an answer that was asked for is no failure', async () => {
-    const { heard, logger } = listening('error')
+  test('a response that was asked for is no failure', async () => {
+    const { received, logger } = listening('error')
     const storage = api.newStorage({ ...server.config, retry: quick, logger })
-    server.answer(412)
+    server.respond(412)
     await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', ifNoneMatch: '*' }), { status: 412 })
-    assert.deepEqual([heard, storage.recentFailures()], [[], []])
+    assert.deepEqual([received, storage.recentFailures()], [[], []])
     storage.close()
   })
 
   test('no secret and no query of a URL, in any format', async (t) => {
-    const heard = consoleOf(t)
+    const received = consoleOf(t)
     const lines = []
     const stream = new Writable({ write: (chunk, _, done) => done(void lines.push(String(chunk))) })
     const url = `${server.endpoint}/source.png?X-Amz-Signature=CANARYQUERY`
     const forms = [{ logFormat: 'json' }, { logFormat: 'pretty' }, { logger: pino({ level: 'trace' }, stream) }]
     for (const form of forms) {
       const storage = api.newStorage({ ...server.config, logger: undefined, retry: quick, logLevel: 'debug', allowPrivateNetworks: true, ...form })
-      server.answer('reset', 500, 'reset')
+      server.respond('reset', 500, 'reset')
       await storage.downloadAndUpload({ url, key: 'k' }).then(assert.fail, () => {})
-      server.answer('reset', 403)
+      server.respond('reset', 403)
       await storage.uploadFile({ body: 'x', key: 'k' }).then(assert.fail, () => {})
       storage.close()
     }
-    const everything = [...heard.flat(), ...lines].join('\n')
-    assert.ok(lines.length >= 4 && heard.length >= 8, `${lines.length} ${heard.length}`)
+    const everything = [...received.flat(), ...lines].join('\n')
+    assert.ok(lines.length >= 4 && received.length >= 8, `${lines.length} ${received.length}`)
     assert.ok(!everything.includes('CANARY'), everything)
     assert.ok(!/Signature|X-Amz/i.test(everything), everything)
   })
@@ -191,11 +191,11 @@ describe('logs', () => {
 })
 
 test('failovers are logged', () => {
-  const { heard, logger } = listening('warn')
+  const { received, logger } = listening('warn')
   const log = makeLog({ logger })
   log.failover({ operation: 'uploadFile', key: 'k', endpoint: 'https://other.example', code: 'ECONNRESET', elapsedMs: 3 })
   log.failover({ operation: 'list', key: undefined, endpoint: 'https://other.example', code: 'ETIMEDOUT', elapsedMs: 3 })
-  assert.deepEqual(heard, [
+  assert.deepEqual(received, [
     ['warn', '[Storage] Upload fails over to https://other.example after ECONNRESET (key "k")'],
     ['warn', '[Storage] list fails over to https://other.example after ETIMEDOUT'],
   ])

@@ -43,7 +43,7 @@ test('the last error comes out untouched', async () => {
   await assert.rejects(promise, (error) => error === errors[1])
 })
 
-test('what cannot be mended is not repeated', async () => {
+test('what cannot be fixed is not repeated', async () => {
   for (const thrown of [new TypeError('x is not a function'), 'a string', undefined, null, Object.assign(new Error('no'), { status: 404 })]) {
     let calls = 0
     const outcome = await retryWithBackoff(() => { calls += 1; throw thrown }, quick).then(() => assert.fail(), (error) => ({ error }))
@@ -99,7 +99,7 @@ test('a signal ends an attempt and a wait at once, with its reason', async () =>
   }
 })
 
-test('the function is told of the abort', async () => {
+test('the function is notified of the abort', async () => {
   const controller = new AbortController()
   let seen
   const promise = retryWithBackoff(({ signal }) => { seen = signal; controller.abort('why'); return new Promise(() => {}) }, { signal: controller.signal })

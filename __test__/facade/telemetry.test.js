@@ -73,7 +73,7 @@ describe('OpenTelemetry', () => {
 
   test('retries are events, and counted', async () => {
     await measurements()
-    server.answer('reset', 503)
+    server.respond('reset', 503)
     await storage.uploadFile({ key: 'k', body: 'x' })
     const [span] = spans.getFinishedSpans()
     assert.equal(span.attributes['http.request.resend_count'], 2)
@@ -101,7 +101,7 @@ describe('OpenTelemetry', () => {
 
   test('a failed call is a span in error, and so is its measurement', async () => {
     await measurements()
-    server.answer(403)
+    server.respond(403)
     const error = await storage.uploadFile({ key: 'k', bucket: 'other', body: 'x' }).then(assert.fail, (e) => e)
     const [{ status, attributes }] = spans.getFinishedSpans()
     assert.deepEqual(status, { code: SpanStatusCode.ERROR, message: error.message })
@@ -110,7 +110,7 @@ describe('OpenTelemetry', () => {
     assert.equal(duration.dataPoints[0].attributes['error.type'], error.code)
   })
 
-  test('a call that was called off says why by the name of the reason alone', async () => {
+  test('a call that was aborted says why by the name of the reason alone', async () => {
     for (const [reason, type] of [[new DOMException('CANARY', 'TimeoutError'), 'TimeoutError'], [new RangeError('CANARY'), 'RangeError'], ['CANARY', '_OTHER'], [null, '_OTHER']]) {
       spans.reset()
       const controller = new AbortController()
@@ -124,14 +124,14 @@ describe('OpenTelemetry', () => {
   })
 
   test('the caller\'s span is the parent; callbacks run in ours', async () => {
-    // Of its own: a request that was called off may still arrive at the other, and take the answer.
+    // Of its own: a request that was aborted may still arrive at the other, and take the response.
     const server = await startServer()
     const storage = api.newStorage({ ...server.config, retry: quick })
     const tracer = trace.getTracer('app')
     const inside = []
     await Promise.all(['one', 'two'].map((key) => tracer.startActiveSpan(key, async (parent) => {
       // Not a reset: on a connection that was kept, that is no failed attempt.
-      server.answer(503)
+      server.respond(503)
       await storage.uploadFile({ key, body: 'x', onRetry: () => inside.push([key, trace.getActiveSpan().spanContext().spanId]) })
       assert.equal(trace.getActiveSpan(), parent)
       parent.end()
@@ -171,7 +171,7 @@ describe('OpenTelemetry', () => {
   test('no secret and no query of a URL', async () => {
     await measurements()
     const outgoing = api.newStorage({ ...server.config, retry: quick, allowPrivateNetworks: true })
-    server.answer('reset', 500, 'reset')
+    server.respond('reset', 500, 'reset')
     await outgoing.downloadAndUpload({ url: `${server.endpoint}/a?X-Amz-Signature=CANARYQUERY`, key: 'k' }).then(assert.fail, () => {})
     outgoing.close()
     const [span] = spans.getFinishedSpans()
@@ -198,10 +198,10 @@ describe('OpenTelemetry', () => {
       () => t.mock.method(provider, 'getTracer', () => ({ startSpan: () => ({ setAttributes: odd, addEvent: odd, setStatus: odd, end: odd }) })),
     ]) {
       const { mock: mocked } = mock()
-      server.answer('reset')
+      server.respond('reset')
       const { attempts } = await storage.uploadFile({ key: 'k', body: 'x' })
       assert.equal(attempts, 2)
-      server.answer(403)
+      server.respond(403)
       await assert.rejects(storage.uploadFile({ key: 'k', body: 'x' }), api.AuthError)
       mocked.restore()
     }

@@ -106,12 +106,12 @@ test('immutable and the storage class arrive as R2 wants them', async () => {
   await assert.rejects(storage.uploadFile({ body: 'x', key: 'i', storageClass: 'GLACIER' }), { name: 'InputError', option: 'storageClass' })
 })
 
-test('retries are told to the callback and to the logger', async () => {
+test('retries are reported to the callback and to the logger', async () => {
   const lines = []
   const logger = { warn: (line) => lines.push(['warn', line]), error: (line) => lines.push(['error', line]) }
   const logged = api.newStorage({ ...server.config, retry: quick, logger })
   const events = []
-  server.answer(503, 'reset')
+  server.respond(503, 'reset')
   const result = await logged.uploadFile({ body: 'x', key: 'k', onRetry: (event) => events.push(event) })
   assert.equal(result.attempts, 3)
   assert.deepEqual(events.map(({ operation, key, attempt, maxAttempts, category }) => [operation, key, attempt, maxAttempts, category]), [
@@ -122,7 +122,7 @@ test('retries are told to the callback and to the logger', async () => {
   assert.match(lines[0][1], /^\[Storage\] Upload retry 1\/4 in \d+ ms: \S+ \(key "k", host 127\.0\.0\.1\S*, status 503, elapsed \d+ ms\): \S/)
   assert.match(lines[1][1], /^\[Storage\] Upload retry 2\/4 in \d+ ms: ECONNRESET/)
   lines.length = 0
-  server.answer(403)
+  server.respond(403)
   await assert.rejects(logged.uploadFile({ body: 'x', key: 'k' }), api.AuthError)
   await assert.rejects(logged.uploadFile({ body: 'x', key: '' }), api.InputError)
   await assert.rejects(logged.uploadFile({ body: 'x', key: 'k', signal: AbortSignal.abort() }), { name: 'AbortError' })
@@ -131,14 +131,14 @@ test('retries are told to the callback and to the logger', async () => {
   logged.close()
 })
 
-test('in production the console hears of failures only, without details', async (t) => {
+test('in production the console shows failures only, without details', async (t) => {
   const { NODE_ENV } = process.env
   t.after(() => (NODE_ENV === undefined ? delete process.env.NODE_ENV : (process.env.NODE_ENV = NODE_ENV)))
   process.env.NODE_ENV = 'production'
   const warn = t.mock.method(console, 'warn', () => {})
   const error = t.mock.method(console, 'error', () => {})
   const plain = api.newStorage({ ...server.config, retry: quick, logger: undefined })
-  server.answer(503, 403)
+  server.respond(503, 403)
   await assert.rejects(plain.uploadFile({ body: 'x', key: 'k' }), api.AuthError)
   assert.equal(warn.mock.callCount(), 0)
   assert.equal(error.mock.callCount(), 1)
@@ -152,7 +152,7 @@ test('loggers and callbacks that throw harm no upload', async () => {
   process.on('warning', listen)
   const logger = { warn() { throw new Error('logger') }, get error() { return undefined } }
   const loud = api.newStorage({ ...server.config, retry: quick, logger })
-  server.answer(503, 503)
+  server.respond(503, 503)
   const result = await loud.uploadFile({
     body: 'x',
     key: 'k',
@@ -167,11 +167,11 @@ test('loggers and callbacks that throw harm no upload', async () => {
   loud.close()
 })
 
-test('progress rises to 100, which comes after the answer, in the context of the call', async () => {
+test('progress rises to 100, which comes after the response, in the context of the call', async () => {
   const context = new AsyncLocalStorage()
   const seen = []
   const body = Buffer.alloc(16 << 20)
-  server.answer('reset')
+  server.respond('reset')
   const onProgress = (percent, detail) => seen.push([percent, detail, context.getStore()])
   await context.run('request', () => storage.uploadFile({ body, key: 'big', onProgress }))
   const percents = seen.map(([percent]) => percent)
@@ -183,7 +183,7 @@ test('progress rises to 100, which comes after the answer, in the context of the
   assert.ok(seen.every(([, , store]) => store === 'request'))
 })
 
-test('downloadAndUpload takes a URL object, headers for the source and the leave to go there', async () => {
+test('downloadAndUpload takes a URL object, headers for the source and the permission to go there', async () => {
   const percents = []
   await storage.downloadAndUpload({
     url: new URL(`${server.endpoint}/some.png`),
@@ -208,8 +208,8 @@ describe('a signal', () => {
   })
 
   test('ends a hanging request and a wait, with its reason, and is let go', async () => {
-    for (const [answer, retry] of [['hang', undefined], [503, 'aggressive']]) {
-      server.answer(answer)
+    for (const [reply, retry] of [['hang', undefined], [503, 'aggressive']]) {
+      server.respond(reply)
       const controller = new AbortController()
       const mine = () => {}
       controller.signal.onabort = mine
@@ -239,7 +239,7 @@ describe('a signal', () => {
 
 test('close ends what is in flight', async () => {
   const closing = api.newStorage(server.config)
-  server.answer('hang')
+  server.respond('hang')
   const promise = closing.uploadFile({ body: 'x', key: 'k' })
   setTimeout(() => closing.close(), 20)
   await assert.rejects(promise, { name: 'StorageError', code: 'ERR_CLOSED', category: 'aborted' })

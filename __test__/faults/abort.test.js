@@ -13,7 +13,7 @@ after(() => lab.stop())
 
 // Phase by phase: what the call is doing when the signal fires.
 const phases = {
-  'waiting for the answer': { fault: 'hang' },
+  'waiting for the response': { fault: 'hang' },
   'sending the body': { fault: 'slow', bytesPerSecond: 1000 },
   'waiting between attempts': { fault: 'down' },
 }
@@ -31,7 +31,7 @@ for (const [phase, fault] of Object.entries(phases)) {
     const at = performance.now()
     controller.abort(reason)
     assert.equal(await upload.then(assert.fail, (error) => error), reason)
-    // The promise is 50 ms; the bound here only tells an end from a wait that ran out.
+    // The promise is 50 ms; the bound here only distinguishes an end from a wait that ran out.
     assert.ok(performance.now() - at < 5000)
     await lab.faults()
     await storage.uploadFile({ body: 'x', key: 'after.txt' })

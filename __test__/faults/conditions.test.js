@@ -47,7 +47,7 @@ describe('conditional writes', () => {
     })
   }
 
-  test('a 412 after a lost answer stays one where somebody else was first', async () => {
+  test('a 412 after a lost response stays one where somebody else was first', async () => {
     await storage.uploadFile({ body: 'theirs', key: 'race' })
     await lab.faults({ fault: 'reset', times: 1 })
     await assert.rejects(storage.uploadFile({ body: 'ours', key: 'race', ifNoneMatch: '*' }), { code: 'PreconditionFailed', attempts: 2 })

@@ -28,7 +28,7 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
 
   async function read(key) {
     const url = `${lab.s3}/pictures/${key.split('/').map(encodeURIComponent).join('/')}`
-    // Packed bodies as they are stored: fetch would unpack them.
+    // Compressed bodies as they are stored: fetch would decompress them.
     const signed = await other.sign(url)
     const response = await new Promise((resolve, reject) => {
       const { hostname, port, pathname } = new URL(signed.url)
@@ -76,7 +76,7 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
     }
   })
 
-  const unpack = { gzip: gunzipSync, br: brotliDecompressSync }
+  const decompress = { gzip: gunzipSync, br: brotliDecompressSync }
   const text = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n} ${(n * 2654435761) >>> 0}\n`).join(''))
   for (const [compress, encoding] of [['gzip', 'gzip'], ['br', 'br'], ['auto', 'gzip']]) {
     test(`compress: '${compress}' stores ${encoding}, whole under faults`, async () => {
@@ -85,7 +85,7 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
         const result = await storage.uploadFile({ key: 'text.txt', body, compress, sha256: true })
         const { bytes, headers } = await read('text.txt')
         const plain = Buffer.isBuffer(body) ? body : text
-        assert.ok(unpack[encoding](bytes).equals(plain))
+        assert.ok(decompress[encoding](bytes).equals(plain))
         assert.deepEqual([headers['content-encoding'], headers['content-type']], [encoding, 'text/plain; charset=utf-8'])
         assert.deepEqual([result.contentEncoding, result.size, result.sha256], [encoding, bytes.length, sha256(bytes)])
         assert.ok(bytes.length < plain.length)

@@ -10,7 +10,7 @@ const { Lab, noise } = require('../support/lab.js')
 
 const MIB = 1024 * 1024
 const KILLS = 200
-/** Of uploads that cannot be gone on with. */
+/** Of uploads that cannot be resumed. */
 const PLAIN_KILLS = 60
 const AT_ONCE = 2
 const program = path.join(__dirname, '..', 'support', 'killed-upload.js')
@@ -79,7 +79,7 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
     }
     await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => worker(n + 1)))
     assert.ok(resumed > 0, 'parts of killed processes were used')
-    // A kill between the storage's answer and the checkpoint leaves an upload that only cleanup can find.
+    // A kill between the storage's response and the checkpoint leaves an upload that only cleanup can find.
     await nothingIsLeft()
   })
 

@@ -31,7 +31,7 @@ describe('download', { timeout: 120_000 }, () => {
     assert.deepEqual([info.metadata, info.attempts], [{ by: 'test' }, 1])
   })
 
-  test('a body that breaks off goes on where it broke, twice', async () => {
+  test('a body that breaks off continues where it broke, twice', async () => {
     await lab.faults({ fault: 'truncate', method: 'GET', times: 2 })
     const retries = []
     const object = await storage.download({ key: 'a.bin', onRetry: ({ code }) => retries.push(code) })
@@ -40,8 +40,8 @@ describe('download', { timeout: 120_000 }, () => {
     assert.deepEqual(await lab.actions(), ['truncate', 'truncate', 'forward'])
   })
 
-  test('one that stalls goes on, too', async () => {
-    await lab.faults({ fault: 'stallAnswer', method: 'GET', times: 1 })
+  test('one that stalls continues, too', async () => {
+    await lab.faults({ fault: 'stallResponse', method: 'GET', times: 1 })
     const object = await storage.download({ key: 'a.bin' })
     assert.ok((await buffer(object.body)).equals(body))
   })
@@ -91,7 +91,7 @@ describe('download', { timeout: 120_000 }, () => {
   })
 
   test('a cancel ends the transfer, also while a piece is waited for', async () => {
-    await lab.faults({ fault: 'stallAnswer', method: 'GET', times: 1 })
+    await lab.faults({ fault: 'stallResponse', method: 'GET', times: 1 })
     const { body } = await storage.download({ key: 'a.bin' })
     const reader = body.getReader()
     const { value } = await reader.read()
@@ -102,27 +102,27 @@ describe('download', { timeout: 120_000 }, () => {
     await rest.catch(() => {})
     // Three times as long as a stall may take.
     await sleep(1000)
-    assert.deepEqual(await lab.actions(), ['stallAnswer'], 'nobody asks for the rest')
+    assert.deepEqual(await lab.actions(), ['stallResponse'], 'nobody asks for the rest')
   })
 
-  test('what is stored packed and comes unpacked is asked for as it is stored', async () => {
+  test('what is stored compressed and comes decompressed is asked for as it is stored', async () => {
     const text = 'as it was\n'.repeat(500)
-    const { etag, size } = await storage.uploadFile({ key: 'packed.txt', body: text, compress: 'gzip' })
-    const unpacked = 'HTTP/1.1 200 OK\r\netag: W/"' + etag + '"\r\ncontent-type: text/plain\r\n'
+    const { etag, size } = await storage.uploadFile({ key: 'compressed.txt', body: text, compress: 'gzip' })
+    const decompressed = 'HTTP/1.1 200 OK\r\netag: W/"' + etag + '"\r\ncontent-type: text/plain\r\n'
     for (const times of [1, 2]) {
       await lab.faults(
-        { fault: 'raw', method: 'GET', times, answer: [{ text: `${unpacked}transfer-encoding: chunked\r\n\r\n5\r\nas it\r\n0\r\n\r\n` }] },
-        { fault: 'raw', method: 'HEAD', times: 1, answer: [{ text: `${unpacked}\r\n` }] },
+        { fault: 'raw', method: 'GET', times, response: [{ text: `${decompressed}transfer-encoding: chunked\r\n\r\n5\r\nas it\r\n0\r\n\r\n` }] },
+        { fault: 'raw', method: 'HEAD', times: 1, response: [{ text: `${decompressed}\r\n` }] },
       )
-      const { body, ...info } = await storage.download({ key: 'packed.txt', decompress: false })
+      const { body, ...info } = await storage.download({ key: 'compressed.txt', decompress: false })
       const bytes = await buffer(body)
       if (times === 1) assert.deepEqual([info.size, info.contentEncoding, info.etag, gunzipSync(bytes).toString()], [size, 'gzip', etag, text])
-      else assert.deepEqual([info.contentEncoding, info.etag, bytes.toString()], [undefined, undefined, 'as it'], 'whoever unpacks it all the same')
-      assert.deepEqual((await storage.head({ key: 'packed.txt' })).size, size)
+      else assert.deepEqual([info.contentEncoding, info.etag, bytes.toString()], [undefined, undefined, 'as it'], 'whoever decompresses it all the same')
+      assert.deepEqual((await storage.head({ key: 'compressed.txt' })).size, size)
     }
   })
 
-  test('a signal that fired while the answer was on its way ends the body', async () => {
+  test('a signal that fired while the response was on its way ends the body', async () => {
     const [reason, ended] = [new Error('mine'), []]
     const endless = { next: async () => Buffer.from('x'), cancel() {} }
     const onEnd = { succeeded: () => ended.push('succeeded'), failed: (error) => ended.push(error) }

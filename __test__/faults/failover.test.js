@@ -67,7 +67,7 @@ describe('failover and reconcile', { timeout: 120_000 }, () => {
     assert.equal(b.objects().size, 0)
   })
 
-  test("while the primary is out, a spare's 404 is not an answer", async () => {
+  test("while the primary is out, a spare's 404 is not a response", async () => {
     const [a, b] = await servers('r2', 'r2')
     const storage = storageOf(a, b)
     await storage.uploadFile({ key: 'k', body: 'important' })
@@ -123,7 +123,7 @@ describe('failover and reconcile', { timeout: 120_000 }, () => {
     assert.deepEqual((await storage.head({ key: 'k' })).metadata, { a: 'b' })
   })
 
-  test('a delete rejects while a spare does not answer, and deletes nothing', async () => {
+  test('a delete rejects while a spare does not respond, and deletes nothing', async () => {
     const [a, b] = await servers('r2', 'r2')
     const storage = storageOf(a, b)
     await storage.uploadFile({ key: 'k', body: 'x' })

@@ -131,7 +131,7 @@ describe('objects that other clients stored', () => {
     }
   })
 
-  test('a DELETE that is answered with NoSuchKey has succeeded, one with NoSuchBucket has not', async () => {
+  test('a DELETE that is responded with NoSuchKey has succeeded, one with NoSuchBucket has not', async () => {
     const error = (code) => response('404 Not Found', ['Content-Type: application/xml'], `<Error><Code>${code}</Code><Message>no</Message></Error>`)
     for (const [code, outcome] of [['NoSuchKey', 'deleted'], ['NoSuchBucket', 'NoSuchBucket'], ['NoSuchUpload', 'NoSuchUpload']]) {
       const { storage, stop } = await rawServer(() => error(code))

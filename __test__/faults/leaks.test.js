@@ -78,6 +78,6 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
   test('what is left behind on purpose is seen', async () => {
     const plants = { descriptor: /^descriptors: \d+ file/, timer: /^resources: \d+ Timeout/, memory: /^memory of JavaScript/, rejection: /^\d+ unhandled/, file: /^temporary files/ }
     const { leaks } = await measure(['bad input'], 500, { plants: Object.keys(plants), patienceMs: 0 })
-    for (const [plant, told] of Object.entries(plants)) assert.ok(leaks.some((leak) => told.test(leak)), `${plant}: ${leaks.join('; ')}`)
+    for (const [plant, reported] of Object.entries(plants)) assert.ok(leaks.some((leak) => reported.test(leak)), `${plant}: ${leaks.join('; ')}`)
   })
 })

@@ -18,7 +18,7 @@ describe('stored objects', () => {
   const body = noise(12_345)
   const put = (key, options) => storage.uploadFile({ body, key, ...options })
 
-  test('head tells what was stored', async () => {
+  test('head shows what was stored', async () => {
     const before = Date.now()
     await put('head/a.png', { contentType: 'image/png', cacheControl: 'no-store', metadata: { author: 'me' } })
     const { lastModified, elapsedMs, ...info } = await storage.head({ key: 'head/a.png' })

@@ -79,6 +79,6 @@ describe('an outage', { timeout: 60_000 }, () => {
     await primary.faults({ fault: 'down' })
     const { failure } = await storage.uploadFile({ key: 'a', body: 'hello' }).catch((error) => ({ failure: error }))
     assert.ok(failure.attempts > 4, 'more than the default preset has')
-    assert.ok(failure.elapsedMs < 4000, `an answer before the function ends: ${failure.elapsedMs} ms`)
+    assert.ok(failure.elapsedMs < 4000, `a response before the function ends: ${failure.elapsedMs} ms`)
   })
 })

@@ -36,7 +36,7 @@ test('a process that has uploaded ends by itself', async () => {
   assert.match(output, /5d41402abc4b2a76b9719d911017c592/)
 })
 
-test('a storage that nobody holds answers its upload first and is collected then', async () => {
+test('a storage that nobody holds settles its upload first and is collected then', async () => {
   await lab.faults({ fault: 'slow', bytesPerSecond: 200_000, keyContains: 'unheld' })
   const script = `
     const { newStorage } = require('./index.js')
@@ -107,11 +107,11 @@ test('there is no thread before the first call, nor after the last environment, 
         .on('error', reject)
         .on('exit', () => resolve({ during, after: threads() }))
     })
-    const told = '.then(() => require("node:worker_threads").parentPort.postMessage("done"))'
+    const reported = '.then(() => require("node:worker_threads").parentPort.postMessage("done"))'
     async function main() {
-      const idle = await inWorker('Promise.resolve()' + told)
-      const small = await inWorker('uploadFile({ body: "hello", key: "small.txt" })' + told)
-      const large = await inWorker('uploadFile({ body: Buffer.alloc(100_000), key: "large.bin" })' + told)
+      const idle = await inWorker('Promise.resolve()' + reported)
+      const small = await inWorker('uploadFile({ body: "hello", key: "small.txt" })' + reported)
+      const large = await inWorker('uploadFile({ body: Buffer.alloc(100_000), key: "large.bin" })' + reported)
       console.log(JSON.stringify({ idle, small, large }))
     }
     main()`

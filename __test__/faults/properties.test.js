@@ -65,8 +65,8 @@ function assertRefused(error, option) {
 }
 
 // What people give: any text, text that means something to somebody on the way, and what is no text.
-const telling = ['/', '//', '.', '..', '%2e', '%', '?', '#', '&', '=', '+', ' ', '  ', '\\', '"', "'", '<', '\0', '\r\n', '\t', '\x7f', '\u0085', '\u2028', '\ufeff', '\u202e', 'é', 'e\u0301', '\ud800', '\udc00', '😀', '=?UTF-8?B?eA==?=', 'a', 'B', '0', '-', '_', '*', '~', ':', ';', '@', ',', '(', '$']
-const unit = fc.oneof(fc.constantFrom(...telling), fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)))
+const special = ['/', '//', '.', '..', '%2e', '%', '?', '#', '&', '=', '+', ' ', '  ', '\\', '"', "'", '<', '\0', '\r\n', '\t', '\x7f', '\u0085', '\u2028', '\ufeff', '\u202e', 'é', 'e\u0301', '\ud800', '\udc00', '😀', '=?UTF-8?B?eA==?=', 'a', 'B', '0', '-', '_', '*', '~', ':', ';', '@', ',', '(', '$']
+const unit = fc.oneof(fc.constantFrom(...special), fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)))
 const someText = fc.oneof(
   fc.array(unit, { maxLength: 12 }).map((units) => units.join('')),
   fc.string({ unit: 'grapheme', maxLength: 40 }),
@@ -107,10 +107,10 @@ describe('keys', () => {
   property('what is no text is no key', 100, whatever, async (key) => {
     fc.pre(typeof key !== 'string')
     r2.reset()
-    for (const verb of ['uploadFile', 'head', 'exists', 'download', 'delete', 'presign']) {
-      const { error } = await outcomeOf(() => storage[verb](verb === 'uploadFile' ? { key, body: 'x' } : { key }))
+    for (const operation of ['uploadFile', 'head', 'exists', 'download', 'delete', 'presign']) {
+      const { error } = await outcomeOf(() => storage[operation](operation === 'uploadFile' ? { key, body: 'x' } : { key }))
       assertRefused(error, 'key')
-      assert.deepEqual([error.code, error.operation], ['ERR_INVALID_KEY', verb === 'exists' ? 'head' : verb])
+      assert.deepEqual([error.code, error.operation], ['ERR_INVALID_KEY', operation === 'exists' ? 'head' : operation])
     }
   })
 })
@@ -271,7 +271,7 @@ describe('options', () => {
   // A checkpoint that is a path would be a file in the tests' folder.
   const field = fc.constantFrom(...fields).chain((name) => fc.tuple(fc.constant(name), name === 'checkpoint' ? whatever.filter((value) => typeof value !== 'string') : fc.oneof(odd, someText)))
   const someOptions = fc.oneof(whatever, fc.array(field, { maxLength: 3 }).map((entries) => ({ key: 'a', ...Object.fromEntries(entries) })))
-  const verbs = {
+  const operations = {
     uploadFile: (options) => storage.uploadFile(options),
     withBody: (options) => storage.uploadFile(options !== null && typeof options === 'object' ? { body: 'x', ...options } : options),
     uploadFiles: (options) => storage.uploadFiles([], options),
@@ -293,20 +293,20 @@ describe('options', () => {
     setBreaker: (options) => storage.setBreaker('closed', options),
   }
 
-  property('no call meets options that break it', 1000, fc.constantFrom(...Object.keys(verbs)), someOptions, async (verb, options) => {
+  property('no call meets options that break it', 1000, fc.constantFrom(...Object.keys(operations)), someOptions, async (operation, options) => {
     r2.reset()
-    await outcomeOf(() => verbs[verb](options))
+    await outcomeOf(() => operations[operation](options))
   })
 })
 
 describe('sources', () => {
   let source
-  let answer
+  let reply
   let url
   let fetching
   before(async () => {
     source = createServer((request, response) => {
-      const { status, headers, body } = answer
+      const { status, headers, body } = reply
       response.writeHead(status, headers)
       response.end(body)
     })
@@ -333,9 +333,9 @@ describe('sources', () => {
   }, { requiredKeys: [] })
   const status = fc.oneof({ weight: 5, arbitrary: fc.constant(200) }, fc.integer({ min: 200, max: 599 }).filter((status) => ![204, 205, 304].includes(status)))
 
-  property('an answer is stored whole or not at all', 200, status, headers, fc.uint8Array({ maxLength: 200 }), async (status, headers, body) => {
+  property('a response is stored whole or not at all', 200, status, headers, fc.uint8Array({ maxLength: 200 }), async (status, headers, body) => {
     r2.reset()
-    answer = { status, headers: { ...headers, 'content-length': body.length }, body }
+    reply = { status, headers: { ...headers, 'content-length': body.length }, body }
     const { result, error } = await outcomeOf(() => fetching.downloadAndUpload({ key: 'a', url: `${url}/a.png`, retry: { deadlineMs: 5000 } }))
     if (error) {
       assert.ok(['source', 'input', 'network', 'timeout', 'throttled', 'service'].includes(error.category), error.stack)
@@ -349,11 +349,11 @@ describe('sources', () => {
 
   test('a host in other letters is the one that Node takes it for', async () => {
     r2.reset()
-    answer = { status: 200, headers: { 'content-type': 'image/png' }, body: Buffer.from('x') }
+    reply = { status: 200, headers: { 'content-type': 'image/png' }, body: Buffer.from('x') }
     const there = url.replace('127.0.0.1', 'ⓛⓞⓒⓐⓛⓗⓞⓢⓣ')
     assert.equal(new URL(there).hostname, 'localhost')
     await fetching.downloadAndUpload({ key: 'a', url: `${there}/ä.png` })
-    assert.ok(r2.objects().get('a').body.equals(answer.body))
+    assert.ok(r2.objects().get('a').body.equals(reply.body))
     const { error } = await outcomeOf(() => storage.downloadAndUpload({ key: 'a', url: there }))
     assert.equal(error.code, 'ERR_BLOCKED_URL')
   })

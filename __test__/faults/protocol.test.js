@@ -1,6 +1,6 @@
 'use strict'
 
-// Only the storage's own response counts as success. A server answers each request with a response drawn at random, and
+// Only the storage's own response counts as success. A server gives each request a response drawn at random, and
 // carries the request out or not, at random. Whenever a call succeeds, the server's state agrees; whenever it fails, the
 // error is typed. A failure prints the seed that draws the same again:
 //
@@ -54,7 +54,7 @@ function foreign({ roll, one, chance }) {
 }
 
 /**
- * Whether nothing tells a response from the storage's: its status is that of the operation, and it needs no more, or has the
+ * Whether nothing distinguishes a response from the storage's: its status is that of the operation, and it needs no more, or has the
  * ETag of some object. Who sends that in the storage's place lies; there is no defence in one response.
  */
 function isPerfect(method, search, { status, headers, body, cut }) {
@@ -92,7 +92,7 @@ async function startServer(options) {
       state.requests += 1
       const request = { method, headers, body, url: new URL(target, 'http://x') }
       const { instead } = drawn
-      const carriedOut = isWhole && (!instead || instead.stores) ? answer(state, request, options) : undefined
+      const carriedOut = isWhole && (!instead || instead.stores) ? respond(state, request, options) : undefined
       send(socket, method, instead?.response ?? carriedOut, instead?.response.cut)
       if (!isWhole) socket.end()
     })
@@ -113,8 +113,8 @@ function send(socket, method, { status, headers, body = '' }, cut) {
 const xml = (name, inner) => ({ status: 200, headers: { 'content-type': 'application/xml' }, body: `<?xml version="1.0"?><${name}>${inner}</${name}>` })
 const error = (status, code) => ({ status, headers: { 'content-type': 'application/xml' }, body: `<Error><Code>${code}</Code><Message>no</Message></Error>` })
 
-/** What S3 does and answers. */
-function answer({ objects, uploads }, { method, headers, body, url }, { checksums, opaque, encrypted }) {
+/** What S3 does, and its response. */
+function respond({ objects, uploads }, { method, headers, body, url }, { checksums, opaque, encrypted }) {
   const key = decodeURIComponent(url.pathname.split('/').slice(2).join('/'))
   const query = url.searchParams
   const etagOf = (bytes) => (encrypted ? md5(`${encrypted}${bytes.length}`) : opaque ? `opaque${md5(bytes).slice(0, 8)}` : md5(bytes))

@@ -49,9 +49,9 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     assert.equal(r2.events().length, 0)
   }
 
-  /** What `answer` makes of a request that `send` sends to a server of Node's. */
-  async function served(answer, send) {
-    const server = http.createServer(answer)
+  /** What `reply` makes of a request that `send` sends to a server of Node's. */
+  async function served(reply, send) {
+    const server = http.createServer(reply)
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     try {
@@ -131,12 +131,12 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
   })
 
   test('a Response that fetch has decoded is stored as it was decoded', async () => {
-    const answer = (request, response) => {
+    const reply = (request, response) => {
       const coding = request.url.slice(1)
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': coding })
       response.end(coding === 'gzip' ? gzipSync(JSON_TEXT) : JSON_TEXT)
     }
-    await served(answer, async (url) => {
+    await served(reply, async (url) => {
       const { contentEncoding, size } = await storage.uploadFile({ key: 'a.json', body: await fetch(`${url}gzip`) })
       assert.deepEqual([contentEncoding, size, stored('a.json').body.toString()], [undefined, JSON_TEXT.length, JSON_TEXT])
       await storage.uploadFile({ key: 'b.json', body: await fetch(`${url}identity`) })
@@ -155,14 +155,14 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     assert.equal((await storage.uploadFile({ key: 'a', body: odd })).size, 3)
   })
 
-  test('a request of Node\'s server is stored by its head, and can be answered when it is refused', async () => {
+  test('a request of Node\'s server is stored by its head, and can be given a response when it is refused', async () => {
     const seen = []
-    const answer = async (request, response) => {
+    const reply = async (request, response) => {
       const { code } = await storage.uploadFile({ key: 'a', body: request, maxBytes: 100_000 }).then(() => ({}), (error) => error)
       seen.push(code)
       response.writeHead(code ? 413 : 200).end()
     }
-    await served(answer, async (url) => {
+    await served(reply, async (url) => {
       const send = async (body, headers) => (await fetch(url, { method: 'POST', body, headers })).status
       assert.equal(await send(PNG, { 'content-type': 'image/png' }), 200)
       assert.deepEqual([stored().body.length, stored().contentType], [PNG.length, 'image/png'])
@@ -175,8 +175,8 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
   })
 
   test('a response of Node\'s client is judged by its status', async () => {
-    const answer = (request, response) => response.writeHead(Number(request.url.slice(1))).end('body')
-    await served(answer, async (url) => {
+    const reply = (request, response) => response.writeHead(Number(request.url.slice(1))).end('body')
+    await served(reply, async (url) => {
       const get = (status) => new Promise((resolve, reject) => http.get(`${url}${status}`, resolve).on('error', reject))
       await refused(await get(404), /status 404/)
       const { size } = await storage.uploadFile({ key: 'a', body: await get(200) })
@@ -229,8 +229,8 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     for (const body of ['ab', chunks()]) assert.equal((await storage.uploadFile({ key: 'a', body, minBytes: 2 })).size, 2)
     assert.equal((await storage.uploadFile({ key: 'a', body: large(), minBytes: 6 * MIB })).size, 6 * MIB)
     for (const minBytes of [-1, 1.5, NaN, '1']) await assert.rejects(storage.uploadFile({ key: 'a', body: 'ab', minBytes }), { option: 'minBytes' })
-    const answer = (request, response) => response.end('ab')
-    await served(answer, async (url) => {
+    const reply = (request, response) => response.end('ab')
+    await served(reply, async (url) => {
       const call = { key: 'a', url, allowPrivateNetworks: true }
       await assert.rejects(storage.downloadAndUpload({ ...call, minBytes: 3 }), tooSmall)
       assert.equal((await storage.downloadAndUpload({ ...call, minBytes: 2 })).size, 2)

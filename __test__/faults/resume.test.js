@@ -13,7 +13,7 @@ const MIB = 1024 * 1024
 /** Three parts of 5 MiB and one of 2. */
 const SIZE = 17 * MIB
 
-describe('uploads that go on where they left off', { timeout: 120_000 }, () => {
+describe('uploads that continue where they left off', { timeout: 120_000 }, () => {
   let lab
   let storage
   let folder

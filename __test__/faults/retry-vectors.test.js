@@ -11,7 +11,7 @@ const { Lab, root } = require('../support/lab.js')
 
 const { policy, vectors } = require(path.join(root, 'tests', 'vectors', 'retry.json'))
 
-const rows = vectors.filter(({ answers }) => answers)
+const rows = vectors.filter(({ responses }) => responses)
 /** Of a row, drawn at its upper end. */
 const policyOf = (vector) => ({ ...policy, ...vector.policy, jitter: 'none' })
 const reset = () => Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
@@ -19,7 +19,7 @@ const reset = () => Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRE
 test('no row is left out but those that need an R2 host, or more attempts than a caller may ask for', () => {
   assert.ok(rows.length >= 20)
   assert.deepEqual(rows.filter(({ at }) => at).map(({ id }) => id), ['V9-R2'])
-  assert.deepEqual(vectors.filter(({ answers }) => !answers).map(({ id }) => id), ['V15'])
+  assert.deepEqual(vectors.filter(({ responses }) => !responses).map(({ id }) => id), ['V15'])
 })
 
 /** Timers of which the earliest fires when nothing else is to be done, and a clock that shows what was waited for. */
@@ -52,7 +52,7 @@ class StillTime {
   }
 }
 
-/** What the AWS SDK throws for an answer, and Node for a connection. */
+/** What the AWS SDK throws for a response, and Node for a connection. */
 function thrown({ status, code, retryAfter, network }) {
   if (network) return Object.assign(new Error(`read ${network}`), { code: network })
   const $response = { statusCode: status, headers: { 'retry-after': retryAfter } }
@@ -66,10 +66,10 @@ async function runLoop(time, vector, options) {
   const loop = retryWithBackoff(
     ({ attempt }) => {
       errors.push(undefined)
-      const answer = vector.answers[attempt - 1]
-      if (!answer) return 'done'
-      if (answer.timeout) return new Promise(() => {})
-      throw (errors[attempt - 1] = thrown(answer))
+      const reply = vector.responses[attempt - 1]
+      if (!reply) return 'done'
+      if (reply.timeout) return new Promise(() => {})
+      throw (errors[attempt - 1] = thrown(reply))
     },
     {
       ...options,
@@ -87,7 +87,7 @@ async function runLoop(time, vector, options) {
 describe('retryWithBackoff', () => {
   for (const vector of rows.filter(({ at }) => !at)) {
     test(`${vector.id}: ${vector.says}`, async (t) => {
-      const { answers, delaysMs, end, abort, failingCallsBefore = 0 } = vector
+      const { responses, delaysMs, end, abort, failingCallsBefore = 0 } = vector
       const time = new StillTime(t)
       for (let call = 0; call < failingCallsBefore; call += 1) {
         const failing = retryWithBackoff(() => { throw reset() }, policyOf(vector))
@@ -104,7 +104,7 @@ describe('retryWithBackoff', () => {
       } else {
         assert.equal(value, 'done')
       }
-      const hung = answers.filter(({ timeout }) => timeout).length * policyOf(vector).timeout
+      const hung = responses.filter(({ timeout }) => timeout).length * policyOf(vector).timeout
       assert.equal(time.now, delaysMs.reduce((sum, ms) => sum + ms, 0) + hung, 'nothing else was waited for')
     })
   }
@@ -144,7 +144,7 @@ describe('uploads', () => {
   before(async () => {
     lab = await Lab.start()
     await lab.faults(
-      ...here.flatMap(({ id, answers }) => answers.map((answer) => ({ ...fault(answer), keyContains: `${id}/`, times: 1 }))),
+      ...here.flatMap(({ id, responses }) => responses.map((reply) => ({ ...fault(reply), keyContains: `${id}/`, times: 1 }))),
       { fault: 'status', status: 500, code: 'InternalError', keyContains: 'before/' },
     )
     // Each with a storage, and so a gate, of its own: one row's failures are nothing to another.
@@ -184,10 +184,10 @@ describe('uploads', () => {
     return { ...outcome, delays, before }
   }
 
-  for (const [n, { id, says, answers, delaysMs, end, abort, ...vector }] of here.entries()) {
+  for (const [n, { id, says, responses, delaysMs, end, abort, ...vector }] of here.entries()) {
     test(`${id}: ${says}`, () => {
       const { result, error, delays, before } = outcomes[n]
-      // A HEAD that asks what came of a lost answer is no attempt.
+      // A HEAD that asks what came of a lost response is no attempt.
       const seen = events.filter(({ key, method }) => key === `${id}/a.txt` && method === 'PUT')
       assert.deepEqual(before, Array(vector.failingCallsBefore ?? 0).fill(policyOf(vector).maxAttempts))
       assert.deepEqual(delays, delaysMs)
@@ -196,14 +196,14 @@ describe('uploads', () => {
       assert.equal((result ?? error).attempts, end.attempts, error?.stack)
       assert.deepEqual([error?.code, error?.category, error?.retryAfterMs], [end.code, end.category, end.retryAfterMs])
       assert.equal(lab.stored(`${id}/a.txt`)?.toString(), error ? undefined : id)
-      const broken = answers.filter(({ network, timeout }) => network || timeout).length
+      const broken = responses.filter(({ network, timeout }) => network || timeout).length
       const connections = new Set(seen.map(({ connection }) => connection))
       if (broken > 0) assert.equal(connections.size, broken + 1, 'a connection that broke or hung is not used again')
-      // The proxy tells of a request that hangs when its connection is closed.
-      if (answers[0].timeout) assert.deepEqual(seen.map(({ action }) => action), ['hang', 'forward'])
-      if (answers[0].clockAheadMs) {
+      // The proxy reports a request that hangs when its connection is closed.
+      if (responses[0].timeout) assert.deepEqual(seen.map(({ action }) => action), ['hang', 'forward'])
+      if (responses[0].clockAheadMs) {
         const [wrong, right] = seen.map(({ amzDate }) => timeOf(amzDate))
-        assert.ok(Math.abs(right - wrong - answers[0].clockAheadMs) < 60_000, `${right - wrong} ms`)
+        assert.ok(Math.abs(right - wrong - responses[0].clockAheadMs) < 60_000, `${right - wrong} ms`)
       }
     })
   }

@@ -112,7 +112,7 @@ test('a TLS handshake cut by the server is made again within the attempt', async
   assert.deepEqual(await lab.actions(), ['tlsCut', 'tlsCut', 'forward'])
 })
 
-test('TLS handshakes that go on being cut are retried and succeed', async () => {
+test('TLS handshakes that continue being cut are retried and succeed', async () => {
   // Three to an attempt.
   await lab.faults({ fault: 'tlsCut', times: 6 })
   const result = await lab.overTls().uploadFile({ body: picture, key: 'tls.png' })

@@ -1,12 +1,12 @@
 'use strict'
 
-// An upload whose last answer was lost: what is stored is no failure.
+// An upload whose last response was lost: what is stored is no failure.
 
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')
 const { Lab, noise } = require('../support/lab.js')
 
-describe('a lost last answer', () => {
+describe('a lost last response', () => {
   let lab
   let storage
   const body = noise(10_000)
@@ -30,7 +30,7 @@ describe('a lost last answer', () => {
     })
   }
 
-  test('is looked for again where the HEAD fails, too', async () => {
+  test('is looked up again where the HEAD fails, too', async () => {
     await lab.faults({ fault: 'dropResponse', method: 'PUT' }, { fault: 'reset', method: 'HEAD', times: 1 })
     assert.equal((await upload('again')).confirmedByHead, true)
   })
@@ -41,12 +41,12 @@ describe('a lost last answer', () => {
     assert.equal((await upload('before')).confirmedByHead, true)
   })
 
-  test('an answer that came needs no HEAD', async () => {
+  test('a response that came needs no HEAD', async () => {
     await lab.faults({ fault: 'status', status: 503, code: 'ServiceUnavailable', method: 'PUT' })
-    await assert.rejects(upload('answered'), { code: 'ServiceUnavailable', attempts: 4 })
+    await assert.rejects(upload('responded'), { code: 'ServiceUnavailable', attempts: 4 })
     assert.deepEqual(await methods(), ['PUT', 'PUT', 'PUT', 'PUT'])
     await lab.faults()
-    assert.equal((await upload('answered')).confirmedByHead, undefined)
+    assert.equal((await upload('responded')).confirmedByHead, undefined)
   })
 
   test('nothing stored, or other bytes, stays a failure', async () => {

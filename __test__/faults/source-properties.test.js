@@ -105,7 +105,7 @@ describe('sources', () => {
       assert.equal(stored, undefined, 'stored, though the call rejected')
       const isFinal = given.faults.some(({ status }) => status === 403)
       assert.ok(fail || isFinal, outcome.error.stack)
-      // Odd errors are told as they are, but for undefined, which is no cause.
+      // Odd errors are reported as they are, but for undefined, which is no cause.
       if (outcome.error.code === 'ERR_SOURCE_FAILED' && given.failure.how === 'error') assert.equal(outcome.error.cause, cause)
     }
     await released(source)

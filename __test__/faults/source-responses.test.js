@@ -1,6 +1,6 @@
 'use strict'
 
-// What sources of downloadAndUpload answer with. A failure of the property prints the seed that draws the same again:
+// What sources of downloadAndUpload respond with. A failure of the property prints the seed that draws the same again:
 //
 //   REDIRECT_SEED=123 node --test __test__/faults/source-responses.test.js
 

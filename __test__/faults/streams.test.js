@@ -59,15 +59,15 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
     assert.equal(cancelled, 2)
   })
 
-  test('too large a stream is told as it is, to everybody, and leaves nothing', async () => {
-    const heard = []
+  test('too large a stream is reported as it is, to everybody, and leaves nothing', async () => {
+    const received = []
     const checkpoint = new Map()
-    const own = lab.storage({ multipartThresholdBytes: 6 * MIB, partSizeBytes: 5 * MIB, logger: { error: (line) => heard.push(line) } })
-    own.on('failure', ({ code, error }) => heard.push([code, error.code]))
+    const own = lab.storage({ multipartThresholdBytes: 6 * MIB, partSizeBytes: 5 * MIB, logger: { error: (line) => received.push(line) } })
+    own.on('failure', ({ code, error }) => received.push([code, error.code]))
     for (const options of [{ body: new Blob([large]).stream() }, { body: Readable.from(pieces(large)), checkpoint }]) {
       await assert.rejects(own.uploadFile({ key: 'too-large', maxBytes: 12 * MIB, ...options }), { name: 'InputError', code: 'ERR_TOO_LARGE' })
     }
-    assert.deepEqual(heard, [['ERR_TOO_LARGE', 'ERR_TOO_LARGE'], ['ERR_TOO_LARGE', 'ERR_TOO_LARGE']])
+    assert.deepEqual(received, [['ERR_TOO_LARGE', 'ERR_TOO_LARGE'], ['ERR_TOO_LARGE', 'ERR_TOO_LARGE']])
     assert.deepEqual([own.recentFailures(), openUploads()], [[], []])
     own.close()
   })

@@ -67,7 +67,7 @@ describe('a real R2', { skip, timeout: 300_000 }, () => {
     await assert.rejects(each.uploadFile({ ...object, ifMatch: etag }), { code: 'PreconditionFailed' })
   })
 
-  test('what an upload in parts left behind is gone on with, and cleaned up', async () => {
+  test('what an upload in parts left behind is resumed, and cleaned up', async () => {
     const body = noise(20 * 1024 * 1024)
     const key = 'reliable-r2-test/resumed.bin'
     const checkpoint = new Map()

@@ -1,6 +1,6 @@
 'use strict'
 
-// What docs/operations tells Prometheus and Grafana, by Prometheus' own tool and against the metrics of a real storage.
+// What docs/operations gives Prometheus and Grafana, by Prometheus' own tool and against the metrics of a real storage.
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
@@ -49,7 +49,7 @@ describe('operations', { timeout: 120_000 }, () => {
       { fault: 'status', status: 403, code: 'AccessDenied', method: 'PUT', keyContains: 'denied' },
     )
     await storage.uploadFile({ key: 'a', body: 'hello' })
-    // Where a fifth of the answers says that it is too much, the endpoint is paced.
+    // Where a fifth of the responses says that it is too much, the endpoint is paced.
     await Promise.all(Array.from({ length: 12 }, (_, n) => n).map((n) => storage.uploadFile({ key: `paced ${n}`, body: 'hello' })))
     await assert.rejects(storage.uploadFile({ key: 'denied', body: 'hello' }))
     await storage.head({ key: 'a' })
@@ -210,8 +210,8 @@ describe('operations', { timeout: 120_000 }, () => {
     // What `dump` wants to see in a database.
     mkdirSync(path.join(blocks, 'wal'))
     const stored = promtool('tsdb', 'dump', blocks).trim().split('\n')
-    const told = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-    assert.equal(stored.length, told.length)
+    const reported = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    assert.equal(stored.length, reported.length)
     for (const name of samples.keys()) assert.ok(stored.some((line) => line.includes(`__name__="${name}"`)), name)
   })
 })

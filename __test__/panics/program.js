@@ -45,7 +45,7 @@ async function main() {
   })
   if (storage) {
     await step('uploadFile', () => storage.uploadFile({ key: 'a', body: 'x' }))
-    // More than is held at once, so that it has to wait for room.
+    // More than is held at once, so that it has to wait for capacity.
     await step('a stream', () => storage.uploadFile({ key: 'b', body: Readable.from(['a', 'b', Buffer.alloc(64_000_000)]) }))
     await step('a stream that fails', () => storage.uploadFile({ key: 'c', body: (async function* () { yield 'x'; throw new Error('mine') })() }).catch((error) => {
       if (error.code !== 'ERR_INVALID_BODY' && error.code !== 'ERR_SOURCE_FAILED' && error.message !== 'mine') throw error
@@ -67,7 +67,7 @@ async function main() {
     await step('head', () => storage.head({ key: 'a' }))
     await step('download', async () => assert.equal(String(await buffer((await storage.download({ key: 'a' })).body)), 'x'))
     await step('a download that is cancelled', async () => (await storage.download({ key: 'b' })).body.cancel())
-    await step('a call that is called off', async () => {
+    await step('a call that is aborted', async () => {
       const controller = new AbortController()
       const call = storage.uploadFile({ key: 'g', body: 'x', signal: controller.signal })
       controller.abort('enough')

@@ -19,8 +19,8 @@ const options = { endpoint, bucket: 'pictures', accessKey: 'local', secretKey, r
 const unhandled = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason))
 const faults = async (...rules) => {
-  const answer = await fetch(`${control}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) })
-  assert.ok(answer.ok, await answer.text())
+  const response = await fetch(`${control}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) })
+  assert.ok(response.ok, await response.text())
 }
 const bytes = (size) => Buffer.alloc(size, 'reliable')
 const md5 = (body) => createHash('md5').update(body).digest('hex')

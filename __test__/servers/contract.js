@@ -187,7 +187,7 @@ const contract = {
   'downloadAndUpload': {
     expected: { same: true, contentType: 'image/png' },
     async check({ fresh }) {
-      const source = createServer((_, answer) => answer.setHeader('content-type', 'image/png').end(picture)).listen(0, '127.0.0.1')
+      const source = createServer((_, response) => response.setHeader('content-type', 'image/png').end(picture)).listen(0, '127.0.0.1')
       await new Promise((resolve) => source.once('listening', resolve))
       try {
         const storage = fresh({ allowPrivateNetworks: true })

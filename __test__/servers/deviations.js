@@ -4,7 +4,7 @@
 // over fails its check.
 
 const noConditions = { outcome: 'stored' }
-const strictXml = 'its answer to the first step has another root element (InitiateMultipartUpload), which our XML reader refuses'
+const strictXml = 'its response to the first step has another root element (InitiateMultipartUpload), which our XML reader refuses'
 
 const deviations = {
   rclone: {

@@ -75,12 +75,12 @@ function watchRejections() {
 /** A command to the lab, on a connection of its own: one that is kept would be counted. */
 function command(method, place, body) {
   return new Promise((resolve, reject) => {
-    const request = http.request(`${process.env.LAB_CONTROL}${place}`, { method, agent: false }, (answer) => {
+    const request = http.request(`${process.env.LAB_CONTROL}${place}`, { method, agent: false }, (response) => {
       const chunks = []
-      answer.on('data', (chunk) => chunks.push(chunk))
-      answer.once('end', () => {
+      response.on('data', (chunk) => chunks.push(chunk))
+      response.once('end', () => {
         const text = Buffer.concat(chunks).toString()
-        if (answer.statusCode === 200) resolve(JSON.parse(text))
+        if (response.statusCode === 200) resolve(JSON.parse(text))
         else reject(new Error(`${method} ${place}: ${text}`))
       })
     })

@@ -18,7 +18,7 @@ const AT_ONCE = 32
 const WORKERS_AT_ONCE = 4
 
 const [count, ...names] = [Number(process.argv[2]), ...process.argv.slice(3)]
-/** Uploads of a thread that was ended go on for a while; memory is looked at when they are over, which takes its time. */
+/** Uploads of a thread that was ended continue for a while; memory is looked at when they are over, which takes its time. */
 const SAMPLES = names.includes(WORKERS) ? 6 : 20
 const file = path.join(mkdtempSync(path.join(process.env.LEAK_FOLDER, 'body-')), 'body.bin')
 writeFileSync(file, Buffer.alloc(64 * 1024, 7))
@@ -73,7 +73,7 @@ async function each(from, to, atOnce, action) {
   }))
 }
 
-/** Lets each kind fail in turn, a slice at a time. Gives how memory went on the way. */
+/** Lets each kind fail in turn, a slice at a time. Gives the memory after each slice. */
 async function run(from, to) {
   let quiet = names.includes(WORKERS) ? await settled() : undefined
   const storages = names.map((name) => name !== WORKERS && makeStorage(kinds[name]))

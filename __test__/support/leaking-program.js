@@ -11,7 +11,7 @@ const MIB = 1024 * 1024
 const [control, file, checkpoint] = process.argv.slice(2)
 const quick = { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 2, timeout: 5000 }
 const options = { logger: false, retry: quick, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, allowPrivateNetworks: true }
-const faults = (...rules) => fetch(`${control}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) }).then((answer) => answer.text())
+const faults = (...rules) => fetch(`${control}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) }).then((response) => response.text())
 const descriptors = () => readdirSync('/proc/self/fd').length
 const large = Buffer.alloc(11 * MIB, 7)
 const unhandled = []
@@ -53,7 +53,7 @@ async function main() {
   for (const delayMs of [50, 10_000]) await round(storage, delayMs)
   await sleep(500)
   const before = descriptors()
-  for (const rules of [[], [{ fault: 'hang', skip: 3 }], [{ fault: 'slow', bytesPerSecond: 20 * MIB }], [{ fault: 'stallAnswer', method: 'GET' }]]) {
+  for (const rules of [[], [{ fault: 'hang', skip: 3 }], [{ fault: 'slow', bytesPerSecond: 20 * MIB }], [{ fault: 'stallResponse', method: 'GET' }]]) {
     await faults(...rules)
     for (let delayMs = 1; delayMs <= 200; delayMs = Math.ceil(delayMs * 1.5)) await round(storage, delayMs)
   }
@@ -63,7 +63,7 @@ async function main() {
   await sleep(10)
   closing.close()
   await Promise.all(ended)
-  // Removals go on behind an abort; idle connections are kept for a while. What has a checkpoint (e) stays.
+  // Removals continue behind an abort; idle connections are kept for a while. What has a checkpoint (e) stays.
   const open = async () => {
     const cleanups = ['b', 'c', 'd', 'f'].map((prefix) => storage.abortIncompleteUploads({ prefix, olderThan: new Date(0) }))
     return (await Promise.all(cleanups)).reduce((sum, { kept }) => sum + kept, 0)

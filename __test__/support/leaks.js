@@ -1,7 +1,7 @@
 'use strict'
 
 // What a process that fails again and again holds on to: kinds of failure are run in a process of their own, and what
-// it tells is judged here.
+// it reports is judged here.
 
 const { spawn } = require('node:child_process')
 const { mkdirSync, mkdtempSync, readdirSync, rmSync } = require('node:fs')

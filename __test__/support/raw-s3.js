@@ -61,7 +61,7 @@ class RawS3 {
       const page = { 'list-type': '2', 'encoding-type': 'url', ...query, ...(token && { 'continuation-token': token }) }
       const { status, body } = await this.request('GET', null, { query: page })
       const text = body.toString()
-      if (status !== 200) throw new Error(`the list was answered with ${status}: ${text}`)
+      if (status !== 200) throw new Error(`the list got ${status}: ${text}`)
       const isEncoded = text.includes('<EncodingType>url</EncodingType>')
       for (const [, key] of text.matchAll(/<Key>([^<]*)<\/Key>/g)) {
         const plain = unescapeXml(key)

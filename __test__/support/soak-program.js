@@ -1,8 +1,8 @@
 'use strict'
 
 // A process that uploads for some minutes through mixed faults, and prints a line of JSON for each round and one in the
-// end: `node --expose-gc soak-program.js MINUTES RATE SEED`. What was told to be stored is compared with the server's disk
-// at once, and what there is room for again in the end.
+// end: `node --expose-gc soak-program.js MINUTES RATE SEED`. What was reported to be stored is compared with the server's disk
+// at once, and what there is space for again in the end.
 
 const { readFileSync, rmSync } = require('node:fs')
 const path = require('node:path')
@@ -55,7 +55,7 @@ const storage = newStorage({
   logger: false,
 })
 
-const told = { stored: 0, bytes: 0, failed: [], wrong: [], inParts: 0 }
+const reported = { stored: 0, bytes: 0, failed: [], wrong: [], inParts: 0 }
 const durations = []
 const actions = {}
 const kept = []
@@ -68,18 +68,18 @@ async function uploadOne() {
   try {
     const { parts } = await storage.uploadFile({ key: keyOf(index), body: index % 2 === 0 ? body : Readable.from([body]) })
     durations.push(performance.now() - begun)
-    told.stored += 1
-    told.bytes += body.length
-    if (parts > 1) told.inParts += 1
+    reported.stored += 1
+    reported.bytes += body.length
+    if (parts > 1) reported.inParts += 1
   } catch (error) {
-    told.failed.push(`${keyOf(index)}, ${body.length} bytes: ${error.code} ${error.message}`)
+    reported.failed.push(`${keyOf(index)}, ${body.length} bytes: ${error.code} ${error.message}`)
     return
   }
-  if (!isStored(index)) told.wrong.push(keyOf(index))
+  if (!isStored(index)) reported.wrong.push(keyOf(index))
   kept.push({ index, bytes: body.length })
 }
 
-/** Room for those to come. */
+/** Space for those to come. */
 function forgetTheOldest() {
   let bytes = kept.reduce((sum, object) => sum + object.bytes, 0)
   const gone = kept.findIndex((object) => {
@@ -103,7 +103,7 @@ async function round(until) {
 }
 
 async function main() {
-  // Of what carries bytes and what makes objects of parts. The mix has faults that no answer to a HEAD could be.
+  // Of what carries bytes and what makes objects of parts. The mix has faults that no response to a HEAD could be.
   await setFaults(['PUT', 'POST'].map((method) => ({ fault: 'mix', chance: rate, seed, method })))
   const rounds = Math.min(ROUNDS.most, Math.max(ROUNDS.least, Math.round(minutes)))
   const begun = performance.now()
@@ -112,10 +112,10 @@ async function main() {
   for (let n = 1; n <= rounds; n += 1) {
     samples.push(await round(performance.now() + (minutes * 60_000) / rounds))
     before ??= await settled()
-    console.log(JSON.stringify({ round: n, rounds, stored: told.stored, failed: told.failed.length, wrong: told.wrong.length, ...samples.at(-1) }))
+    console.log(JSON.stringify({ round: n, rounds, stored: reported.stored, failed: reported.failed.length, wrong: reported.wrong.length, ...samples.at(-1) }))
   }
   const seconds = (performance.now() - begun) / 1000
-  // A lost answer to the begin of an upload in parts leaves one that nobody knows of; cleanup is for those.
+  // A lost response to the begin of an upload in parts leaves one that nobody knows of; cleanup is for those.
   await setFaults([])
   await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
   storage.close()
@@ -125,7 +125,7 @@ async function main() {
   const percentile = (share) => sorted[Math.floor((sorted.length - 1) * share)] ?? 0
   const lookedAtTwice = kept.length
   const ms = { p50: percentile(0.5), p99: percentile(0.99), most: percentile(1) }
-  console.log(JSON.stringify({ seconds, ...told, missing, lookedAtTwice, ms, actions, samples, before, after, unhandled }))
+  console.log(JSON.stringify({ seconds, ...reported, missing, lookedAtTwice, ms, actions, samples, before, after, unhandled }))
 }
 
 main().catch((error) => {

@@ -18,7 +18,7 @@ async function pause(pace, index) {
 
 /**
  * Gives the chunks, in one buffer again and again if `reuse` is set; before the chunk `fail.at` it does what `fail.act`
- * says: throws, or aborts the caller's signal and goes on.
+ * says: throws, or aborts the caller's signal and continues.
  */
 async function* produce({ chunks, pace, fail, reuse }) {
   const shared = Buffer.alloc(Math.max(1, ...chunks.map(({ length }) => length)))

@@ -1,7 +1,7 @@
 'use strict'
 
 // Many uploads under the standard mixed faults of the lab, and what became of each: counted from what the caller was
-// told, from what the proxy saw, and from what is on the server's disk.
+// reported, from what the proxy saw, and from what is on the server's disk.
 
 const { Lab } = require('./lab.js')
 
@@ -57,18 +57,18 @@ async function survive(connect, { count, rate, seed, concurrency }) {
 function report(outcomes, attempts, isStored) {
   const actions = {}
   for (const action of attempts) actions[action] = (actions[action] ?? 0) + 1
-  const told = outcomes.map(({ error, ms }, index) => ({ ok: error === undefined, ms, stored: isStored(index) }))
-  const times = told.filter(({ ok }) => ok).map(({ ms }) => ms).sort((a, b) => a - b)
+  const reported = outcomes.map(({ error, ms }, index) => ({ ok: error === undefined, ms, stored: isStored(index) }))
+  const times = reported.filter(({ ok }) => ok).map(({ ms }) => ms).sort((a, b) => a - b)
   const percentile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN
   return {
     count: outcomes.length,
     succeeded: times.length,
-    /** The caller was told that it failed. */
+    /** The caller was informed that it failed. */
     lost: outcomes.length - times.length,
-    /** Of the lost ones, those that are stored: an answer that got lost was the last thing that happened. */
-    falseFailures: told.filter(({ ok, stored }) => !ok && stored).length,
-    /** The caller was told that it is stored, and other bytes or none are. */
-    falseSuccesses: told.filter(({ ok, stored }) => ok && !stored).length,
+    /** Of the lost ones, those that are stored: a response that got lost was the last thing that happened. */
+    falseFailures: reported.filter(({ ok, stored }) => !ok && stored).length,
+    /** The caller was informed that it is stored, and other bytes or none are. */
+    falseSuccesses: reported.filter(({ ok, stored }) => ok && !stored).length,
     attemptsPerUpload: attempts.length / outcomes.length,
     p50Ms: percentile(0.5),
     p99Ms: percentile(0.99),

@@ -1,6 +1,6 @@
 'use strict'
 
-// The local R2 that is published and the laboratory, whose server is s3s-fs: two that were written apart answer alike.
+// The local R2 that is published and that of these tests, which is s3s-fs: two that were written apart respond alike.
 
 const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
@@ -13,7 +13,7 @@ const MIB = 1024 * 1024
 const picture = noise(100_000)
 const md5 = (body, encoding = 'base64') => createHash('md5').update(body).digest(encoding)
 
-/** A client of one of the two. What it gives of an answer is what must be alike. */
+/** A client of one of the two. What it gives of a response is what must be alike. */
 function clientOf(url, secretAccessKey = keys.secretKey) {
   const client = new AwsClient({ accessKeyId: keys.accessKey, secretAccessKey, service: 's3', region: 'auto', retries: 0 })
   return async ([method, path, { body, headers, signal } = {}], known) => {
@@ -34,7 +34,7 @@ const ELEMENTS = /<(Key|Size|PartNumber|IsTruncated|KeyCount)>([^<]*)/g
 const tags = (text) => Array.from(text.matchAll(ELEMENTS), ([, name, value]) => `${name}=${value.replace(/&(apos|#39);/g, "'")}`).sort()
 
 /**
- * Requests that build on each other: what is sent, and which of the answer's headers are compared; `LISTED` for those of
+ * Requests that build on each other: what is sent, and which of the response's headers are compared; `LISTED` for those of
  * lists, whose elements are. A status and a code are R2's, where s3s-fs has no such rule.
  */
 const LISTED = Symbol('listed')
@@ -69,7 +69,7 @@ const TABLE = [
   ['its end again', ['POST', 'pictures/big?uploadId=UPLOAD', { body: complete([1, noise(5 * MIB)]) }]],
   ['a part of no upload', ['PUT', 'pictures/big?partNumber=1&uploadId=none', { body: 'x' }]],
   ['another upload', ['POST', 'pictures/gone?uploads']],
-  ['called off', ['DELETE', 'pictures/gone?uploadId=UPLOAD']],
+  ['aborted', ['DELETE', 'pictures/gone?uploadId=UPLOAD']],
   ['and again', ['DELETE', 'pictures/gone?uploadId=UPLOAD']],
   ['an object is removed', ['DELETE', 'pictures/a.png']],
   ['and is gone', ['HEAD', 'pictures/a.png']],
@@ -80,7 +80,7 @@ function complete(...parts) {
   return `<CompleteMultipartUpload>${parts.map(part).join('')}</CompleteMultipartUpload>`
 }
 
-describe('the local R2 and the laboratory answer alike', () => {
+describe('the local R2 and the test server respond alike', () => {
   let lab
   let r2
   const sides = []
@@ -105,8 +105,8 @@ describe('the local R2 and the laboratory answer alike', () => {
   }
 
   test('a wrong secret', async () => {
-    const answers = await Promise.all(sides.map(({ url }) => clientOf(url, 'other')(['GET', 'pictures/empty'], {})))
-    assert.deepEqual(answers.map(({ status, code }) => [status, code]), Array(2).fill([403, 'SignatureDoesNotMatch']))
+    const responses = await Promise.all(sides.map(({ url }) => clientOf(url, 'other')(['GET', 'pictures/empty'], {})))
+    assert.deepEqual(responses.map(({ status, code }) => [status, code]), Array(2).fill([403, 'SignatureDoesNotMatch']))
   })
 
   test('faults by chance strike the same requests', async () => {
@@ -122,7 +122,7 @@ describe('the local R2 and the laboratory answer alike', () => {
     }
     const sent = [send(lab.proxy), send(r2.url)]
     const struck = (events) => events.filter(({ key }) => key?.startsWith('chance/')).map(({ key, action }) => `${key} ${action}`).sort()
-    // The laboratory tells of those that hang when they end, which one of them does after half a minute.
+    // The test server reports those that hang when they end, which one of them does after half a minute.
     const ends = (lines) => lines.filter((line) => !/hang|stopReading/.test(line))
     const both = async () => [struck(r2.events()), ends(struck(await lab.events()))]
     let [ours, theirs] = await both()

@@ -1,6 +1,6 @@
 'use strict'
 
-// `reliable-r2/testing` as users have it: each fault by its name, which requests meet it, what is told of them, and this
+// `reliable-r2/testing` as users have it: each fault by its name, which requests meet it, what is reported of them, and this
 // package uploading to it.
 
 const assert = require('node:assert/strict')
@@ -23,7 +23,7 @@ after(() => r2.stop())
 afterEach(() => r2.reset())
 
 const storage = (options) => newStorage({ ...r2.config, logger: false, retry: quick, ...options })
-/** Of all but a HEAD, by which a client looks for what it was not told of. */
+/** Of all but a HEAD, by which a client checks what no response has said. */
 const actions = () => r2.events().filter(({ method }) => method !== 'HEAD').map(({ action }) => action)
 const once = { maxAttempts: 1 }
 
@@ -65,7 +65,7 @@ describe('each fault by its name', () => {
   }
 
   for (const fault of [{ fault: 'dropResponse' }, { fault: 'partialHead' }, { fault: 'badEtag' }]) {
-    test(`${fault.fault} stores, and is not told`, async () => {
+    test(`${fault.fault} stores, and the client is not informed`, async () => {
       r2.faults([{ ...fault, method: 'PUT' }])
       const { confirmedByHead } = await storage({ retry: once }).uploadFile({ key: 'a', body: picture })
       assert.deepEqual([actions(), confirmedByHead], [[fault.fault], true])
@@ -81,8 +81,8 @@ describe('each fault by its name', () => {
     })
   }
 
-  for (const fault of ['truncate', 'stallAnswer']) {
-    test(`${fault} breaks a download, which goes on`, async () => {
+  for (const fault of ['truncate', 'stallResponse']) {
+    test(`${fault} breaks a download, which continues`, async () => {
       await storage().uploadFile({ key: 'a', body: picture })
       r2.faults([{ fault, method: 'GET', times: 1 }])
       const { body } = await storage({ stallTimeoutMs: 300 }).download({ key: 'a' })
@@ -201,7 +201,7 @@ describe('wrong rules and options', () => {
   })
 })
 
-describe('what is told', () => {
+describe('what is reported', () => {
   test('an event for each request, in order, without its query', async () => {
     r2.faults([{ fault: 'reset', method: 'PUT', afterBytes: 0, times: 1 }])
     const one = storage()
@@ -273,7 +273,7 @@ describe('stop()', () => {
           { fault: 'slow', bytesPerSecond: 1, times: 1 },
           { fault: 'raw', text: 'x'.repeat(100_000), bytesPerSecond: 1, times: 1 },
           { fault: 'stopReading', times: 1 },
-          { fault: 'stallAnswer', times: 1 },
+          { fault: 'stallResponse', times: 1 },
         ])
         for (let nth = 0; nth < 6; nth += 1) http.request(r2.url + '/pictures/a', { method: 'PUT', agent: false }).on('error', () => {}).end('abcdef')
         while (r2.events().length < 6) await new Promise(setImmediate)
@@ -313,7 +313,7 @@ describe('this package uploads to it', () => {
   })
 
   test('downloadAndUpload from an address of this machine', async () => {
-    const source = http.createServer((_, answer) => answer.setHeader('content-type', 'image/png').end(picture)).listen(0, '127.0.0.1')
+    const source = http.createServer((_, response) => response.setHeader('content-type', 'image/png').end(picture)).listen(0, '127.0.0.1')
     await new Promise((resolve) => source.once('listening', resolve))
     try {
       const url = `http://127.0.0.1:${source.address().port}/a.png`

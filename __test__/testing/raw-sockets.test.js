@@ -1,6 +1,6 @@
 'use strict'
 
-// Anything a socket may be sent, to the local R2 that is published and to the one of the laboratory: they respond as a
+// Anything a socket may be sent, to the local R2 that is published and to the one of the test server: they respond as a
 // server may or close the connection, hold nothing afterwards, write nowhere else, and serve the next client. A failure
 // prints what draws the same again:
 //
@@ -84,7 +84,7 @@ describe('the local R2 of the package', () => {
   })
 })
 
-describe('the local R2 of the laboratory', { skip: process.platform !== 'linux' && 'reads /proc' }, () => {
+describe('the local R2 of the test server', { skip: process.platform !== 'linux' && 'reads /proc' }, () => {
   let lab
   let storage
   let parent

@@ -186,14 +186,14 @@ export function signals() {
   newStorage({ logger: structured })
 }
 
-export function alerts(tell: (alert: Alert) => void) {
+export function alerts(report: (alert: Alert) => void) {
   const rule: AlertRule = ({ operations, endpoints }) =>
     endpoints.length > 1 && operations.uploadFile ? { alert: 'A', message: 'b', subject: endpoints[0]?.endpoint } : null
-  using watching = watch(storage, { rules: [rule, breakerOpen(), ...standardRules()], everyMs: 1000, onAlert: tell })
+  using watching = watch(storage, { rules: [rule, breakerOpen(), ...standardRules()], everyMs: 1000, onAlert: report })
   watching.stop()
   watch(storage, { onAlert: (alert) => alert.state === 'resolved' && alert.endedAt.getTime() - alert.startedAt.getTime() })
-  watch(storage, { onAlert: tell, rules: [successRateBelow(0.9, { window: 'lastHour', operations: ['head'], severity: 'warning' })] })
-  // @ts-expect-error nobody is told
+  watch(storage, { onAlert: report, rules: [successRateBelow(0.9, { window: 'lastHour', operations: ['head'], severity: 'warning' })] })
+  // @ts-expect-error nobody is reported
   watch(storage, {})
   // @ts-expect-error an alert that fires has no end
   watch(storage, { onAlert: (alert) => alert.endedAt })
@@ -201,8 +201,8 @@ export function alerts(tell: (alert: Alert) => void) {
   successRateBelow(0.9, { window: 'lastDay' })
   // @ts-expect-error failures are counted, however many calls there were
   failuresAbove(5, { minCalls: 20 })
-  // @ts-expect-error a rule answers at once
-  watch(storage, { onAlert: tell, rules: [async () => null] })
+  // @ts-expect-error a rule returns at once
+  watch(storage, { onAlert: report, rules: [async () => null] })
 }
 
 export async function responses(error: unknown) {
@@ -214,7 +214,7 @@ export async function responses(error: unknown) {
   const [outcome] = await storage.uploadFiles([{ body: 'x', key: 'k' }])
   if (outcome?.uploadError) return [outcome.code, outcome.userMessage, outcome.error]
   const json: PublicUploadResult | undefined = outcome?.toJSON()
-  // @ts-expect-error JSON does not tell where it is stored
+  // @ts-expect-error JSON does not show where it is stored
   json?.location
   // @ts-expect-error a success is no error
   errorResponse(error, { state: 200 })

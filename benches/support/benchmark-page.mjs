@@ -76,10 +76,10 @@ ${results.map(details).join('\n\n')}
   Bun send one request. They do not do the same work: the SDK signs the body's SHA-256 and adds a CRC32, reliable-r2 signs it on
   plain connections; minio signs the SHA-256 on plain connections and sends an MD5 over TLS; Bun, s3mini and aws4fetch send neither
   hash nor checksum and leave the bytes to the connection.
-- **floor** is bare hyper sending a ready-made request on kept connections: the least that a client here can do. It is
-  a program of its own, since an addon would have the seam to JavaScript in it. **Floor behind the seam** is the same
+- **baseline** is bare hyper sending a ready-made request on kept connections: the least that a client here can do. It is
+  a program of its own, since an addon would have the N-API boundary to JavaScript in it. **Baseline behind the N-API boundary** is the same
   in an addon: a copy of the body, a promise, and nothing else. The difference of the two is what any addon pays.
-- **The sink** is by hand, in Rust, with one write for an answer (\`benches/rig\`). It runs beside the client, so on a machine
+- **The sink** is by hand, in Rust, with one write for a response (\`benches/rig\`). It runs beside the client, so on a machine
   with few cores a large upload's throughput is shared between the two; CPU time is not.
 
 ## Reproduce

@@ -15,7 +15,7 @@ const LARGE_BYTES = 16 * 1024 * 1024
 
 async function sound(response) {
   await response.arrayBuffer()
-  if (!response.ok) throw new Error(`the sink answered ${response.status}`)
+  if (!response.ok) throw new Error(`the sink responded ${response.status}`)
 }
 
 function ours(options) {
@@ -29,11 +29,11 @@ function ours(options) {
   }
 }
 
-function floorAddon({ url, addon }) {
+function baselineAddon({ url, addon }) {
   const module = { exports: {} }
   process.dlopen(module, addon)
-  const floor = new module.exports.Floor(url, process.env.NODE_EXTRA_CA_CERTS)
-  return { put: (_, body) => floor.put(body) }
+  const baseline = new module.exports.Baseline(url, process.env.NODE_EXTRA_CA_CERTS)
+  return { put: (_, body) => baseline.put(body) }
 }
 
 function awsSdk({ url }) {
@@ -105,7 +105,7 @@ export const clients = {
   'reliable-r2': ours(),
   'reliable-r2, MD5s compared': ours(),
   'reliable-r2, `verifyIntegrity: false`': ours({ verifyIntegrity: false }),
-  'floor behind the seam': floorAddon,
+  'baseline behind the N-API boundary': baselineAddon,
   '@aws-sdk/client-s3': awsSdk,
   aws4fetch,
   s3mini,

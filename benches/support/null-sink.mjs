@@ -1,4 +1,4 @@
-// The null sink and the floor (`benches/rig`), as processes of their own.
+// The null sink and the baseline (`benches/rig`), as processes of their own.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,17 +11,17 @@ import { giveUp, root, run } from '../../scripts/lib/prepare.mjs'
 const onWindows = process.platform === 'win32'
 const built = (name) => path.join(root, 'target', 'release', name)
 const program = (name) => built(onWindows ? `${name}.exe` : name)
-const library = { darwin: 'libreliable_r2_floor_addon.dylib', win32: 'reliable_r2_floor_addon.dll' }
+const library = { darwin: 'libreliable_r2_baseline_addon.dylib', win32: 'reliable_r2_baseline_addon.dll' }
 
-export const floor = program('floor')
-export const floorAddon = built(library[process.platform] ?? 'libreliable_r2_floor_addon.so')
+export const baseline = program('baseline')
+export const baselineAddon = built(library[process.platform] ?? 'libreliable_r2_baseline_addon.so')
 
 export async function buildRig() {
-  console.log('Building the null sink and the floor ...')
-  await run('cargo', ['build', '--release', '--quiet', '--package', 'reliable-r2-rig', '--package', 'reliable-r2-floor-addon'])
+  console.log('Building the null sink and the baseline ...')
+  await run('cargo', ['build', '--release', '--quiet', '--package', 'reliable-r2-rig', '--package', 'reliable-r2-baseline-addon'])
 }
 
-/** @param {'md5' | 'fixed'} etags what its answers to uploads say */
+/** @param {'md5' | 'fixed'} etags what its responses to uploads say */
 export async function startSink(etags) {
   const child = spawn(program('null-sink'), ['--etag', etags], { stdio: ['pipe', 'pipe', 'inherit'] })
   child.once('exit', (code) => code && giveUp(`The null sink ended with code ${code}.`))

@@ -27,7 +27,7 @@ function overview(rows, load) {
 
 function details(rows, fault) {
   const of = rows.filter((row) => row.fault === fault.name && !row.broken)
-  const head = ['client', 'objects', 'told stored', 'false successes', 'false failures', 'other bytes stored', 'no end', 'leaked', 'requests each', 'p50 ms', 'p99 ms']
+  const head = ['client', 'objects', 'reported stored', 'false successes', 'false failures', 'other bytes stored', 'no end', 'leaked', 'requests each', 'p50 ms', 'p99 ms']
   const order = ({ client, load }) => [Object.keys(loads).indexOf(load), clients.findIndex(({ name }) => name === client)]
   const sorted = [...of].sort((a, b) => order(a)[0] - order(b)[0] || order(a)[1] - order(b)[1])
   const lines = sorted.map((row) => [
@@ -66,7 +66,7 @@ function betterThanUs(rows) {
         if (how.length > 0) better.push(`- ${what}, ${row.client}: ${how.join('; ')}; ${row.requestsPerUpload.toFixed(2)} requests each, ours ${us.requestsPerUpload.toFixed(2)}.`)
       }
       const early = them.filter((row) => sound(row) >= sound(us) && row.p99Ms !== null && row.p99Ms < us.p99Ms / 2)
-      // Without a fault it is speed, which a busy machine does not tell.
+      // Without a fault it is speed, which a busy machine does not show.
       if (fault.rule && us.p99Ms > 1000 && early.length > 0) {
         sooner.push(`- ${what}, ours ${ms(us.p99Ms)} ms: ${early.map(({ client, p99Ms }) => `${client} ${ms(p99Ms)}`).join(', ')}.`)
       }
@@ -94,7 +94,7 @@ The same uploads under the same faults, one kind of fault at a time, by this pac
 ${percent(CHANCE)} of the requests meet the fault; for two kinds it is ${percent(CHANCE)} of the connections, and in one nobody listens for the first
 ${OUTAGE_MS} ms. Which of the requests for a key meet it depends on a seed, so every client meets the same.
 
-Shares of uploads that the caller was told are stored, and that are. **(n false)**: so many were told to be stored, and other
+Shares of uploads that are reported as stored to the caller, and that are. **(n false)**: so many were reported to be stored, and other
 bytes or none are.
 
 ## ${loads.small.count} objects of ${loads.small.title}, all at once
@@ -128,14 +128,14 @@ ${sooner}
 ## How it was made
 
 Each client has a process of its own (Bun's in Bun), and for each kind of fault a store of its own from
-\`reliable-r2/testing\` in another process; the cut of TLS is made by the laboratory's proxy. After a run each object is
+\`reliable-r2/testing\` in another process; the cut of TLS is made by the fault proxy of the tests. After a run each object is
 compared with what was sent. The clients are as they come, by their documentation; a second row has five attempts and a
 timeout of ten seconds, as far as the client has such settings. ${versions.join(', ')}.
 
 ${absent.join('\n')}
 
-- **told stored**: the call resolved. **false success**: it did, and other bytes or none are stored. **false failure**: the
-  call rejected, and the object is stored. **other bytes stored**: whatever the caller was told.
+- **reported stored**: the call resolved. **false success**: it did, and other bytes or none are stored. **false failure**: the
+  call rejected, and the object is stored. **other bytes stored**: whatever was reported.
 - **no end**: the call had not come to an end within ${WITHIN_MS / 1000} s (${faultClasses.find(({ name }) => name === 'hang').withinMs / 1000} s where requests hang). A client
   without a timeout waits for ever; the attempts of our presets have 30 or 60 s, and a second that hangs twice as much.
 - **leaked**: requests that the server still sees on a connection one second after the last call ended.

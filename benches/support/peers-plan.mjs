@@ -18,16 +18,16 @@ const portal = `HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: ${
  */
 export const faultClasses = [
   { name: 'none', title: 'No fault', rule: undefined, large: true },
-  { name: 'hang', title: 'No answer', rule: { fault: 'hang', ...put }, withinMs: 2 * MINUTE + 5000 },
+  { name: 'hang', title: 'No response', rule: { fault: 'hang', ...put }, withinMs: 2 * MINUTE + 5000 },
   { name: 'stall', title: 'Stops reading in the middle of the body', rule: { fault: 'stopReading', ...put }, withinMs: 2 * MINUTE + 5000 },
   { name: 'refused', title: 'Nobody listens for three seconds', outage: true },
   { name: 'accept-reset', title: 'Reset as soon as it is connected', rule: { fault: 'refuse' } },
   { name: 'tls-cut', title: 'TLS cut in its handshake', rule: { fault: 'tlsCut' }, tls: true },
   { name: 'reset', title: 'Reset in the middle of the body', rule: { fault: 'reset', ...put }, large: true },
-  { name: 'fin', title: 'Closed in order instead of an answer', rule: { fault: 'fin', afterBytes: Number.MAX_SAFE_INTEGER, ...put } },
-  { name: 'lost', title: 'Stored, and the answer lost', rule: { fault: 'dropResponse', ...put }, large: true },
-  { name: 'half-head', title: 'Stored, and half of the answer’s head', rule: { fault: 'partialHead', ...put } },
-  { name: 'garbage', title: 'Garbage for an answer', rule: { fault: 'garbage', ...put } },
+  { name: 'fin', title: 'Closed in order instead of a response', rule: { fault: 'fin', afterBytes: Number.MAX_SAFE_INTEGER, ...put } },
+  { name: 'lost', title: 'Stored, and the response lost', rule: { fault: 'dropResponse', ...put }, large: true },
+  { name: 'half-head', title: 'Stored, and half of the response’s head', rule: { fault: 'partialHead', ...put } },
+  { name: 'garbage', title: 'Garbage for a response', rule: { fault: 'garbage', ...put } },
   { name: '500', title: '500', rule: status(500, 'InternalError'), large: true },
   { name: '502', title: '502', rule: status(502, 'BadGateway') },
   { name: '503', title: '503', rule: status(503, 'ServiceUnavailable') },
@@ -37,7 +37,7 @@ export const faultClasses = [
   { name: '400', title: '400 IncompleteBody', rule: status(400, 'IncompleteBody') },
   { name: 'portal', title: 'A captive portal’s page with status 200', rule: { fault: 'raw', text: portal, ...put } },
   { name: 'corrupt', title: 'A byte of the body changed on the way', rule: { fault: 'corrupt', ...put }, large: true },
-  { name: 'etag', title: 'Stored, and another ETag in the answer', rule: { fault: 'badEtag', ...put } },
+  { name: 'etag', title: 'Stored, and another ETag in the response', rule: { fault: 'badEtag', ...put } },
 ]
 
 export const WITHIN_MS = 60_000

@@ -1,12 +1,12 @@
 // One client of benches/peers.mjs at work, in a process of its own, by Node or by Bun. Each line of its input is a run;
-// each line of its output says what the caller of each upload was told.
+// each line of its output says what was reported to the caller of each upload.
 
 import { createInterface } from 'node:readline'
 import { clients } from './peers-clients.mjs'
 import { bodyOf, keyOf, loads } from './peers-plan.mjs'
 
 const { connect } = clients.find(({ name }) => name === process.argv[2])
-// A client whose failure nobody is told of is none that ends this run.
+// A client whose failure nobody is reported is none that ends this run.
 const stray = []
 process.on('unhandledRejection', (reason) => stray.push(String(reason)))
 process.on('uncaughtException', (reason) => stray.push(String(reason)))
@@ -22,11 +22,11 @@ async function run({ id, place, load, withinMs }) {
     const body = bodyOf(load, index)
     const started = performance.now()
     let timer
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, withinMs, { told: 'nothing' })))
-    const told = Promise.resolve()
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, withinMs, { reported: 'nothing' })))
+    const reported = Promise.resolve()
       .then(() => upload(keyOf(load, index), body))
-      .then(() => ({ told: 'stored' }), (error) => ({ told: 'failed', code: codeOf(error) }))
-    const outcome = await Promise.race([told, late])
+      .then(() => ({ reported: 'stored' }), (error) => ({ reported: 'failed', code: codeOf(error) }))
+    const outcome = await Promise.race([reported, late])
     clearTimeout(timer)
     return { ...outcome, ms: performance.now() - started }
   }

@@ -8,7 +8,7 @@ import { CHANCE, OUTAGE_MS, SEED, bodyOf, keyOf, loads } from './peers-plan.mjs'
 const require = createRequire(import.meta.url)
 const { startLocalR2 } = require('../../lib/testing/index.js')
 
-/** Connections with a request that was not answered, by the port they came to. */
+/** Connections with a request that got no response, by the port they came to. */
 const busy = new Map()
 const known = new WeakSet()
 subscribe('http.server.request.start', ({ request: { socket } }) => {

@@ -55,10 +55,10 @@ in the same places.
 |---|---|---|---|---|---|---|---|---|---|---|
 ${rows.map(row).join('\n')}
 
-- **stored**: uploads of which the caller was told that they succeeded. **theory**: 1 − p^k for k attempts that fail by
+- **stored**: uploads of which the caller was informed that they succeeded. **theory**: 1 − p^k for k attempts that fail by
   chance with probability p; \`persistent\` may take 50 attempts within its deadline.
-- **lost**: the caller was told that it failed. **false failure**: one of those that is stored all the same, because an
-  answer was what got lost; reliable-r2 asks with a HEAD before it says so. **false success**: the caller was told that it is stored, and other bytes or
+- **lost**: the caller was informed that it failed. **false failure**: one of those that is stored all the same, because an
+  response was what got lost; reliable-r2 asks with a HEAD before it says so. **false success**: the caller was informed that it is stored, and other bytes or
   none are. After each run every object on the server's disk is compared with what was sent.
 - **p50, p99**: from the call to its success, in milliseconds.
 
@@ -66,10 +66,10 @@ None lost in n uploads means a rate of loss below 3/n with 95 % confidence: 0.1 
 
 ## The faults
 
-Of a hundred faults, 15 end the connection before the answer (half by a reset, half in order), 15 reset it in the
+Of a hundred faults, 15 end the connection before the response (half by a reset, half in order), 15 reset it in the
 middle of the body, 25 are a 500, 502, 503 or 504, 5 are a 429 with \`Retry-After\` 0 or 1, 10 store the object and lose the
-answer, 5 never answer, 5 stop reading in the middle of the body, 5 answer 503 before the body was read and close, 5
-answer with garbage or half a head, 5 are a 400 \`IncompleteBody\` or \`ClientDisconnect\`, and 5 cut a TLS handshake, on the
+response, 5 never respond, 5 stop reading in the middle of the body, 5 respond with 503 before the body was read and close, 5
+respond with garbage or half a head, 5 are a 400 \`IncompleteBody\` or \`ClientDisconnect\`, and 5 cut a TLS handshake, on the
 TLS port only; the table is of the plain one. The numbers are data in \`lab/src/mix.rs\`.
 
 ## The clients
@@ -80,7 +80,7 @@ which is R2's rule and does not scale; it is most of p99.
 
 @aws-sdk/client-s3 ${aws} has \`connectionTimeout\` and \`requestTimeout\` of ${timeoutMs} ms, with \`throwOnRequestTimeout\`, and its own
 waits (from 50 ms). It is one client for the whole run, as an app has it, and so one retry budget: a bucket of 500
-tokens of which a retry takes 14 (5 after an answer that asks for less), and to which a success gives back what its last retry
+tokens of which a retry takes 14 (5 after a response that asks for less), and to which a success gives back what its last retry
 took, or 1. The more requests fail, the fewer are tried again. Why uploads were lost, by the last error's code or name:
 
 ${losses(rows)}

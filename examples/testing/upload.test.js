@@ -19,7 +19,7 @@ test('an upload survives a connection that is reset in the middle of the body', 
   assert.deepEqual(r2.events().map(({ action }) => action), ['reset', 'reset', 'forward'])
 })
 
-test('a bucket that may not be written to is told at once', async () => {
+test('a bucket that may not be written to fails at once', async () => {
   r2.faults([{ fault: 'status', status: 403, code: 'AccessDenied' }])
   const storage = newStorage({ ...r2.config, logger: false })
 

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterEach(() => r2.reset())
 afterAll(() => r2.stop())
 
-test('a picture is stored though the first answer is lost', async () => {
+test('a picture is stored though the first response is lost', async () => {
   r2.faults([{ fault: 'dropResponse', method: 'PUT', times: 1 }])
 
   const url = await savePicture('cat', Buffer.from('a cat'), newStorage({ ...r2.config, retry: 'persistent' }))

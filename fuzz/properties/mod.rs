@@ -1,5 +1,5 @@
 //! What must hold for any input whatever. Each `check` reads an input out of bytes and panics where a property does not
-//! hold: libFuzzer looks for such inputs (`npm run task fuzz`), `tests/corpus.rs` tries those that are kept.
+//! hold: libFuzzer searches for such inputs (`npm run task fuzz`), `tests/corpus.rs` tries those that are kept.
 
 pub mod checkpoint;
 pub mod content_range;

@@ -1,10 +1,10 @@
-//! Whatever a server answers, there is an error with a name, of one line, without what must not be shown.
+//! Whatever a server responds, there is an error with a name, of one line, without what must not be shown.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reliable_r2::error::Retryability;
-use reliable_r2::store::s3::error::{Origin, read_answer};
+use reliable_r2::store::s3::error::{Origin, read_response};
 use url::Url;
 
 /// Two bytes of status, then `Retry-After`, `Date` and an id, one a line, then the body.
@@ -22,7 +22,7 @@ pub fn check(data: &[u8]) {
     let r2 = "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com";
     for endpoint in ["http://127.0.0.1:9000", r2] {
         let origin = Origin::of(&Url::parse(endpoint).expect("a URL"));
-        let error = read_answer(status, &headers, Some(body), &origin);
+        let error = read_response(status, &headers, Some(body), &origin);
         let message = error.to_string();
         assert!(!error.code.is_empty() && error.code.trim() == error.code, "no name: {:?}", error.code);
         assert!(!message.contains(char::is_control), "more than one line: {message:?}");

@@ -19,7 +19,7 @@ pub enum CertificateKind {
     NotYetValid,
     OtherName,
     SelfSigned,
-    /// Nothing; but its stapled revocation answer is noise.
+    /// Nothing; but its stapled revocation response is noise.
     JunkStaple,
 }
 
@@ -92,17 +92,17 @@ impl Certificate {
     ///
     /// # Errors
     /// When that was none.
-    pub fn answer_to_hello(&self, mut hello: &[u8]) -> io::Result<Vec<u8>> {
+    pub fn response_to_hello(&self, mut hello: &[u8]) -> io::Result<Vec<u8>> {
         let mut connection = rustls::ServerConnection::new(Arc::new(self.right.config()?)).map_err(io::Error::other)?;
         while !hello.is_empty() {
             connection.read_tls(&mut hello)?;
             connection.process_new_packets().map_err(io::Error::other)?;
         }
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         while connection.wants_write() {
-            connection.write_tls(&mut answer)?;
+            connection.write_tls(&mut response)?;
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
@@ -129,7 +129,7 @@ impl Leaf {
                 return Ok(Self { chain: vec![leaf.der().clone()], pem: leaf.pem(), key, staple: Vec::new() });
             }
             CertificateKind::JunkStaple => {
-                return Ok(Self { staple: b"no revocation answer".to_vec(), ..Self::signed(params, authority)? });
+                return Ok(Self { staple: b"no revocation response".to_vec(), ..Self::signed(params, authority)? });
             }
         }
         Self::signed(params, authority)

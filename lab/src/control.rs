@@ -1,4 +1,4 @@
-//! The laboratory over HTTP, for programs in other languages.
+//! The faults and events over HTTP, for programs in other languages.
 //!
 //! `GET /health` · `GET|PUT|DELETE /faults` · `GET /events?after=N` · `DELETE /events`
 
@@ -38,14 +38,14 @@ pub async fn run(listener: TcpListener, state: Arc<State>) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let state = Arc::clone(&state);
-                async move { Ok::<_, Infallible>(answer(request, &state).await) }
+                async move { Ok::<_, Infallible>(handle(request, &state).await) }
             });
             let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+async fn handle(request: Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     match (method, path.as_str()) {
@@ -75,7 +75,7 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Byte
     }
 }
 
-/// A client has its answer a moment before the proxy has its event. Requests that hang are not waited for.
+/// A client has its response a moment before the proxy has its event. Requests that hang are not waited for.
 async fn settle(state: &State) {
     for _ in 0..20 {
         if state.under_way.load(Ordering::SeqCst) == 0 {

@@ -28,7 +28,7 @@ pub struct Event {
     pub key: Option<String>,
     /// `forward`, or the fault's name.
     pub action: String,
-    /// Of the answer that the client was sent.
+    /// Of the response that the client was sent.
     pub status: Option<u16>,
     /// Of the request's body, as far as it was read.
     pub body_bytes: u64,
@@ -90,7 +90,7 @@ impl EventLog {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Forgets the events; the count goes on.
+    /// Forgets the events; the count continues.
     pub fn clear(&self) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).1.clear();
     }

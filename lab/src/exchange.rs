@@ -1,4 +1,4 @@
-//! One request on a connection, its answer, and the faults that happen between them.
+//! One request on a connection, its response, and the faults that happen between them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::events::Event;
 use crate::fault::{Fault, Piece, RawEnd};
 use crate::flip::Flipping;
-use crate::wire::{Answer, BodyLength, Head, Pace, copy_body, read_head};
+use crate::wire::{BodyLength, Head, Pace, Response, copy_body, read_head};
 
 /// Longer than any client waits.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -29,7 +29,7 @@ const GARBAGE: &[u8] = b"\x16\x03\x01\x00\xff<html>\x00\x80no HTTP\r\n\r\n\x7f\x
 /// How a request left its connection.
 enum End {
     KeepAlive,
-    /// Closed once the client has had time to read its answer: a close with unread bytes is a reset.
+    /// Closed once the client has had time to read its response: a close with unread bytes is a reset.
     Drain,
     Close,
     /// The socket's end, under the TLS layer, which says nothing.
@@ -129,8 +129,8 @@ impl<'a> Connection<'a> {
     ) -> io::Result<End> {
         if let Some(Fault::EarlyStatus { status, code, message }) = &fault {
             event.status = Some(*status);
-            let answer = error_answer(*status, code, message.as_deref(), &[("connection", "close")]);
-            stream.get_mut().write_all(&answer).await?;
+            let response = error_response(*status, code, message.as_deref(), &[("connection", "close")]);
+            stream.get_mut().write_all(&response).await?;
             return Ok(End::Close);
         }
         if head.expects_continue {
@@ -173,20 +173,20 @@ impl<'a> Connection<'a> {
                 let mut extra: Vec<(&str, &str)> =
                     extra.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
                 extra.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-                let answer = error_answer(status, &code, message.as_deref(), &extra);
-                stream.get_mut().write_all(&answer).await?;
+                let response = error_response(status, &code, message.as_deref(), &extra);
+                stream.get_mut().write_all(&response).await?;
                 Ok(End::KeepAlive)
             }
             Some(Fault::KeyLimit { .. } | Fault::Crowd { .. }) => {
                 swallow(stream, head, u64::MAX, read).await?;
                 event.status = Some(429);
-                stream.get_mut().write_all(&error_answer(429, "TooManyRequests", None, &[])).await?;
+                stream.get_mut().write_all(&error_response(429, "TooManyRequests", None, &[])).await?;
                 Ok(End::KeepAlive)
             }
-            Some(Fault::Raw { answer, bytes_per_second, end }) => {
+            Some(Fault::Raw { response, bytes_per_second, end }) => {
                 swallow(stream, head, u64::MAX, read).await?;
                 let pace = bytes_per_second.map_or(Pace::AsItComes, Pace::BytesPerSecond);
-                for piece in &answer {
+                for piece in &response {
                     let bytes = piece_bytes(piece)?;
                     for _ in 0..piece.times.unwrap_or(1) {
                         write_at(stream.get_mut(), &bytes, pace).await?;
@@ -209,8 +209,8 @@ impl<'a> Connection<'a> {
                 copy_body(stream, &mut body, head.body, u64::MAX, Pace::AsItComes, read).await?;
                 let etag: String = Md5::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
                 event.status = Some(200);
-                let answer = format!("HTTP/1.1 200 OK\r\netag: \"{etag}\"\r\ncontent-length: 0\r\n\r\n");
-                stream.get_mut().write_all(answer.as_bytes()).await?;
+                let response = format!("HTTP/1.1 200 OK\r\netag: \"{etag}\"\r\ncontent-length: 0\r\n\r\n");
+                stream.get_mut().write_all(response.as_bytes()).await?;
                 Ok(End::KeepAlive)
             }
             Some(Fault::Late { ms }) => {
@@ -262,8 +262,8 @@ impl<'a> Connection<'a> {
         };
         let mut body = Flipping::at(upstream, flip_at);
         let mut reading = BufReader::new(reading);
-        let mut answer = std::pin::pin!(Answer::read(&mut reading));
-        // A server that refuses may answer, and close, before it has read the body.
+        let mut response = std::pin::pin!(Response::read(&mut reading));
+        // A server that refuses may respond, and close, before it has read the body.
         let early = tokio::select! {
             copied = copy_body(stream, &mut body, head.body, u64::MAX, pace, &mut event.body_bytes) => match copied {
                 Ok(()) => None,
@@ -271,54 +271,54 @@ impl<'a> Connection<'a> {
                 Err(_) => {
                     let mut nowhere = sink();
                     tokio::select! {
-                        answer = &mut answer => Some(answer?),
+                        response = &mut response => Some(response?),
                         _ = tokio::io::copy(stream, &mut nowhere) => return Ok(End::Close),
                     }
                 }
             },
-            answer = &mut answer => Some(answer?),
+            response = &mut response => Some(response?),
             // Else the rest of its body would keep the server busy for as long as the rate says.
             () = self.client.left(), if matches!(pace, Pace::BytesPerSecond(_)) => return Ok(End::Close),
         };
-        let (end, mut answer) = match early {
-            Some(mut answer) => {
-                answer.announce_close();
-                (End::Drain, answer)
+        let (end, mut response) = match early {
+            Some(mut response) => {
+                response.announce_close();
+                (End::Drain, response)
             }
-            None => (End::KeepAlive, answer.await?),
+            None => (End::KeepAlive, response.await?),
         };
         match fault {
             Some(Fault::DropResponse) => return Ok(End::Reset),
             Some(Fault::Delay { ms }) => sleep(Duration::from_millis(ms)).await,
             Some(Fault::PartialHead { after_bytes }) => {
-                let half = answer.head.len() / 2;
+                let half = response.head.len() / 2;
                 let most = after_bytes.map_or(half, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-                stream.get_mut().write_all(&answer.head[..most.min(answer.head.len())]).await?;
+                stream.get_mut().write_all(&response.head[..most.min(response.head.len())]).await?;
                 return Ok(End::Close);
             }
-            Some(Fault::BadEtag) => answer.tell_of_other_bytes(),
-            Some(Fault::NoChecksum) => answer.remove_checksum(),
-            Some(fault @ (Fault::Truncate | Fault::StallAnswer)) => {
-                event.status = Some(answer.status);
-                stream.get_mut().write_all(&answer.head).await?;
-                stream.get_mut().write_all(&answer.body[..answer.body.len() / 2]).await?;
+            Some(Fault::BadEtag) => response.name_other_bytes(),
+            Some(Fault::NoChecksum) => response.remove_checksum(),
+            Some(fault @ (Fault::Truncate | Fault::StallResponse)) => {
+                event.status = Some(response.status);
+                stream.get_mut().write_all(&response.head).await?;
+                stream.get_mut().write_all(&response.body[..response.body.len() / 2]).await?;
                 stream.get_mut().flush().await?;
-                if fault == Fault::StallAnswer {
+                if fault == Fault::StallResponse {
                     given_up(stream).await;
                 }
                 return Ok(End::Close);
             }
             _ => {}
         }
-        event.status = Some(answer.status);
+        event.status = Some(response.status);
         let pace = match fault {
             Some(Fault::Drip { bytes_per_second }) => Pace::BytesPerSecond(bytes_per_second),
             // One write each, which the socket does not gather.
             Some(Fault::Slice) => Pace::BytesPerSecond(2000),
             _ => Pace::AsItComes,
         };
-        write_at(stream.get_mut(), &answer.head, pace).await?;
-        write_at(stream.get_mut(), &answer.body, pace).await?;
+        write_at(stream.get_mut(), &response.head, pace).await?;
+        write_at(stream.get_mut(), &response.body, pace).await?;
         stream.get_mut().flush().await?;
         match fault {
             Some(Fault::CloseIdle { ms }) => {
@@ -386,15 +386,15 @@ async fn swallow<S: AsyncRead + Unpin>(
     copy_body(stream, &mut sink(), head.body, limit, Pace::AsItComes, read).await
 }
 
-fn error_answer(status: u16, code: &str, message: Option<&str>, headers: &[(&str, &str)]) -> Vec<u8> {
+fn error_response(status: u16, code: &str, message: Option<&str>, headers: &[(&str, &str)]) -> Vec<u8> {
     let message = message.unwrap_or("made by the fault proxy");
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
-    let mut answer = format!("HTTP/1.1 {status} Fault\r\n");
+    let mut response = format!("HTTP/1.1 {status} Fault\r\n");
     for (name, value) in headers {
-        answer.push_str(&format!("{name}: {value}\r\n"));
+        response.push_str(&format!("{name}: {value}\r\n"));
     }
-    answer.push_str(&format!("content-type: application/xml\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
-    answer.into_bytes()
+    response.push_str(&format!("content-type: application/xml\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+    response.into_bytes()
 }

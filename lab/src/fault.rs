@@ -23,9 +23,9 @@ pub enum Fault {
     Reset { after_bytes: Option<u64> },
     /// The same with an orderly close.
     Fin { after_bytes: Option<u64> },
-    /// The request is read and never answered (or its connection reset after `for_ms`).
+    /// The request is read and gets no response (or its connection reset after `for_ms`).
     Hang { for_ms: Option<u64> },
-    /// The request is read and answered with an S3 error.
+    /// The request is read and gets an S3 error.
     Status {
         status: u16,
         code: String,
@@ -35,54 +35,54 @@ pub enum Fault {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
-    /// Answered before the body was read, then closed.
+    /// A response before the body was read, then the end.
     EarlyStatus { status: u16, code: String, message: Option<String> },
-    /// The body is read at this rate, then the request goes on.
+    /// The body is read at this rate, then the request continues.
     Slow { bytes_per_second: u64 },
-    /// The request goes on; its answer comes late.
+    /// The request continues; its response comes late.
     Delay { ms: u64 },
-    /// The request goes on, and the connection is reset instead of the answer.
+    /// The request continues, and the connection is reset instead of the response.
     DropResponse,
-    /// The request is read and answered with what is no HTTP.
+    /// The request is read and gets what is no HTTP.
     Garbage,
-    /// The request goes on; this much of its answer's head (half of it, if absent), then the end.
+    /// The request continues; this much of its response's head (half of it, if absent), then the end.
     PartialHead { after_bytes: Option<u64> },
-    /// The answer's ETag is another, and its checksum.
+    /// The response's ETag is another, and its checksum.
     BadEtag,
-    /// The answer gives no checksum back, as one of a server that does not know it.
+    /// The response gives no checksum back, as one of a server that does not know it.
     NoChecksum,
-    /// Half of the answer's body, then the end.
+    /// Half of the response's body, then the end.
     Truncate,
-    /// Half of the answer's body, then nothing, until the client gives up.
-    StallAnswer,
+    /// Half of the response's body, then nothing, until the client gives up.
+    StallResponse,
     /// This much of the body is read (half of it, if absent), then nothing, until the client gives up.
     StopReading { after_bytes: Option<u64> },
-    /// The request is read and answered with these bytes, whatever they are.
-    Raw { answer: Vec<Piece>, bytes_per_second: Option<u64>, end: Option<RawEnd> },
-    /// So many interim answers (103), then the request goes on.
+    /// The request is read and gets these bytes, whatever they are.
+    Raw { response: Vec<Piece>, bytes_per_second: Option<u64>, end: Option<RawEnd> },
+    /// So many interim responses (103), then the request continues.
     Interim { count: u64 },
-    /// The request goes on; its answer comes at this rate, byte by byte.
+    /// The request continues; its response comes at this rate, byte by byte.
     Drip { bytes_per_second: u64 },
-    /// The request goes on; its answer comes in segments of one byte.
+    /// The request continues; its response comes in segments of one byte.
     Slice,
-    /// The request goes on with one bit of its body turned.
+    /// The request continues with one bit of its body turned.
     Flip,
-    /// The body is read and thrown away; the answer is that of a success, with the right ETag.
+    /// The body is read and thrown away; the response is that of a success, with the right ETag.
     Pretend,
     /// The request is read and reaches the server only this much later, whether or not the client still waits; it is
-    /// never answered.
+    /// never gets a response.
     Late { ms: u64 },
-    /// The request goes on; this much later its connection is closed.
+    /// The request continues; this much later its connection is closed.
     CloseIdle { ms: u64 },
-    /// The request goes on; then bytes come that nobody asked for.
+    /// The request continues; then bytes come that nobody asked for.
     Stray,
     /// 429, unless this much has passed since the last request for the key that this rule let through.
     KeyLimit { interval_ms: u64 },
     /// 429, if more requests than these are under way.
     Crowd { most: u64 },
-    /// The TLS port answers the client's hello with a part of its own, then this.
+    /// The TLS port responds to the client's hello with a part of its own, then this.
     TlsStop { end: RawEnd },
-    /// The TLS port answers the client's hello with a fatal alert of this number.
+    /// The TLS port responds to the client's hello with a fatal alert of this number.
     TlsAlert { description: u8 },
     /// The TLS port has another certificate.
     TlsCertificate { kind: CertificateKind },
@@ -139,7 +139,7 @@ impl Fault {
             Self::BadEtag => "badEtag",
             Self::NoChecksum => "noChecksum",
             Self::Truncate => "truncate",
-            Self::StallAnswer => "stallAnswer",
+            Self::StallResponse => "stallResponse",
             Self::StopReading { .. } => "stopReading",
             Self::Raw { .. } => "raw",
             Self::Interim { .. } => "interim",

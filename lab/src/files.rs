@@ -223,13 +223,13 @@ fn internal(error: io::Error) -> s3s::S3Error {
     s3_error!(error, InternalError)
 }
 
-/// Verbs that `s3s-fs` does itself.
+/// Operations that `s3s-fs` does itself.
 macro_rules! delegate {
-    ($($verb:ident($input:ident) -> $output:ident;)*) => {
+    ($($operation:ident($input:ident) -> $output:ident;)*) => {
         #[async_trait::async_trait]
         impl S3 for Files {
-            $(async fn $verb(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.inner.$verb(request).await
+            $(async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                self.inner.$operation(request).await
             })*
 
             async fn put_object(
@@ -288,12 +288,12 @@ macro_rules! delegate {
                 let UploadPartInput { upload_id, part_number, checksum_crc64nvme: expected, .. } = &request.input;
                 self.require_upload(upload_id)?;
                 let (path, expected) = (self.part(upload_id, *part_number), expected.clone());
-                let mut answer = self.inner.upload_part(request).await?;
+                let mut reply = self.inner.upload_part(request).await?;
                 if let Some(expected) = expected {
                     verify(&path, &expected)?;
-                    answer.output.checksum_crc64nvme = Some(expected);
+                    reply.output.checksum_crc64nvme = Some(expected);
                 }
-                Ok(answer)
+                Ok(reply)
             }
 
             async fn list_multipart_uploads(

@@ -9,7 +9,7 @@
 //! | [`mix`] | the standard mixed faults and their weights |
 //! | [`proxy`] | the plain and the TLS port in front of the server, and faults at their connections |
 //! | `client` | the client's socket, under TLS and whatever reads it |
-//! | `exchange` | one request, its answer, and the faults between them |
+//! | `exchange` | one request, its response, and the faults between them |
 //! | [`wire`] | HTTP/1.1 by hand: a proxy that breaks rules cannot use a library that keeps them |
 //! | [`events`] | what happened, in order |
 //! | [`control`] | all of it over HTTP, for programs in other languages |
@@ -210,7 +210,7 @@ impl LocalR2 {
         self.state.certificate.pem()
     }
 
-    /// A port whose queue is full: what connects to it is not answered.
+    /// A port whose queue is full: what connects to it gets no response.
     pub fn full_url(&self) -> String {
         format!("http://{}", self.full.address)
     }

@@ -1,4 +1,4 @@
-//! `local-r2`: the laboratory as a program. Prints one line of JSON when it is ready.
+//! `local-r2`: the test server as a program. Prints one line of JSON when it is ready.
 
 use std::process::ExitCode;
 

@@ -18,7 +18,7 @@ const TLS_CUT_PERCENT: f64 = 5.0;
 /// At requests: the other 95 %.
 static SHARES: LazyLock<Vec<Share>> = LazyLock::new(|| {
     vec![
-        // The connection ends before the answer: at once, or after the whole request was read. Nothing is stored.
+        // The connection ends before the response: at once, or after the whole request was read. Nothing is stored.
         share(15.0, [Fault::Reset { after_bytes: Some(0) }, Fault::Fin { after_bytes: Some(u64::MAX) }]),
         share(15.0, [Fault::Reset { after_bytes: None }]),
         share(
@@ -45,14 +45,14 @@ fn share<const N: usize>(percent: f64, faults: [Fault; N]) -> Share {
 }
 
 fn status(status: u16, code: &str) -> Fault {
-    answer(status, code, None)
+    status_fault(status, code, None)
 }
 
 fn throttled(seconds: &str) -> Fault {
-    answer(429, "TooManyRequests", Some(seconds.to_owned()))
+    status_fault(429, "TooManyRequests", Some(seconds.to_owned()))
 }
 
-fn answer(status: u16, code: &str, retry_after: Option<String>) -> Fault {
+fn status_fault(status: u16, code: &str, retry_after: Option<String>) -> Fault {
     let code = code.to_owned();
     Fault::Status { status, code, message: None, retry_after, date: None, headers: BTreeMap::new() }
 }

@@ -50,7 +50,7 @@ async fn serve(
         match fault {
             Fault::TlsCut => {
                 if tls.is_some() {
-                    // Part of the client's hello, then the end: the rest is never read, nothing is answered.
+                    // Part of the client's hello, then the end: the rest is never read, there is no response.
                     let mut hello = [0; 64];
                     let _ = socket.read(&mut hello).await?;
                     drain_then_close(socket).await;
@@ -60,8 +60,8 @@ async fn serve(
             Fault::TlsStop { end } => {
                 let mut hello = [0; 16 * 1024];
                 let read = socket.read(&mut hello).await?;
-                let answer = state.certificate.answer_to_hello(&hello[..read])?;
-                socket.write_all(&answer[..answer.len().min(64)]).await?;
+                let response = state.certificate.response_to_hello(&hello[..read])?;
+                socket.write_all(&response[..response.len().min(64)]).await?;
                 end_socket(socket, end).await;
                 return Ok(());
             }

@@ -164,8 +164,8 @@ where
             let size =
                 size.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).ok_or_else(|| invalid("bad chunk"))?;
             // The chunk's closing line break belongs to it.
-            let room = limit.saturating_sub(*counted);
-            copy_exactly(from, to, (size + 2).min(room), pace, counted).await?;
+            let capacity = limit.saturating_sub(*counted);
+            copy_exactly(from, to, (size + 2).min(capacity), pace, counted).await?;
             if size == 0 || *counted >= limit {
                 return Ok(());
             }
@@ -187,8 +187,8 @@ where
     let mut left = length;
     let mut piece = vec![0; 16 * 1024];
     while left > 0 {
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()).min(pace.most());
-        let read = from.read(&mut piece[..room]).await?;
+        let capacity = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()).min(pace.most());
+        let read = from.read(&mut piece[..capacity]).await?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -200,18 +200,18 @@ where
     Ok(())
 }
 
-/// An answer from the server, read whole: it closes after each.
+/// A response from the server, read whole: it closes after each.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// Without the `connection` header.
     pub head: Vec<u8>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// # Errors
-    /// The connection's, or something that is no HTTP answer.
+    /// The connection's, or something that is no HTTP response.
     pub async fn read<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Result<Self> {
         loop {
             let raw = read_head(stream).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -219,12 +219,12 @@ impl Answer {
                 .ok()
                 .and_then(|text| text.split(' ').nth(1))
                 .and_then(|status| status.parse().ok())
-                .ok_or_else(|| invalid("not an HTTP answer"))?;
+                .ok_or_else(|| invalid("not an HTTP response"))?;
             if (100..200).contains(&status) {
                 continue;
             }
             let mut body = Vec::new();
-            // A server that answers before it has read the request resets the connection behind its answer.
+            // A server that responds before it has read the request resets the connection behind its response.
             if let Err(error) = stream.read_to_end(&mut body).await
                 && content_length(&raw).is_none_or(|length| (body.len() as u64) < length)
             {
@@ -235,7 +235,7 @@ impl Answer {
     }
 
     /// As of other bytes than were sent: another ETag, and another checksum where there is one.
-    pub fn tell_of_other_bytes(&mut self) {
+    pub fn name_other_bytes(&mut self) {
         let has_checksum = head_has(&self.head, CHECKSUM);
         self.head = edit_head(&self.head, |line| !line.starts_with("etag:") && !line.starts_with(CHECKSUM));
         self.head.truncate(self.head.len() - 2);
@@ -246,7 +246,7 @@ impl Answer {
         self.head.extend_from_slice(b"\r\n");
     }
 
-    /// As a server has to that will close behind its answer: else the next request is lost on the way.
+    /// As a server has to that will close behind its response: else the next request is lost on the way.
     pub fn announce_close(&mut self) {
         self.head.truncate(self.head.len() - 2);
         self.head.extend_from_slice(b"connection: close\r\n\r\n");
@@ -298,18 +298,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_can_tell_of_other_bytes() {
-        let told = async |fields: &str, edit: fn(&mut Answer)| {
+    async fn responses_can_name_other_bytes() {
+        let edited = async |fields: &str, edit: fn(&mut Response)| {
             let head = format!("HTTP/1.1 200 OK\r\n{fields}Connection: close\r\n\r\n");
-            let mut answer = Answer::read(&mut BufReader::new(head.as_bytes())).await.expect("an answer");
-            edit(&mut answer);
-            String::from_utf8(answer.head).expect("text")
+            let mut response = Response::read(&mut BufReader::new(head.as_bytes())).await.expect("a response");
+            edit(&mut response);
+            String::from_utf8(response.head).expect("text")
         };
         let (etag, both) = ("ETag: \"a\"\r\n", "ETag: \"a\"\r\nx-amz-checksum-crc64nvme: rosUhgp5mIg=\r\n");
         let other = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\n";
-        assert_eq!(told(etag, Answer::tell_of_other_bytes).await, format!("{other}\r\n"));
+        assert_eq!(edited(etag, Response::name_other_bytes).await, format!("{other}\r\n"));
         let checksum = "x-amz-checksum-crc64nvme: AAAAAAAAAAA=\r\n";
-        assert_eq!(told(both, Answer::tell_of_other_bytes).await, format!("{other}{checksum}\r\n"));
-        assert_eq!(told(both, Answer::remove_checksum).await, format!("HTTP/1.1 200 OK\r\n{etag}\r\n"));
+        assert_eq!(edited(both, Response::name_other_bytes).await, format!("{other}{checksum}\r\n"));
+        assert_eq!(edited(both, Response::remove_checksum).await, format!("HTTP/1.1 200 OK\r\n{etag}\r\n"));
     }
 }

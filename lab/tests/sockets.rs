@@ -1,4 +1,4 @@
-//! The laboratory over real sockets: what each fault looks like from outside.
+//! The test server over real sockets: what each fault looks like from outside.
 
 use std::io::ErrorKind;
 
@@ -36,19 +36,19 @@ async fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.split_once("//").expect("a URL").1).await.expect("a connection")
 }
 
-/// Sends one request and reads to the end of its answer's head.
+/// Sends one request and reads to the end of its response's head.
 async fn ask(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<String> {
     stream.write_all(request).await?;
-    let mut answer = Vec::new();
-    while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
+    let mut response = Vec::new();
+    while !response.windows(4).any(|four| four == b"\r\n\r\n") {
         let mut piece = [0; 4096];
         let read = stream.read(&mut piece).await?;
         if read == 0 {
             break;
         }
-        answer.extend_from_slice(&piece[..read]);
+        response.extend_from_slice(&piece[..read]);
     }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
 #[tokio::test]
@@ -56,11 +56,11 @@ async fn unsigned_requests_are_refused_but_on_the_public_port() {
     let folder = Folder::new("public");
     let lab = start(&folder).await;
     std::fs::write(folder.0.join("pictures/cat"), b"meow").expect("an object");
-    assert!(ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer").starts_with("HTTP/1.1 403"));
+    assert!(ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("a response").starts_with("HTTP/1.1 403"));
     let public = connect(&lab.public_url()).await;
-    assert!(ask(&mut { public }, GET).await.expect("an answer").starts_with("HTTP/1.1 200"));
+    assert!(ask(&mut { public }, GET).await.expect("a response").starts_with("HTTP/1.1 200"));
     let put = b"PUT /pictures/dog HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
-    assert!(ask(&mut connect(&lab.public_url()).await, put).await.expect("an answer").starts_with("HTTP/1.1 403"));
+    assert!(ask(&mut connect(&lab.public_url()).await, put).await.expect("a response").starts_with("HTTP/1.1 403"));
     assert!(!folder.0.join("pictures/dog").exists());
 }
 
@@ -84,7 +84,7 @@ async fn connections_kept_for_later_meet_an_outage() {
     let folder = Folder::new("outage");
     let lab = start(&folder).await;
     let mut kept = connect(&lab.proxy_url()).await;
-    ask(&mut kept, GET).await.expect("an answer");
+    ask(&mut kept, GET).await.expect("a response");
     lab.set_faults(vec![Rule::always(Fault::Down)]);
     let mut rest = Vec::new();
     // The end of the connection, without a request on it.
@@ -100,12 +100,12 @@ async fn the_control_port_takes_rules_and_shows_events() {
     let rules = r#"{"faults":[{"fault":"status","times":1,"status":503,"code":"SlowDown","retryAfter":"2"}]}"#;
     let put = format!("PUT /faults HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{rules}", rules.len());
     let mut control = connect(&lab.control_url()).await;
-    assert!(ask(&mut control, put.as_bytes()).await.expect("an answer").starts_with("HTTP/1.1 200"));
-    let answer = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
+    assert!(ask(&mut control, put.as_bytes()).await.expect("a response").starts_with("HTTP/1.1 200"));
+    let response = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("a response");
+    assert!(response.starts_with("HTTP/1.1 503") && response.contains("retry-after: 2"), "{response}");
     let wrong = "PUT /faults HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
     let mut control = connect(&lab.control_url()).await;
-    assert!(ask(&mut control, wrong.as_bytes()).await.expect("an answer").starts_with("HTTP/1.1 400"));
+    assert!(ask(&mut control, wrong.as_bytes()).await.expect("a response").starts_with("HTTP/1.1 400"));
     assert_eq!(lab.events().len(), 1);
 }
 
@@ -121,13 +121,13 @@ async fn garbage_is_no_http_and_a_partial_head_has_no_end() {
 }
 
 #[tokio::test]
-async fn an_answer_of_ones_own_comes_as_it_was_written() {
+async fn a_raw_response_comes_as_it_was_written() {
     let folder = Folder::new("raw");
     let lab = start(&folder).await;
-    let rule = r#"{ "fault": "raw", "answer": [{ "text": "HTTP/1.1 418 T" }, { "text": "e", "times": 2 }, { "base64": "DQoNCg==" }], "end": "close" }"#;
+    let rule = r#"{ "fault": "raw", "response": [{ "text": "HTTP/1.1 418 T" }, { "text": "e", "times": 2 }, { "base64": "DQoNCg==" }], "end": "close" }"#;
     lab.set_faults(vec![serde_json::from_str(rule).expect("a rule")]);
-    let answer = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
-    assert_eq!(answer, "HTTP/1.1 418 Tee\r\n\r\n");
+    let response = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("a response");
+    assert_eq!(response, "HTTP/1.1 418 Tee\r\n\r\n");
 }
 
 #[tokio::test]
@@ -135,11 +135,11 @@ async fn a_limit_strikes_only_where_there_are_too_many() {
     let folder = Folder::new("limit");
     let lab = start(&folder).await;
     lab.set_faults(vec![Rule::always(Fault::KeyLimit { interval_ms: 60_000 })]);
-    let first = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
-    let second = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    let first = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("a response");
+    let second = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("a response");
     assert!(first.starts_with("HTTP/1.1 403") && second.starts_with("HTTP/1.1 429"), "{first} {second}");
     lab.set_faults(vec![Rule::always(Fault::Crowd { most: 1 })]);
-    let alone = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("an answer");
+    let alone = ask(&mut connect(&lab.proxy_url()).await, GET).await.expect("a response");
     assert!(alone.starts_with("HTTP/1.1 403"), "{alone}");
 }
 
@@ -173,7 +173,7 @@ async fn faults_within_a_body_meet_the_smallest_bodies_too() {
 }
 
 #[tokio::test]
-async fn mixed_faults_act_and_are_told_by_name() {
+async fn mixed_faults_act_and_are_reported_by_name() {
     let folder = Folder::new("mix");
     let lab = start(&folder).await;
     std::fs::write(folder.0.join("pictures/cat"), b"meow").expect("an object");
@@ -181,8 +181,8 @@ async fn mixed_faults_act_and_are_told_by_name() {
     for _ in 0..20 {
         let mut stream = connect(&lab.proxy_url()).await;
         let asked = tokio::time::timeout(std::time::Duration::from_millis(300), ask(&mut stream, GET)).await;
-        let Ok(Ok(answer)) = asked else { continue };
-        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let Ok(Ok(response)) = asked else { continue };
+        assert!(!response.starts_with("HTTP/1.1 200"), "{response}");
     }
     let actions: Vec<String> = lab.events().into_iter().map(|event| event.action).collect();
     assert!(actions.len() >= 10 && actions.iter().all(|action| action != "forward" && action != "mix"), "{actions:?}");
@@ -217,7 +217,7 @@ async fn a_request_ends_with_its_client_however_slowly_its_body_is_read() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), end).await.unwrap_or_else(|_| panic!("{fault:?} goes on"));
+        tokio::time::timeout(Duration::from_secs(20), end).await.unwrap_or_else(|_| panic!("{fault:?} continues"));
     }
     proxy.abort();
 }

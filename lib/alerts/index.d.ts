@@ -97,14 +97,14 @@ export interface WatchOptions {
 export interface Watch {
   /** Judges now, for where timers do not run (serverless). Returns what is firing. */
   check(): FiringAlert[]
-  /** Ends it; what is firing is not told to be over. */
+  /** Ends it; what is firing is not reported to be over. */
   stop(): void
   [Symbol.dispose](): void
 }
 
 /**
  * Judges the metrics of a storage now and then. Its timer does not keep the process alive. A rule that throws is
- * reported by `process.emitWarning`, once, and decides nothing; the others go on.
+ * reported by `process.emitWarning`, once, and decides nothing; the others continue.
  *
  * @throws {TypeError} for wrong options.
  */

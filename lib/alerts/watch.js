@@ -8,19 +8,19 @@ const { own } = require('../own-properties.js')
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Judges a storage's metrics every `everyMs` and tells `onAlert` what begins and what is over. A rule that throws is
- * reported once and judges nothing; the others go on.
+ * Judges a storage's metrics every `everyMs` and reports `onAlert` what begins and what is over. A rule that throws is
+ * reported once and judges nothing; the others continue.
  */
 function watch(storage, options) {
   const { rules, everyMs, onAlert } = readOptions(storage, options)
-  const tell = guarded(onAlert, 'onAlert')
+  const report = guarded(onAlert, 'onAlert')
   const watched = rules.map((rule, index) => ({ judge: isolated(rule, index), firing: new Map() }))
 
   const check = () => {
     const metrics = frozen(storage.metrics())
     for (const { judge, firing } of watched) {
       const found = judge(metrics)
-      if (found) update(firing, found, tell)
+      if (found) update(firing, found, report)
     }
     return watched.flatMap(({ firing }) => [...firing.values()])
   }
@@ -33,23 +33,23 @@ function watch(storage, options) {
   return { check, stop, ...(Symbol.dispose && { [Symbol.dispose]: stop }) }
 }
 
-/** Brings what is firing up to what was found, and tells the difference. */
-function update(firing, found, tell) {
+/** Brings what is firing up to what was found, and reports the difference. */
+function update(firing, found, report) {
   const now = new Date()
   for (const [id, alert] of firing) {
     if (found.has(id)) continue
     firing.delete(id)
-    tell(Object.freeze({ ...alert, state: 'resolved', endedAt: now }))
+    report(Object.freeze({ ...alert, state: 'resolved', endedAt: now }))
   }
   for (const [id, finding] of found) {
     const before = firing.get(id)
     const alert = Object.freeze({ ...finding, state: 'firing', startedAt: before?.startedAt ?? now })
     firing.set(id, alert)
-    if (!before) tell(alert)
+    if (!before) report(alert)
   }
 }
 
-/** The rule's findings by what they are about; undefined where it could not tell, which ends and begins nothing. */
+/** The rule's findings by what they are about; undefined where it could not be evaluated, which ends and begins nothing. */
 function isolated(rule, index) {
   return guarded((metrics) => findingsOf(rule(metrics)), `alert rule ${index + 1}${rule.name && ` (${rule.name})`}`)
 }
@@ -57,7 +57,7 @@ function isolated(rule, index) {
 function findingsOf(result) {
   if (typeof result?.then === 'function') {
     Promise.resolve(result).catch(() => {})
-    throw new TypeError('a rule must answer at once, not with a promise')
+    throw new TypeError('a rule must return what it finds, not a promise')
   }
   const found = new Map()
   for (const finding of [result ?? []].flat()) {

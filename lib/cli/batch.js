@@ -8,7 +8,7 @@ const FAILED = 1
 const FAILED_FOR_NOW = 75
 
 /**
- * Runs `work(item)` for each item, some at a time, goes on after a failure, and reports in the order of the items: a result
+ * Runs `work(item)` for each item, some at a time, continues after a failure, and reports in the order of the items: a result
  * by `report`, a failure on standard error. Several items end with a summary. Resolves to the exit code.
  *
  * `work` gives a result, or throws. What would fail for every item (a missing variable, an interrupt) ends the batch.

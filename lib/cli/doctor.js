@@ -23,9 +23,9 @@ const SPEAKS_TLS = 'The server speaks https on this port. Write https in STORAGE
 /** What to do about a code, in plain words. */
 const ADVICE = {
   ENOTFOUND: 'The host name does not exist. Is the account id in STORAGE_ENDPOINT right? Does this machine have DNS?',
-  EAI_AGAIN: 'DNS does not answer. Is this machine online?',
+  EAI_AGAIN: 'DNS does not respond. Is this machine online?',
   ECONNREFUSED: 'Nothing listens there. Is the port in STORAGE_ENDPOINT right?',
-  ETIMEDOUT: 'Nothing answers. Does a firewall or a proxy block outgoing connections?',
+  ETIMEDOUT: 'Nothing responds. Does a firewall or a proxy block outgoing connections?',
   ECONNRESET: 'The connection is cut. Does a firewall or a proxy on the way inspect TLS?',
   EHOSTUNREACH: 'There is no way to the host from here. Check the network and VPN of this machine.',
   ENETUNREACH: 'There is no way to the network from here. Check the network and VPN of this machine.',
@@ -79,7 +79,7 @@ async function doctor({ operands, output, open, config, signal }) {
     TCP: async () => connect(net.connect({ host: addresses[0], port: portOf(url) }), 'connect').then(() => `port ${portOf(url)}`),
     TLS: async () => {
       if (url.protocol === 'http:') {
-        if (!(await answersHttp(url)) && (await speaksTls(url))) throw Object.assign(new Error('the endpoint is http, and the server speaks TLS'), { advice: SPEAKS_TLS })
+        if (!(await speaksHttp(url)) && (await speaksTls(url))) throw Object.assign(new Error('the endpoint is http, and the server speaks TLS'), { advice: SPEAKS_TLS })
         return 'none: the endpoint is http'
       }
       const servername = net.isIP(url.hostname) ? '' : url.hostname
@@ -89,7 +89,7 @@ async function doctor({ operands, output, open, config, signal }) {
         return await connect(socket, 'secureConnect', () => `${socket.getProtocol()}, ${socket.getCipher().name}`)
       } catch (error) {
         const plain = new URL(`http://${url.hostname}:${portOf(url)}`)
-        throw (await answersHttp(plain)) ? Object.assign(error, { advice: SPEAKS_HTTP }) : error
+        throw (await speaksHttp(plain)) ? Object.assign(error, { advice: SPEAKS_HTTP }) : error
       }
     },
     clock: async () => clockSkew(url),
@@ -164,8 +164,8 @@ function portOf(url) {
   return Number(url.port || (url.protocol === 'https:' ? 443 : 80))
 }
 
-/** A server that speaks TLS ends a plain request with an alert, or answers 400. */
-async function answersHttp(url) {
+/** A server that speaks TLS ends a plain request with an alert, or responds with 400. */
+async function speaksHttp(url) {
   try {
     return (await headOf(url)).statusCode !== 400
   } catch {
@@ -194,7 +194,7 @@ async function connect(socket, event, look = () => undefined) {
   }
 }
 
-/** What the server answers to a request that needs no key. */
+/** The server's response to a request that needs no key. */
 async function headOf(url) {
   const { request } = url.protocol === 'https:' ? https : http
   const call = request(url.origin, { method: 'HEAD', agent: false, rejectUnauthorized: false })
@@ -213,7 +213,7 @@ async function headOf(url) {
 /** By the server's own clock. */
 async function clockSkew(url) {
   const { date } = (await headOf(url)).headers
-  if (!date) return 'the server does not tell its time'
+  if (!date) return 'the server sends no time'
   const skew = Date.now() - Date.parse(date)
   const seconds = Math.round(Math.abs(skew) / 1000)
   const text = seconds < 2 ? 'right' : `${seconds} s ${skew > 0 ? 'ahead' : 'behind'}`

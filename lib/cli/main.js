@@ -20,7 +20,7 @@ const HELP = `reliable-r2 ${VERSION}: uploads to Cloudflare R2 that succeed
 
   --type T            content type                --cache C       Cache-Control, or immutable
   --compress MODE     gzip, br or auto            --if-absent     only where there is no such object
-  --checkpoint FILE   go on after a crash         --retry PRESET  fast, standard, fileUpload, aggressive, persistent
+  --checkpoint FILE   continue after a crash         --retry PRESET  fast, standard, fileUpload, aggressive, persistent
   --concurrency N     files at a time (4)         --force         rm: what is not there is no failure
   --endpoint URL      --region R      --bucket B  instead of STORAGE_ENDPOINT, _REGION, _BUCKET
   --env FILE          instead of .env.local and .env

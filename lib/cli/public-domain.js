@@ -8,8 +8,8 @@ const PATIENCE_MS = 10_000
 async function readPublicly(url, expected) {
   const response = await get(url)
   const { status, headers } = response
-  if (status >= 300 && status < 400) throw problem(`${originOf(url)} answers ${status}, a redirect to ${originOf(headers.get('location'), url)}`, adviceOnRedirect(url, headers.get('location')))
-  if (status !== 200) throw problem(`${originOf(url)} answers ${status}`, adviceOnStatus(url, status))
+  if (status >= 300 && status < 400) throw problem(`${originOf(url)} responds with ${status}, a redirect to ${originOf(headers.get('location'), url)}`, adviceOnRedirect(url, headers.get('location')))
+  if (status !== 200) throw problem(`${originOf(url)} responds with ${status}`, adviceOnStatus(url, status))
   const bytes = Buffer.from(await response.arrayBuffer())
   if (!bytes.equals(expected)) {
     const type = headers.get('content-type') ?? 'no content type'
@@ -34,14 +34,14 @@ async function get(url) {
 async function adviceOnFault(url, code) {
   const other = new URL(url)
   other.protocol = other.protocol === 'https:' ? 'http:' : 'https:'
-  if (code !== 'ENOTFOUND' && (await answers(other))) return `The host speaks ${other.protocol.slice(0, -1)} there: write STORAGE_DOMAIN=${other.origin}`
+  if (code !== 'ENOTFOUND' && (await responds(other))) return `The host speaks ${other.protocol.slice(0, -1)} there: write STORAGE_DOMAIN=${other.origin}`
   switch (code) {
     case 'ENOTFOUND':
       return 'There is no such host. Connect the domain to the bucket (R2, bucket, Settings, Custom domains), and wait until it is active.'
     case 'ECONNREFUSED':
       return 'Nothing listens there. Check host and port of STORAGE_DOMAIN.'
     case 'ETIMEDOUT':
-      return 'Nothing answers. Does a firewall or a proxy of this machine block the domain?'
+      return 'Nothing responds. Does a firewall or a proxy of this machine block the domain?'
     default:
       return /CERT|SELF_SIGNED|LEAF_SIGNATURE/.test(code ?? '')
         ? 'The certificate of the domain is not trusted. A new custom domain gets its own after some minutes; for a private authority set NODE_EXTRA_CA_CERTS.'
@@ -49,7 +49,7 @@ async function adviceOnFault(url, code) {
   }
 }
 
-async function answers(url) {
+async function responds(url) {
   try {
     const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(PATIENCE_MS) })
     await response.body?.cancel()
@@ -68,7 +68,7 @@ function adviceOnRedirect(url, location) {
 
 function adviceOnStatus(url, status) {
   if (new URL(url).hostname.endsWith('.r2.cloudflarestorage.com')) {
-    return 'STORAGE_DOMAIN is the S3 endpoint, which answers to signed requests only. Use the public domain of the bucket (R2, bucket, Settings, Custom domains).'
+    return 'STORAGE_DOMAIN is the S3 endpoint, which responds to signed requests only. Use the public domain of the bucket (R2, bucket, Settings, Custom domains).'
   }
   if (status === 404) return 'The domain does not show this bucket, or shows it under a path. Compare STORAGE_DOMAIN and STORAGE_BUCKET with R2, bucket, Settings, Custom domains.'
   if (status === 401 || status === 403) return 'The domain does not let everybody read. Is public access enabled for it (R2, bucket, Settings), and does no WAF rule, hotlink protection or Cloudflare Access refuse?'

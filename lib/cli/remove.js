@@ -8,7 +8,7 @@ const CONCURRENCY = 8
 const PATTERN = /[*?[\]{}]/
 
 /**
- * Removes objects, and says of each whether it was there: the storage itself answers the DELETE of an absent object as a
+ * Removes objects, and says of each whether it was there: the storage itself responds to the DELETE of an absent object as a
  * success. Keys are taken as they are; only `--recursive` takes a prefix.
  */
 async function remove({ operands, values, output, open, signal }) {

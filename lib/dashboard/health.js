@@ -2,7 +2,7 @@
 
 // How things are, in one word and in sentences: what is read first by somebody who was just woken up.
 
-/** Of the last five minutes' calls; fewer lost ones are noise, of which the page tells below. */
+/** Of the last five minutes' calls; fewer lost ones are noise, which the page lists below. */
 const DEGRADED_LOST = 0.01
 const DEGRADED_RETRIES = 0.1
 /** Of the last minute's calls, so that an outage is seen while it begins. */
@@ -63,7 +63,7 @@ function count(many, one, more = `${one}s`) {
   return `${many.toLocaleString('en')} ${many === 1 ? one : more}`
 }
 
-/** Without the account's 32 digits: the beginning tells which. */
+/** Without the account's 32 digits: the beginning shows which. */
 function hostOf(endpoint) {
   return endpoint.replace(/^https?:\/\//, '').replace(/^([0-9a-f]{6})[0-9a-f]{26}\./, '$1….')
 }

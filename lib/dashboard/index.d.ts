@@ -1,6 +1,6 @@
 import type { Storage } from '../../index.js'
 
-/** Who may see the dashboard, or read the metrics. Without any of it every request is answered with 404. */
+/** Who may see the dashboard, or read the metrics. Without any of it every request gets 404. */
 export type DashboardOptions =
   | {
       /**
@@ -14,7 +14,7 @@ export type DashboardOptions =
   | {
       /**
        * Whether this request may see it, by whatever your app has: a session, a header of its proxy. Only `true` opens;
-       * else the answer is 404. What it throws goes on to the framework, as the redirect of Next.js must.
+       * else the response is 404. What it throws continues to the framework, as the redirect of Next.js must.
        */
       authorize: (request: Request) => boolean | PromiseLike<boolean>
       token?: undefined
@@ -46,7 +46,7 @@ export interface MetricsRoute {
 
 /**
  * The metrics of a storage for Prometheus: `export const { GET } = metricsRoute(storage, { token })`. With a token, a scrape
- * without it is answered with 401; without a token and `authorize`, with 404.
+ * without it gets 401; without a token and `authorize`, with 404.
  *
  * @throws {InputError} for a short token, for both a token and `authorize`, for what is not a storage.
  */

@@ -2,7 +2,7 @@
 
 const { inputError } = require('../local-errors.js')
 const { readObject } = require('../input/validate.js')
-const answers = require('./responses.js')
+const responses = require('./responses.js')
 const { OPTIONS, gateOf } = require('./route.js')
 
 const call = { operation: 'metricsRoute' }
@@ -19,7 +19,7 @@ function metricsRoute(storage, options) {
     // at build time, and would serve the empty metrics of the build for ever.
     request.headers.get('authorization')
     const refusal = await gate.refusalOf(request, true)
-    return refusal ?? answers.metrics(storage.metricsText())
+    return refusal ?? responses.metrics(storage.metricsText())
   }
   return { GET }
 }

@@ -1,6 +1,6 @@
 'use strict'
 
-// Every answer of the route, with the headers that each must have.
+// Every response of the route, with the headers that each must have.
 
 const { LOGIN, PAGE, TOO_MANY_GUESSES, WRONG_TOKEN } = require('./page.generated.js')
 

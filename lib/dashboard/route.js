@@ -3,7 +3,7 @@
 const { VERSION } = require('../native/index.js')
 const { inputError } = require('../local-errors.js')
 const { asIs, readObject, reader, text } = require('../input/validate.js')
-const answers = require('./responses.js')
+const responses = require('./responses.js')
 const { Session } = require('./session.js')
 const { viewOf } = require('./view.js')
 
@@ -28,7 +28,7 @@ function dashboard(storage, options) {
     const wantsJson = asksForJson(request)
     const refusal = await gate.refusalOf(request, wantsJson)
     if (refusal) return refusal
-    return wantsJson ? answers.json(viewOf(storage, VERSION, gate.signsIn)) : answers.page()
+    return wantsJson ? responses.json(viewOf(storage, VERSION, gate.signsIn)) : responses.page()
   }
   return { GET, POST: gate.post }
 }
@@ -45,8 +45,8 @@ function gateOf({ token, authorize }, call) {
 /** A variable that was forgotten opens nothing. */
 const closedGate = {
   signsIn: false,
-  refusalOf: async () => answers.notFound(),
-  post: async () => answers.notFound(),
+  refusalOf: async () => responses.notFound(),
+  post: async () => responses.notFound(),
 }
 
 function authorizeGate(authorize) {
@@ -54,8 +54,8 @@ function authorizeGate(authorize) {
   const isAllowed = async (request) => (await authorize(request)) === true
   return {
     signsIn: false,
-    refusalOf: async (request) => ((await isAllowed(request)) ? undefined : answers.notFound()),
-    post: async (request) => ((await isAllowed(request)) ? answers.notAllowed('GET') : answers.notFound()),
+    refusalOf: async (request) => ((await isAllowed(request)) ? undefined : responses.notFound()),
+    post: async (request) => ((await isAllowed(request)) ? responses.notAllowed('GET') : responses.notFound()),
   }
 }
 
@@ -70,17 +70,17 @@ function tokenGate(token, call) {
     refusalOf: async (request, wantsJson) => {
       const { isRight, waitMs } = session.check(request)
       if (isRight) return undefined
-      if (waitMs > 0) return answers.tooManyGuesses(waitMs, wantsJson)
-      return wantsJson ? answers.unauthorized() : answers.login()
+      if (waitMs > 0) return responses.tooManyGuesses(waitMs, wantsJson)
+      return wantsJson ? responses.unauthorized() : responses.login()
     },
     post: async (request) => {
       const form = await readForm(request)
       // Somebody else's page could sign people out, which is a nuisance. Signing in takes the token.
       const isOurs = request.headers.get('sec-fetch-site') !== 'cross-site'
-      if (isOurs && form?.has('signOut')) return answers.backToPage(request, session.end(request))
+      if (isOurs && form?.has('signOut')) return responses.backToPage(request, session.end(request))
       const { isRight, waitMs } = session.checkToken(request, form?.get('token'))
-      if (isRight) return answers.backToPage(request, session.begin(request))
-      return waitMs > 0 ? answers.tooManyGuesses(waitMs, false) : answers.login({ wrong: true })
+      if (isRight) return responses.backToPage(request, session.begin(request))
+      return waitMs > 0 ? responses.tooManyGuesses(waitMs, false) : responses.login({ wrong: true })
     },
   }
 }

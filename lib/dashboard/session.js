@@ -61,7 +61,7 @@ function endOf(value) {
   return Number.parseInt(value, 10)
 }
 
-/** In a time that does not tell how much of it was right. */
+/** In a time that does not show how much of it was right. */
 function same(given, wanted) {
   const digest = (value) => createHash('sha256').update(value).digest()
   return timingSafeEqual(digest(given), digest(wanted))

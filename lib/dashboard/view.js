@@ -10,7 +10,7 @@ function viewOf(storage, version, canSignOut) {
   return {
     at: Date.now(),
     version,
-    // Each process counts for itself; behind a load balancer the next answer may be another's.
+    // Each process counts for itself; behind a load balancer the next response may be another's.
     process: { host: hostname(), pid: process.pid },
     ageMs,
     canSignOut,

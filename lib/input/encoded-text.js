@@ -1,12 +1,12 @@
 'use strict'
 
 // Text that a Node stream gives after setEncoding, as the bytes that it stands for. Where some bytes have no text of their
-// own in an encoding, the text does not tell what they were, and is refused.
+// own in an encoding, the text does not show what they were, and is refused.
 
 const { invalid } = require('./body.js')
 
 const REPLACEMENT = '\ufffd'
-/** Each decodes a chunk, or gives undefined where the bytes cannot be told from it. */
+/** Each decodes a chunk, or gives undefined where the bytes cannot be derived from it. */
 const DECODERS = {
   utf8: (text) => (text.includes(REPLACEMENT) ? undefined : Buffer.from(text, 'utf8')),
   hex: (text) => exactly(text.toLowerCase(), 'hex'),

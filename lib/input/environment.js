@@ -14,7 +14,7 @@ function readEnvironment() {
     storageBucket: env.STORAGE_BUCKET,
     storageDomain: env.STORAGE_DOMAIN,
     extraCaCertificates: readExtraCertificates(env.NODE_EXTRA_CA_CERTS),
-    // Where one of ours is missing, the error tells which of another tool's may hold its value.
+    // Where one of ours is missing, the error names the variable of another tool that may hold its value.
     names: Object.keys(env).filter((name) => env[name]?.trim()),
   }
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined))
@@ -25,7 +25,7 @@ function readExtraCertificates(file) {
   try {
     return readFileSync(file, 'utf8')
   } catch {
-    // Node itself has warned of it at its start and goes on without; so do we.
+    // Node itself has warned of it at its start and continues without; so do we.
     return undefined
   }
 }

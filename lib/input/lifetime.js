@@ -78,7 +78,7 @@ function release(body) {
 
 function freeNodeStream(stream) {
   quietly(() => {
-    // The socket of a request is the server's, and its answer has still to be sent; what is left of the request is read away.
+    // The socket of a request is the server's, and its response has still to be sent; what is left of the request is read away.
     if (isServerRequest(stream)) stream.resume()
     else if (typeof property(stream, 'destroy') === 'function') settle(stream.destroy())
   })

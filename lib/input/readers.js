@@ -51,7 +51,7 @@ function readNodeStream(stream, call) {
   let iterator
   return {
     async next() {
-      // Old streams do not end with their error, and an iterator hears only of what comes while it waits.
+      // Old streams do not end with their error, and an iterator is notified only of what comes while it waits.
       const failure = failureOf(stream)
       if (failure) throw failure.error
       if (!iterator) {

@@ -1,7 +1,7 @@
 'use strict'
 
 // Reading objects whose names and types are not to be trusted. A reader takes (value, path, call) and gives
-// the value to go on with, or throws an InputError that names the path; with a code of its own where one is given.
+// the value to use, or throws an InputError that names the path; with a code of its own where one is given.
 
 const { inputError } = require('../local-errors.js')
 const { isPlain, property } = require('../own-properties.js')

@@ -4,7 +4,7 @@ const { InFlight } = require('./id-map.js')
 const { receiptOf } = require('./results.js')
 
 /**
- * The promises of a storage's uploads, and nothing else: the addon holds what is here. Their answers come together,
+ * The promises of a storage's uploads, and nothing else: the addon holds what is here. Their responses come together,
  * as one text (docs/adr/0011).
  */
 class PendingUploads {
@@ -24,18 +24,18 @@ class PendingUploads {
     })
   }
 
-  /** `text` is a JSON array: the id of an upload, its answer (the values of a receipt, or a failure), the next id. */
+  /** `text` is a JSON array: the id of an upload, its response (the values of a receipt, or a failure), the next id. */
   settle(text) {
-    const answers = JSON.parse(text)
-    for (let index = 0; index < answers.length; index += 2) {
-      const [id, answer] = [answers[index], answers[index + 1]]
-      this.#waiting.get(id)?.(Array.isArray(answer) ? receiptOf(answer) : answer)
+    const responses = JSON.parse(text)
+    for (let index = 0; index < responses.length; index += 2) {
+      const [id, response] = [responses[index], responses[index + 1]]
+      this.#waiting.get(id)?.(Array.isArray(response) ? receiptOf(response) : response)
       this.#waiting.delete(id)
     }
     if (this.#waiting.size === 0) this.#rest()
   }
 
-  /** The process may end. Where that cannot be said, it does not end by itself: see seam.js. */
+  /** The process may end. Where that cannot be said, it does not end by itself: see call.js. */
   #rest() {
     try {
       this.#native.deref()?.rest()

@@ -40,7 +40,7 @@ class Observer {
     this.#context = this.#span.within(newContext)
   }
 
-  /** Retries that were told so far. */
+  /** Retries that were reported so far. */
   get retries() {
     return this.#attempt - 1
   }
@@ -70,12 +70,12 @@ class Observer {
   }
 
   #progress({ loadedBytes, totalBytes, part, bytesPerSecond }) {
-    // All bytes sent is not yet stored: 100 is for the answer. Of an unknown length nobody knows the half.
+    // All bytes sent is not yet stored: 100 is for the response. Of an unknown length nobody knows the half.
     const percent = totalBytes ? Math.min(99, Math.floor((loadedBytes / totalBytes) * 100)) : 0
-    this.#tellProgress(percent, { loadedBytes, totalBytes, part, bytesPerSecond })
+    this.#reportProgress(percent, { loadedBytes, totalBytes, part, bytesPerSecond })
   }
 
-  #tellProgress(percent, { loadedBytes, ...detail }) {
+  #reportProgress(percent, { loadedBytes, ...detail }) {
     // A repeated attempt starts over; a bar that runs backwards only puzzles.
     if (loadedBytes <= this.#loaded) return
     this.#loaded = loadedBytes
@@ -87,7 +87,7 @@ class Observer {
     const { log, events } = this.#observability
     const { operation, key } = this.#call
     const failure = { code, category, message, status, host }
-    if (events.wants('attempt')) this.#tellAttempt({ attempt, outcome: 'failed', ...failure, attemptMs })
+    if (events.wants('attempt')) this.#reportAttempt({ attempt, outcome: 'failed', ...failure, attemptMs })
     this.#attempt = attempt + 1
     this.#attemptBegan = performance.now() + delayMs
     const event = { operation, key, attempt, maxAttempts, attemptMs, delayMs, ...failure, elapsedMs: this.#elapsedMs() }
@@ -101,7 +101,7 @@ class Observer {
     const { log, events } = this.#observability
     // Where the breaker let nothing through, there was no attempt.
     if (events.wants('attempt') && code !== 'ERR_CIRCUIT_OPEN') {
-      this.#tellAttempt({ attempt: this.#attempt, outcome: 'failed', code, category, message, status, host, attemptMs: this.#attemptMs() })
+      this.#reportAttempt({ attempt: this.#attempt, outcome: 'failed', code, category, message, status, host, attemptMs: this.#attemptMs() })
     }
     // The attempts there are counted anew.
     this.#attempt = 1
@@ -116,11 +116,11 @@ class Observer {
   succeeded(given) {
     const receipt = own(given)
     const { log, events } = this.#observability
-    // The answer of a download does not know how often its bytes had to be asked for again.
+    // The response of a download does not know how often its bytes had to be asked for again.
     const attempts = Math.max(receipt.attempts, this.#attempt)
-    if (this.#callbacks.onProgress) this.#tellStored(receipt)
+    if (this.#callbacks.onProgress) this.#reportStored(receipt)
     this.#span.succeeded(receipt)
-    if (events.wants('attempt')) this.#tellAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: this.#attemptMs() })
+    if (events.wants('attempt')) this.#reportAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: this.#attemptMs() })
     if (events.wants('success') || log.wants('debug')) {
       const { operation, key } = this.#call
       const { bucket, endpoint, size } = receipt
@@ -140,7 +140,7 @@ class Observer {
     // An attempt that was aborted has not failed, and where nothing was sent there was none.
     if (outcome !== 'aborted' && attempts > 0 && events.wants('attempt')) {
       const failure = { code, category, message, status, host }
-      this.#tellAttempt({ attempt: attempts, outcome: 'failed', ...failure, attemptMs: this.#attemptMs() })
+      this.#reportAttempt({ attempt: attempts, outcome: 'failed', ...failure, attemptMs: this.#attemptMs() })
     }
     if (events.wants('failure')) {
       events.emit('failure', { operation, key, outcome, code, category, attempts, error, elapsedMs: this.#elapsedMs() })
@@ -148,13 +148,13 @@ class Observer {
     if (isUpload(operation) && outcome === 'failed') log.failed(error)
   }
 
-  #tellStored({ size, parts }) {
+  #reportStored({ size, parts }) {
     const bytesPerSecond = Math.round(size / Math.max((performance.now() - this.#started) / 1000, 0.001))
     this.#loaded = -1
-    this.#tellProgress(100, { loadedBytes: size, totalBytes: size, part: parts, bytesPerSecond })
+    this.#reportProgress(100, { loadedBytes: size, totalBytes: size, part: parts, bytesPerSecond })
   }
 
-  #tellAttempt(facts) {
+  #reportAttempt(facts) {
     const { operation, key } = this.#call
     this.#observability.events.emit('attempt', { operation, key, ...facts, elapsedMs: this.#elapsedMs() })
   }

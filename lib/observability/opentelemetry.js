@@ -15,7 +15,7 @@ const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 
 const UNTRACED = Object.freeze({ within: (run) => run(), retry() {}, failover() {}, succeeded() {}, failed() {} })
 const OFF = Object.freeze({ begin: () => UNTRACED, breaker() {}, at() {} })
 
-/** What a storage tells OpenTelemetry. */
+/** What a storage reports OpenTelemetry. */
 function makeTelemetry(wanted = true) {
   const api = wanted ? loadApi() : undefined
   return api ? new Telemetry(api) : OFF
@@ -162,9 +162,9 @@ class Traced {
     this.#meters?.duration.record((performance.now() - this.#started) / 1000, this.#common, this.#here)
   }
 
-  #safely(tell) {
+  #safely(report) {
     try {
-      tell()
+      report()
     } catch {
       // See Telemetry.begin.
     }
@@ -183,7 +183,7 @@ function makeInstruments(meter) {
       unit: '{retry}',
     }),
     failovers: meter.createCounter('reliable_r2.failovers', {
-      description: 'Calls that went on at another endpoint.',
+      description: 'Calls that continued at another endpoint.',
       unit: '{failover}',
     }),
     transitions: meter.createCounter('reliable_r2.breaker.transitions', {
@@ -197,7 +197,7 @@ function makeInstruments(meter) {
 /** The reason of the caller's signal. Its message is the caller's own and may hold anything. */
 function aborted(reason) {
   const name = isError(reason) || reason instanceof DOMException ? reason.name : undefined
-  return { code: typeof name === 'string' && name ? name : '_OTHER', message: 'called off' }
+  return { code: typeof name === 'string' && name ? name : '_OTHER', message: 'aborted' }
 }
 
 function serverOf(endpoint) {

@@ -9,7 +9,7 @@ const network = {
   reset: {
     means: 'The connection was cut while it was in use.',
     steps: [
-      'A few are normal, and retries cure them. Many at once: look for a deploy, a NAT gateway or proxy with a short idle timeout, or a full connection table between this process and the host.',
+      'A few are normal, and retries cure them. Many at once: check for a deploy, a NAT gateway or proxy with a short idle timeout, or a full connection table between this process and the host.',
       STATUS_PAGE,
     ],
   },
@@ -25,12 +25,12 @@ const network = {
     steps: [
       'If a proxy of your company reads TLS, give its authority in NODE_EXTRA_CA_CERTS or caCertificates.',
       'Check the host name of STORAGE_ENDPOINT, and the clock of this machine.',
-      'Do not switch verification off: the credentials would go to whoever answers.',
+      'Do not switch verification off: the credentials would go to whoever responds.',
     ],
   },
   files: {
     means: 'The operating system has no file descriptors left.',
-    steps: ['Raise the limit (ulimit -n, LimitNOFILE).', 'Look for what leaks files or sockets in this process, and lower maxConnections.'],
+    steps: ['Raise the limit (ulimit -n, LimitNOFILE).', 'Find what leaks files or sockets in this process, and lower maxConnections.'],
   },
 }
 
@@ -59,7 +59,7 @@ const auth = {
 const busy = {
   means: 'The storage turned requests away because too many came.',
   steps: [
-    'R2 allows one write a second to a key: look for several writers of the same key, and give each write a key of its own.',
+    'R2 allows one write a second to a key: check for several writers of the same key, and give each write a key of its own.',
     'Otherwise lower maxConnections, or spread the load over more time.',
   ],
 }
@@ -95,12 +95,12 @@ const refused = {
 }
 
 const edge = {
-  means: 'The network in front of the storage answered, and could not reach it.',
+  means: 'The network in front of the storage responded, and could not reach it.',
   steps: [STATUS_PAGE, 'Cloudflare support asks for the request id (the ray), where there is one below.'],
 }
 
 const elsewhere = {
-  means: 'The answer sends the request elsewhere, which no S3 storage of this kind does.',
+  means: 'The response sends the request elsewhere, which no S3 storage of this kind does.',
   steps: ['Check STORAGE_ENDPOINT: the S3 API’s host, with https, not the public domain of the bucket.'],
 }
 
@@ -113,7 +113,7 @@ const BY_CODE = {
     ],
   },
   EAI_AGAIN: {
-    means: 'The DNS server did not answer.',
+    means: 'The DNS server did not respond.',
     steps: [
       'Check the DNS of this machine or cluster: it is overloaded, or cut off. In Kubernetes look at CoreDNS and ndots.',
       'Other services on this machine have the same problem.',
@@ -149,7 +149,7 @@ const BY_CODE = {
     'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   ),
   ETIMEDOUT: {
-    means: 'No answer came in time.',
+    means: 'No response came in time.',
     steps: [
       'Large objects on a slow line: raise retry.timeout, or let them go in parts (multipartThresholdBytes).',
       'All sizes: the network or the storage is slow. Compare p50 and p99, and ' + STATUS_PAGE.replace('Look', 'look'),
@@ -206,7 +206,7 @@ const BY_CODE = {
   },
   PreconditionFailed: {
     means: 'The condition of this write (ifMatch, ifNoneMatch) did not hold: somebody else was first.',
-    steps: ['Expected where writers compete. Read the object again and decide; else look for who writes this key, too.'],
+    steps: ['Expected where writers compete. Read the object again and decide; else find who writes this key, too.'],
   },
   ...sharing(
     { means: 'The storage does not take such a key.', steps: ['A key has 1 to 1024 bytes of UTF-8, without control characters. Shorten or encode what users name.'] },
@@ -225,7 +225,7 @@ const BY_CODE = {
   ...sharing(
     {
       means: 'Somebody else wrote the same key at the same time.',
-      steps: ['Look for who else writes this key, and let one process do it, or give each write a key of its own.'],
+      steps: ['Find who else writes this key, and let one process do it, or give each write a key of its own.'],
     },
     'OperationAborted',
     'ConditionalRequestConflict',
@@ -236,13 +236,13 @@ const BY_CODE = {
   },
   NoSuchUpload: {
     means: 'The upload in parts is not there any more.',
-    steps: ['R2 removes unfinished uploads after seven days; look for a abortIncompleteUploads() with a short olderThan, or a lifecycle rule.'],
+    steps: ['R2 removes unfinished uploads after seven days; check for an abortIncompleteUploads() with a short olderThan, or a lifecycle rule.'],
   },
   ERR_PROTOCOL: {
     means: 'The response was not one of an S3 storage. Nothing was taken for stored, found or removed.',
     steps: [
       'Check STORAGE_ENDPOINT: not the public domain of the bucket, not the dashboard of Cloudflare.',
-      'A captive portal, a proxy, a load balancer or a web server may answer in its place: request the endpoint with `curl -v` from this machine. The message says what was wrong with the response.',
+      'A captive portal, a proxy, a load balancer or a web server may respond in its place: request the endpoint with `curl -v` from this machine. The message says what was wrong with the response.',
     ],
   },
   ERR_MISSING_OPTION: {
@@ -251,7 +251,7 @@ const BY_CODE = {
   },
   ERR_BLOCKED_URL: {
     means: 'The address leads into a private network, and was not fetched.',
-    steps: ['If users send addresses, somebody may be looking for a hole: look at the key and who asked.', 'If the source is yours, name its host in allowedHosts.'],
+    steps: ['If users send addresses, somebody may be probing for a hole: look at the key and who asked.', 'If the source is yours, name its host in allowedHosts.'],
   },
   ERR_TOO_LARGE: { means: 'What was to be stored is larger than maxBytes.', steps: ['Raise maxBytes if such sizes are wanted.'] },
   ERR_TOO_SMALL: { means: 'What was to be stored is empty, or smaller than minBytes.', steps: ['Look at what made it: a form without a file, a generator that gave nothing.'] },
@@ -298,7 +298,7 @@ function adviceFor({ code, category, status, operation, host }) {
   return { means, steps: maybeSource ? [first, ...steps] : [...steps] }
 }
 
-/** Of a storage that answered without a code, as what stands in front of it does. */
+/** Of a storage that responded without a code, as what stands in front of it does. */
 function byStatus(category, status) {
   if (category !== 'service' || status === undefined) return undefined
   if (status >= 520 || status === 502 || status === 504) return edge

@@ -41,7 +41,7 @@ class Bucket {
     return object
   }
 
-  /** Whether a write may go on. A condition that the server does not know is ignored. */
+  /** Whether a write may continue. A condition that the server does not know is ignored. */
   requireWriteCondition(key, { 'if-match': ifMatch, 'if-none-match': ifNoneMatch, 'if-unmodified-since': unmodifiedSince }) {
     const there = this.objects.get(key)
     const checks = {
@@ -52,7 +52,7 @@ class Bucket {
     this.#require(checks, CONDITIONS[this.conditions].put)
   }
 
-  /** Whether a removal may go on. */
+  /** Whether a removal may continue. */
   requireDeleteCondition(key, { 'if-match': ifMatch, 'x-amz-if-match-last-modified-time': lastModified }) {
     const there = this.objects.get(key)
     const checks = {

@@ -1,8 +1,8 @@
 'use strict'
 
-// One request and its answer on the wire, and the faults that can happen to them.
+// One request and its response on the wire, and the faults that can happen to them.
 
-const { refusalAnswer } = require('./responses.js')
+const { refusalResponse } = require('./responses.js')
 
 /** As from a port where something else than HTTP is spoken. */
 const GARBAGE = '\x16\x03\x01\x00\xff<html>\x00\x80no HTTP\r\n\r\n\x7f\x00\xfe'
@@ -39,7 +39,7 @@ class Exchange {
   /** Ends the connection in order, behind what was written. */
   close() {
     this.socket.end()
-    // The end of a client that goes on sending would never come.
+    // The end of a client that continues sending would never come.
     this.request.resume()
   }
 
@@ -57,7 +57,7 @@ class Exchange {
     })
   }
 
-  answer({ status, headers, body }) {
+  respond({ status, headers, body }) {
     this.event.status = status
     this.response.writeHead(status, { ...headers, ...lengthOf(status, body) })
     // A HEAD has the length of what a GET would give.
@@ -81,15 +81,15 @@ class Exchange {
   }
 
   /**
-   * What happens instead of serving the request. False where the fault lets it be served, and only changes its answer.
+   * What happens instead of serving the request. False where the fault lets it be served, and only changes its response.
    */
   async meet(fault) {
     switch (fault.fault) {
       case 'earlyStatus': {
-        const answer = statusAnswer(fault)
-        this.event.status = answer.status
-        this.socket.write(headOf({ ...answer, headers: { ...answer.headers, connection: 'close' } }))
-        this.socket.write(answer.body)
+        const response = statusResponse(fault)
+        this.event.status = response.status
+        this.socket.write(headOf({ ...response, headers: { ...response.headers, connection: 'close' } }))
+        this.socket.write(response.body)
         this.close()
         return true
       }
@@ -109,7 +109,7 @@ class Exchange {
         this.reset()
         return true
       case 'status':
-        if (await this.read()) this.answer(statusAnswer(fault))
+        if (await this.read()) this.respond(statusResponse(fault))
         return true
       case 'garbage':
         if (await this.read()) await this.raw({ text: GARBAGE })
@@ -122,38 +122,38 @@ class Exchange {
     }
   }
 
-  /** Gives the answer as the fault will have it. */
-  async answerUnder(fault, answer) {
+  /** Gives the response as the fault will have it. */
+  async respondUnder(fault, response) {
     switch (fault?.fault) {
       case 'dropResponse':
         return this.reset()
       case 'delay':
         await this.wait(fault.ms)
-        return this.answer(answer)
+        return this.respond(response)
       case 'badEtag':
-        return this.answer({ ...answer, headers: { ...answer.headers, etag: OTHER_ETAG } })
+        return this.respond({ ...response, headers: { ...response.headers, etag: OTHER_ETAG } })
       case 'partialHead': {
-        const head = headOf(answer)
+        const head = headOf(response)
         this.socket.write(head.subarray(0, head.length / 2))
         return this.close()
       }
       case 'truncate':
-      case 'stallAnswer':
-        this.event.status = answer.status
-        this.socket.write(headOf(answer))
-        this.socket.write(answer.body.subarray(0, answer.body.length / 2))
-        if (fault.fault === 'stallAnswer') await this.wait()
+      case 'stallResponse':
+        this.event.status = response.status
+        this.socket.write(headOf(response))
+        this.socket.write(response.body.subarray(0, response.body.length / 2))
+        if (fault.fault === 'stallResponse') await this.wait()
         return this.close()
       default:
-        return this.answer(answer)
+        return this.respond(response)
     }
   }
 }
 
-function statusAnswer({ status, code, message = 'made by a fault rule', retryAfter, date, headers }) {
-  const answer = refusalAnswer({ status, code, message })
+function statusResponse({ status, code, message = 'made by a fault rule', retryAfter, date, headers }) {
+  const response = refusalResponse({ status, code, message })
   const extra = { ...headers, ...(retryAfter && { 'retry-after': retryAfter }), ...(date && { date }) }
-  return { ...answer, headers: { ...answer.headers, ...extra } }
+  return { ...response, headers: { ...response.headers, ...extra } }
 }
 
 function lengthOf(status, body) {

@@ -37,9 +37,9 @@ export type Fault =
   | { fault: 'refuse' | 'down' }
   /** The connection is reset (`fin`: closed) after this much of the body; half of it, if absent. */
   | { fault: 'reset' | 'fin'; afterBytes?: number | undefined }
-  /** The request is read and never answered; or its connection is reset after so long. */
+  /** The request is read and gets no response; or its connection is reset after so long. */
   | { fault: 'hang'; forMs?: number | undefined }
-  /** The request is read and answered with an S3 error. */
+  /** The request is read and gets an S3 error. */
   | {
       fault: 'status'
       status: number
@@ -49,35 +49,35 @@ export type Fault =
       date?: string | undefined
       headers?: Readonly<Record<string, string>> | undefined
     }
-  /** Answered before the body was read, then closed. */
+  /** A response before the body was read, then the end. */
   | { fault: 'earlyStatus'; status: number; code: string; message?: string | undefined }
   /** The body is read at this rate, then the request is served. */
   | { fault: 'slow'; bytesPerSecond: number }
-  /** The request is served; its answer comes late. */
+  /** The request is served; its response comes late. */
   | { fault: 'delay'; ms: number }
   /** One byte of the body is another when it comes. The request is served with it, or refused where it has a checksum. */
   | { fault: 'corrupt' }
-  /** The request is served, and the connection is reset instead of the answer. */
+  /** The request is served, and the connection is reset instead of the response. */
   | { fault: 'dropResponse' }
-  /** The request is read and answered with what is no HTTP. */
+  /** The request is read and gets what is no HTTP. */
   | { fault: 'garbage' }
-  /** The request is served; half of its answer's head, then the end. */
+  /** The request is served; half of its response's head, then the end. */
   | { fault: 'partialHead' }
-  /** The request is served; the answer's ETag is another. */
+  /** The request is served; the response's ETag is another. */
   | { fault: 'badEtag' }
-  /** The request is served; half of its answer's body, then the end (`stallAnswer`: then nothing). */
-  | { fault: 'truncate' | 'stallAnswer' }
+  /** The request is served; half of its response's body, then the end (`stallResponse`: then nothing). */
+  | { fault: 'truncate' | 'stallResponse' }
   /** This much of the body is read (half of it, if absent), then nothing, until the client gives up. */
   | { fault: 'stopReading'; afterBytes?: number | undefined }
   /**
-   * The request is read and answered with exactly these bytes, each the code of a character, as fast as they go or at a
+   * The request is read and gets exactly these bytes, each the code of a character, as fast as they go or at a
    * rate. Then the connection is closed, reset, or left open.
    *
    * @default close
    */
   | { fault: 'raw'; text: string; bytesPerSecond?: number | undefined; then?: 'close' | 'reset' | 'keepAlive' | undefined }
   /**
-   * One of a mix of the others, as on a bad day: resets, errors of the service, lost answers, hangs and such, by fixed
+   * One of a mix of the others, as on a bad day: resets, errors of the service, lost responses, hangs and such, by fixed
    * weights. With `chance`.
    */
   | { fault: 'mix' }
@@ -139,7 +139,7 @@ export interface LocalR2Event {
   readonly key: string | null
   /** `forward`, or the fault's name; one of `mix` has its own. */
   readonly action: 'forward' | Fault['fault']
-  /** Of the answer; null where none was sent (yet). */
+  /** Of the response; null where none was sent (yet). */
   readonly status: number | null
   /** Of the request's body, as far as it was read. */
   readonly bodyBytes: number

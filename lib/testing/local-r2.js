@@ -4,14 +4,14 @@
 
 const { once } = require('node:events')
 const { createServer } = require('node:http')
-const { Refusal, refusalAnswer } = require('./responses.js')
+const { Refusal, refusalResponse } = require('./responses.js')
 const { Bucket, CONDITIONS } = require('./bucket.js')
 const { checkBody } = require('./checksums.js')
 const { isChunked, unchunk } = require('./chunked.js')
 const { Exchange } = require('./exchange.js')
 const { FaultPlan } = require('./rules.js')
 const { authenticate, checkPayload } = require('./signature.js')
-const { verbOf } = require('./verbs.js')
+const { operationOf } = require('./operations.js')
 
 const DEFAULTS = { bucket: 'pictures', buckets: [], accessKey: 'local', secretKey: 'local-secret', host: '127.0.0.1', port: 0, conditions: 'r2' }
 const BUCKET_NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
@@ -106,7 +106,7 @@ class LocalR2 {
     return bucket
   }
 
-  #tell(facts) {
+  #report(facts) {
     const event = { seq: this.#events.length + 1, atMs: Math.round(performance.now() - this.#started), ...facts }
     this.#events.push(event)
     return event
@@ -120,7 +120,7 @@ class LocalR2 {
     socket.on('error', () => {})
     const fault = this.#plan.forConnection()
     if (!fault) return
-    this.#tell({ connection: number, request: null, method: null, path: null, key: null, action: fault.fault, status: null, bodyBytes: 0 })
+    this.#report({ connection: number, request: null, method: null, path: null, key: null, action: fault.fault, status: null, bodyBytes: 0 })
     socket.resetAndDestroy()
   }
 
@@ -132,7 +132,7 @@ class LocalR2 {
     } catch (error) {
       if (response.headersSent || request.socket.destroyed) return request.socket.destroy()
       const refusal = { status: 500, code: 'InternalError', message: `This server failed: ${error.message}` }
-      const { status, headers, body } = refusalAnswer(refusal)
+      const { status, headers, body } = refusalResponse(refusal)
       response.writeHead(status, { ...headers, connection: 'close' }).end(body)
     }
   }
@@ -142,7 +142,7 @@ class LocalR2 {
     connection.requests += 1
     const asked = read(request)
     const fault = this.#plan.forRequest(asked.method, asked.key)
-    const event = this.#tell({
+    const event = this.#report({
       connection: connection.number,
       request: connection.requests,
       method: asked.method,
@@ -158,19 +158,19 @@ class LocalR2 {
     const body = await exchange.read(Infinity, fault?.fault === 'slow' ? fault.bytesPerSecond : Infinity)
     if (fault?.fault === 'corrupt' && body?.length > 0) body[body.length >> 1] ^= 1
     // Else the client left in the middle of its request, and nothing is stored.
-    if (body) await exchange.answerUnder(fault, this.#answer(asked, body))
+    if (body) await exchange.respondUnder(fault, this.#respond(asked, body))
   }
 
-  #answer(asked, raw) {
+  #respond(asked, raw) {
     try {
       if (asked.malformed) throw new Refusal('InvalidObjectName', 'The path is not valid UTF-8.')
       const claim = authenticate(asked, this.#options)
       const body = this.#body(claim, asked, raw)
       const bucket = this.#bucket(asked.name)
       if (Buffer.byteLength(asked.key) > MAX_KEY_BYTES) throw new Refusal('InvalidObjectName', 'The key is longer than 1024 bytes.')
-      return verbOf(asked)({ ...asked, bucket, body })
+      return operationOf(asked)({ ...asked, bucket, body })
     } catch (error) {
-      if (error instanceof Refusal) return refusalAnswer(error)
+      if (error instanceof Refusal) return refusalResponse(error)
       throw error
     }
   }

@@ -1,8 +1,8 @@
 'use strict'
 
-// Answers, and refusals as R2 words them.
+// Responses, and refusals as R2 words them.
 
-/** The status of each code that this server answers with. From R2's table of error codes. */
+/** The status of each code that this server responds with. From R2's table of error codes. */
 const STATUS_OF = {
   AccessDenied: 403,
   BadDigest: 400,
@@ -53,13 +53,13 @@ function xml(value) {
     .join('')
 }
 
-function xmlAnswer(status, root, value) {
+function xmlResponse(status, root, value) {
   const body = Buffer.from(`<?xml version="1.0" encoding="UTF-8"?><${root}>${xml(value)}</${root}>`)
   return { status, headers: { 'content-type': 'application/xml' }, body }
 }
 
-function refusalAnswer({ status, code, message }) {
-  return xmlAnswer(status, 'Error', { Code: code, Message: message })
+function refusalResponse({ status, code, message }) {
+  return xmlResponse(status, 'Error', { Code: code, Message: message })
 }
 
-module.exports = { Refusal, refusalAnswer, xmlAnswer }
+module.exports = { Refusal, refusalResponse, xmlResponse }

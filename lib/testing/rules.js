@@ -41,7 +41,7 @@ const FAULTS = {
   partialHead: {},
   badEtag: {},
   truncate: {},
-  stallAnswer: {},
+  stallResponse: {},
   stopReading: { afterBytes: isCount },
   raw: { text: required(isText), bytesPerSecond: isPositive, then: oneOf('keepAlive', 'close', 'reset') },
   mix: {},

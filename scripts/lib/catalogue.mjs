@@ -8,8 +8,8 @@ import { giveUp, root } from './prepare.mjs'
 /** The rows of a run, and what of them runs where. */
 export function pickRows(families, { quick, named }) {
   const all = families.flatMap((family) => family.rows)
-  const strangers = named.filter((name) => !all.some((row) => row.id === name))
-  if (strangers.length > 0) giveUp(`There is no row ${strangers.join(', ')}.`)
+  const unknown = named.filter((name) => !all.some((row) => row.id === name))
+  if (unknown.length > 0) giveUp(`There is no row ${unknown.join(', ')}.`)
   const rows = named.length > 0 ? all.filter((row) => named.includes(row.id)) : all
   const jobsOf = (wanted) =>
     rows.flatMap(({ id, cases = [] }) => {

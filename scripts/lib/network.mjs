@@ -1,4 +1,4 @@
-// A network namespace for rows that lose packets, answer names and own public addresses.
+// A network namespace for rows that lose packets, resolve names and own public addresses.
 
 import { spawnSync } from 'node:child_process'
 

@@ -29,14 +29,14 @@ export function freePort() {
   })
 }
 
-/** `next start` of the example app on a port; resolves when it answers. */
+/** `next start` of the example app on a port; resolves when it responds. */
 export function startNextApp(port, env, onExit, stdio) {
   const folder = path.join(root, example)
   const next = path.join(folder, 'node_modules', 'next', 'dist', 'bin', 'next')
   return startServer([next, 'start', '--port', String(port)], { cwd: folder, port, env, onExit, stdio })
 }
 
-/** A Node program that serves HTTP on `port`; resolves when it answers. */
+/** A Node program that serves HTTP on `port`; resolves when it responds. */
 export async function startServer(args, { cwd, port, env, onExit, stdio = ['ignore', 'ignore', 'inherit'] }) {
   const child = spawn(process.execPath, args, {
     cwd,
@@ -52,14 +52,14 @@ export async function startServer(args, { cwd, port, env, onExit, stdio = ['igno
   })
   const url = `http://localhost:${port}`
   const until = Date.now() + READY_WITHIN_MS
-  while (!ended && !(await answers(url))) {
+  while (!ended && !(await responds(url))) {
     if (Date.now() > until) {
       child.kill('SIGKILL')
-      throw new Error(`The app did not answer within ${READY_WITHIN_MS / 1000} s.`)
+      throw new Error(`The app did not respond within ${READY_WITHIN_MS / 1000} s.`)
     }
     await sleep(100)
   }
-  if (ended) throw new Error('The app ended before it answered.')
+  if (ended) throw new Error('The app ended before it responded.')
   return {
     url,
     child,
@@ -73,7 +73,7 @@ export async function startServer(args, { cwd, port, env, onExit, stdio = ['igno
   }
 }
 
-async function answers(url) {
+async function responds(url) {
   try {
     return (await fetch(url)).ok
   } catch {

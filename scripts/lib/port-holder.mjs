@@ -1,4 +1,4 @@
-// The process that listens on a port, as far as the system tells.
+// The process that listens on a port, as far as the system shows.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
@@ -15,7 +15,7 @@ export function holderOf(port) {
   }
 }
 
-/** What to tell the person at the terminal. */
+/** What to show the person at the terminal. */
 export function portIsTaken(port, holder = holderOf(port)) {
   const another = `or choose another port: PORT=${port < 65_436 ? port + 100 : port - 100} npm start`
   if (!holder) return `Port ${port} is taken. Stop what uses it, ${another}`

@@ -74,7 +74,7 @@ export async function install(folder) {
   await audibly(run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: path.resolve(root, folder) }))
 }
 
-/** Says now and then that something goes on which says nothing by itself. */
+/** Says now and then that something continues which says nothing by itself. */
 async function audibly(work) {
   const begun = Date.now()
   const timer = setInterval(() => console.log(`  still at it after ${Math.round((Date.now() - begun) / 1000)} s ...`), 15_000)
@@ -103,7 +103,7 @@ export async function buildAddon() {
 
 export async function buildLab() {
   console.log('Building the local R2 (some minutes the first time) ...')
-  // Not --quiet: cargo's own progress is all that tells the first build from one that hangs.
+  // Not --quiet: cargo's own progress is all that distinguishes the first build from one that hangs.
   await run('cargo', ['build', '--package', 'reliable-r2-lab'])
 }
 
@@ -133,9 +133,9 @@ export async function buildExample() {
 
 /** What a user gets from the package and from the package of its platform, in one folder. */
 export function placePackage(folder) {
-  const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], { cwd: root, encoding: 'utf8', shell: onWindows })
-  if (packed.status !== 0) giveUp(`npm pack failed:\n${packed.stderr}`)
-  const [{ files }] = JSON.parse(packed.stdout)
+  const listing = spawnSync('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], { cwd: root, encoding: 'utf8', shell: onWindows })
+  if (listing.status !== 0) giveUp(`npm pack failed:\n${listing.stderr}`)
+  const [{ files }] = JSON.parse(listing.stdout)
   for (const file of [...files.map((entry) => entry.path), ...addon()]) {
     cpSync(path.join(root, file), path.join(folder, file), { preserveTimestamps: true })
   }

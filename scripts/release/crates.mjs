@@ -34,7 +34,7 @@ export function linkedCrates(triple) {
     const id = `${name}@${version}`
     path.length = Number(depth)
     path.push(id)
-    // A crate that was there before is told without what it links.
+    // A crate that was there before is listed without what it links.
     if (!dependencies.has(id)) dependencies.set(id, new Set())
     if (path.length > 1) dependencies.get(path.at(-2)).add(id)
   }

@@ -1,5 +1,5 @@
 //! Events on their way to JavaScript: one weak function for each storage, so that it neither keeps the
-//! process alive nor costs a call anything that has nothing to tell.
+//! process alive nor costs a call anything that has nothing to report.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ pub struct NativeEvent {
     pub part: Option<u32>,
     pub bytes_per_second: Option<f64>,
     pub checkpoint: Option<NativeCheckpoint>,
-    /// Where a call goes on, or whose breaker it is.
+    /// Where a call continues, or whose breaker it is.
     pub endpoint: Option<String>,
     /// Of a breaker.
     pub state: Option<String>,
@@ -83,7 +83,7 @@ impl NativeEvent {
 type EventFunction = ThreadsafeFunction<NativeEvent, (), NativeEvent, Status, false, true, 0>;
 
 /// The way of a storage's events to JavaScript. While the event loop is blocked, progress beyond a bound is dropped: the
-/// next event tells more. All others wait, of which a call has no more than attempts: a lost checkpoint is an upload that
+/// next event reports more. All others wait, of which a call has no more than attempts: a lost checkpoint is an upload that
 /// cannot be resumed, and a lost retry one that nobody counts.
 pub(super) struct Events {
     function: EventFunction,
@@ -125,7 +125,7 @@ impl Events {
             return;
         }
         self.sent.fetch_add(1, Ordering::AcqRel);
-        // Closing: there is no JavaScript any more that could be told.
+        // Closing: there is no JavaScript any more that could be reported.
         if self.function.call(event, ThreadsafeFunctionCallMode::NonBlocking) != Status::Ok {
             self.sent.fetch_sub(1, Ordering::AcqRel);
         }
@@ -146,7 +146,7 @@ impl CallEvents {
         self.send.send(event);
     }
 
-    /// Tells of the upload that can be gone on with.
+    /// Reports the upload that can be resumed.
     pub(super) fn checkpoint(&self) -> CheckpointSink {
         let events = self.clone();
         CheckpointSink(Arc::new(move |checkpoint| {
@@ -155,13 +155,13 @@ impl CallEvents {
         }))
     }
 
-    /// Tells progress at a bounded rate.
+    /// Reports progress at a bounded rate.
     #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
     pub(super) fn progress(self) -> ProgressSink {
         let pace = Mutex::new(Pace::default());
         ProgressSink(Arc::new(move |progress| {
             let Ok(mut pace) = pace.lock() else { return };
-            let Some(bytes_per_second) = pace.tell(progress.sent, Instant::now()) else { return };
+            let Some(bytes_per_second) = pace.report(progress.sent, Instant::now()) else { return };
             self.emit(NativeEvent {
                 loaded_bytes: Some(progress.sent as f64),
                 total_bytes: (progress.total > 0).then_some(progress.total as f64),
@@ -173,10 +173,10 @@ impl CallEvents {
     }
 }
 
-/// When to tell, and how fast it goes.
+/// When to report, and how fast it goes.
 #[derive(Debug, Default)]
 struct Pace {
-    told: Option<(Instant, u64)>,
+    reported: Option<(Instant, u64)>,
     bytes_per_second: f64,
 }
 
@@ -184,11 +184,11 @@ impl Pace {
     /// How much of the rate is the last interval's; the rest is what it was before.
     const WEIGHT: f64 = 0.3;
 
-    /// The rate in bytes per second, if it is time to tell.
+    /// The rate in bytes per second, if it is time to report.
     #[expect(clippy::cast_precision_loss, reason = "objects end at 5 TiB, far below 2^53")]
-    fn tell(&mut self, sent: u64, now: Instant) -> Option<f64> {
-        let Some((at, before)) = self.told else {
-            self.told = Some((now, sent));
+    fn report(&mut self, sent: u64, now: Instant) -> Option<f64> {
+        let Some((at, before)) = self.reported else {
+            self.reported = Some((now, sent));
             return Some(0.0);
         };
         let passed = now.duration_since(at);
@@ -200,7 +200,7 @@ impl Pace {
         let first = self.bytes_per_second == 0.0;
         let weight = if first { 1.0 } else { Self::WEIGHT };
         self.bytes_per_second = (self.bytes_per_second * (1.0 - weight) + rate * weight).round();
-        self.told = Some((now, sent));
+        self.reported = Some((now, sent));
         Some(self.bytes_per_second)
     }
 }

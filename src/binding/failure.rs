@@ -1,4 +1,4 @@
-//! Errors as values: JavaScript tells them from results by `isFailure`.
+//! Errors as values: JavaScript distinguishes them from results by `isFailure`.
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;

@@ -1,10 +1,13 @@
-//! The seam to Node: the only `#[napi]` in the crate.
+//! The N-API boundary to Node: the only `#[napi]` in the crate.
 //!
 //! Rules that keep it memory-safe, each learnt from a crash: no `async fn(&self)`, no JavaScript buffer held
 //! across an await (a sync function copies the bytes, clones the `Arc`s and gives an `AsyncBlock`), a panic
 //! is caught on every synchronous export. Failures cross as values; `lib/errors.js` makes the errors.
 
-#![expect(missing_debug_implementations, reason = "what crosses the seam may hold secrets; it is never printed")]
+#![expect(
+    missing_debug_implementations,
+    reason = "what crosses the N-API boundary may hold secrets; it is never printed"
+)]
 
 mod current_thread;
 pub mod download;

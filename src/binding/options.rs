@@ -1,4 +1,4 @@
-//! Options as they cross the seam: all optional, no defaults, no judgement. The core judges.
+//! Options as they cross the N-API boundary: all optional, no defaults, no judgement. The core judges.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -219,7 +219,7 @@ impl NativeUploadOptions {
     }
 }
 
-/// What is needed to go on with an upload in parts.
+/// What is needed to resume an upload in parts.
 #[napi(object)]
 pub struct NativeCheckpoint {
     pub upload_id: String,

@@ -19,7 +19,7 @@ use crate::cpu;
 /// Where a call runs. Both have threads of their own beside these for what takes long: digests, compression, files, names.
 #[derive(Clone, Copy)]
 pub(super) enum Lane {
-    /// One thread: with a second, each would look for work that the other does, which takes longer than a small upload.
+    /// One thread: with a second, each would search for work that the other does, which takes longer than a small upload.
     /// Nor does one have to wait here until a piece of a large one is encrypted.
     Small,
     Large,

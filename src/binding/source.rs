@@ -36,13 +36,13 @@ pub struct NativeSource {
 
 #[napi]
 impl NativeSource {
-    /// Copies the piece. False if there is no room: wait for `ready` and push it again.
+    /// Copies the piece. False if there is no capacity: wait for `ready` and push it again.
     #[napi(catch_unwind)]
     pub fn try_push(&self, piece: &[u8]) -> bool {
-        self.pusher().is_some_and(|pusher| pusher.has_room() && pusher.try_push(Bytes::copy_from_slice(piece)))
+        self.pusher().is_some_and(|pusher| pusher.has_capacity() && pusher.try_push(Bytes::copy_from_slice(piece)))
     }
 
-    /// Resolves when there is room, or to false once nobody reads.
+    /// Resolves when there is capacity, or to false once nobody reads.
     #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
     pub fn ready(&self, env: &Env) -> Result<AsyncBlock<bool>> {
         let pusher = self.pusher();
@@ -72,7 +72,7 @@ impl NativeSource {
     #[napi(catch_unwind)]
     pub fn fail(&self) {
         self.pusher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Where no upload took it, nobody would ever make room for a piece that waits.
+        // Where no upload took it, nobody would ever make capacity for a piece that waits.
         drop(self.take());
     }
 

@@ -13,7 +13,7 @@ use super::operation::NativeOperation;
 use super::options::{NativeEnvironment, NativeFile, NativeSourceOptions, NativeStorageOptions, NativeUploadOptions};
 use super::runtime::Lane;
 use super::source::NativeSource;
-use super::upload_results::Answers;
+use super::upload_results::UploadResults;
 use crate::error::Error;
 use crate::resilience::admission::BreakerWatcher;
 use crate::source::buffers::Buffers;
@@ -32,15 +32,15 @@ pub fn check_storage_options(options: NativeStorageOptions) -> Option<NativeFail
     StorageConfig::from(options).check().err().map(Into::into)
 }
 
-/// Both functions are called on the JavaScript thread: with an event, and with the answers
-/// of uploads that came since the last time: a JSON array of the id of a call, its answer, the next id.
+/// Both functions are called on the JavaScript thread: with an event, and with the results
+/// of uploads that came since the last time: a JSON array of the id of a call, its result, the next id.
 #[napi(catch_unwind)]
 pub fn create_storage(
     env: Env,
     options: NativeStorageOptions,
     environment: NativeEnvironment,
     on_event: Function<'_, NativeEvent, ()>,
-    on_answers: Function<'_, String, ()>,
+    on_results: Function<'_, String, ()>,
 ) -> Result<Either<NativeFailure, NativeStorage>> {
     let made = StorageConfig::from(options).resolve(&environment.into()).and_then(Storage::new);
     let inner = match made {
@@ -50,16 +50,16 @@ pub fn create_storage(
     let events = Events::new(&on_event)?;
     let watcher: Arc<dyn BreakerWatcher> = Arc::new(BreakerEvents(Arc::clone(&events)));
     inner.watch_breakers(&watcher);
-    let answers = Answers::new(&on_answers)?;
+    let results = UploadResults::new(&on_results)?;
     env.adjust_external_memory(HELD_BYTES)?;
-    Ok(Either::B(NativeStorage { inner, events, answers, buffers: Buffers::default() }))
+    Ok(Either::B(NativeStorage { inner, events, results, buffers: Buffers::default() }))
 }
 
 #[napi(custom_finalize)]
 pub struct NativeStorage {
     pub(super) inner: Arc<Storage>,
     events: Arc<Events>,
-    answers: Arc<Answers>,
+    results: Arc<UploadResults>,
     buffers: Buffers,
 }
 
@@ -86,7 +86,7 @@ impl NativeStorage {
     /// No upload is awaited: the process may end.
     #[napi(catch_unwind)]
     pub fn rest(&self, env: &Env) -> Result<()> {
-        self.answers.rest(env)
+        self.results.rest(env)
     }
 
     /// Copies `body` before it returns: what the caller does with its buffer afterwards changes nothing.
@@ -103,7 +103,7 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
         let (lane, body) = (Lane::of(body.len()), self.buffers.copy(body));
-        self.answers.expect(env, id, lane, async move { storage.upload(options, body, call).await })
+        self.results.expect(env, id, lane, async move { storage.upload(options, body, call).await })
     }
 
     /// Stores what is pushed into `source`. A source is read once.
@@ -120,7 +120,7 @@ impl NativeStorage {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
         let source = source.take();
-        self.answers.expect(env, id, Lane::Large, async move {
+        self.results.expect(env, id, Lane::Large, async move {
             let source = source.ok_or_else(|| Error::internal("the source was read before"))?;
             storage.upload_chunks(options, source, call).await
         })
@@ -139,7 +139,7 @@ impl NativeStorage {
     ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
-        self.answers.expect(env, id, Lane::Large, async move {
+        self.results.expect(env, id, Lane::Large, async move {
             let limits = FileLimits { length: file.length, max_bytes: file.max_bytes };
             storage.upload_path(options, Path::new(&file.path), limits, call).await
         })
@@ -157,7 +157,7 @@ impl NativeStorage {
     ) -> Result<()> {
         let storage = Arc::clone(&self.inner);
         let (id, options, call) = self.upload_call(&call, key, content_type, options);
-        self.answers.expect(env, id, Lane::Large, async move {
+        self.results.expect(env, id, Lane::Large, async move {
             storage.download_and_upload(source.into(), options, call).await
         })
     }

@@ -1,4 +1,4 @@
-//! Answers of uploads on their way to JavaScript: all that are ready in one go, as one text. A promise of its own for
+//! UploadResults of uploads on their way to JavaScript: all that are ready in one go, as one text. A promise of its own for
 //! each, with a function to settle it and an object of named properties, would take most of what a small upload costs
 //! the JavaScript thread (ADR 0011).
 
@@ -18,26 +18,26 @@ use super::runtime::Lane;
 use crate::error::{self, Error};
 use crate::transfer::Receipt;
 
-/// Unbounded, unlike that of the events: it holds one call at most, and no answer may be lost.
+/// Unbounded, unlike that of the events: it holds one call at most, and no result may be lost.
 type Wake = ThreadsafeFunction<(), (), String, Status, false, true, 0>;
 
 /// What an upload resolves to.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer {
+enum UploadResult {
     Receipt(NativeReceipt),
     Failure(NativeFailure),
 }
 
-/// The answers of one storage.
-pub(super) struct Answers {
-    /// `id,answer,id,answer` in JSON, of those that JavaScript has not taken.
+/// The results of one storage.
+pub(super) struct UploadResults {
+    /// `id,result,id,result` in JSON, of those that JavaScript has not taken.
     ready: Arc<Mutex<String>>,
     wake: Mutex<Wake>,
 }
 
-impl Answers {
-    /// `settle` is called on the JavaScript thread with a JSON array: the id of a call, its answer, the next id.
+impl UploadResults {
+    /// `settle` is called on the JavaScript thread with a JSON array: the id of a call, its result, the next id.
     pub(super) fn new(settle: &Function<'_, String, ()>) -> Result<Arc<Self>> {
         let ready = Arc::<Mutex<String>>::default();
         let taken = Arc::clone(&ready);
@@ -50,7 +50,7 @@ impl Answers {
         Ok(Arc::new(Self { ready, wake: Mutex::new(wake) }))
     }
 
-    /// Runs an upload and has its answer told. The process stays alive until `rest`.
+    /// Runs an upload and has its result reported. The process stays alive until `rest`.
     pub(super) fn expect(
         self: &Arc<Self>,
         env: &Env,
@@ -58,16 +58,16 @@ impl Answers {
         lane: Lane,
         upload: impl Future<Output = error::Result<Receipt>> + Send + 'static,
     ) -> Result<()> {
-        let answers = Arc::clone(self);
+        let results = Arc::clone(self);
         // Boxed here: the runtime would move all of its kilobytes, several times.
         lane.spawn(Box::pin(async move {
             let outcome = AssertUnwindSafe(upload).catch_unwind().await;
-            answers.tell(
+            results.report(
                 id,
                 match outcome {
-                    Ok(Ok(receipt)) => Answer::Receipt(NativeReceipt(receipt)),
-                    Ok(Err(error)) => Answer::Failure(error.into()),
-                    Err(_) => Answer::Failure(Error::internal("the upload panicked").into()),
+                    Ok(Ok(receipt)) => UploadResult::Receipt(NativeReceipt(receipt)),
+                    Ok(Err(error)) => UploadResult::Failure(error.into()),
+                    Err(_) => UploadResult::Failure(Error::internal("the upload panicked").into()),
                 },
             );
         }))?;
@@ -81,20 +81,20 @@ impl Answers {
         lock(&self.wake).unref(env)
     }
 
-    fn tell(&self, id: u32, answer: Answer) {
-        let answer = serde_json::to_string(&answer).unwrap_or_else(|error| {
-            debug_assert!(false, "an answer that is no JSON: {error}");
+    fn report(&self, id: u32, result: UploadResult) {
+        let result = serde_json::to_string(&result).unwrap_or_else(|error| {
+            debug_assert!(false, "a result that is no JSON: {error}");
             "null".to_owned()
         });
         let first = {
             let mut ready = lock(&self.ready);
             let first = ready.is_empty();
             let comma = if first { "" } else { "," };
-            let _ = write!(ready, "{comma}{id},{answer}");
+            let _ = write!(ready, "{comma}{id},{result}");
             first
         };
         if first {
-            // Closing: nobody is there any more to be told.
+            // Closing: nobody is there any more to be reported.
             let _ = lock(&self.wake).call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }

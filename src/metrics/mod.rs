@@ -1,4 +1,4 @@
-//! What calls came to: counted without a lock where nothing fails, told for the last minute, five minutes, hour, and in
+//! What calls came to: counted without a lock where nothing fails, reported for the last minute, five minutes, hour, and in
 //! all. Costs nothing for operations that are never called.
 
 mod durations;

@@ -9,7 +9,7 @@ use super::durations::{Distribution, Durations, Latency};
 use super::outcome::Outcome;
 use crate::phase::Phase;
 
-/// Codes that are told apart; a server may make up as many as it likes.
+/// Codes that are distinguished; a server may make up as many as it likes.
 const MAX_CODES: usize = 32;
 const OTHER: &str = "other";
 

@@ -1,4 +1,4 @@
-//! The `Content-Range` of an answer (RFC 9110, 14.4): which bytes of the whole it holds.
+//! The `Content-Range` of a response (RFC 9110, 14.4): which bytes of the whole it holds.
 
 /// Bytes `first..=last` of `complete`, where that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

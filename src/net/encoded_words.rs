@@ -5,7 +5,7 @@ use aws_smithy_types::base64;
 /// Of at most 75 characters each, hence the pieces.
 const WORD_BYTES: usize = 45;
 
-/// A value as it goes on the wire: as it is where it would arrive so, else as encoded words.
+/// A value as it continues the wire: as it is where it would arrive so, else as encoded words.
 pub fn encode(value: &str) -> String {
     // Leading and trailing blanks would be trimmed on the way, and two in a row folded for the signature.
     let plain = value.bytes().all(|b| (0x20..0x7f).contains(&b))

@@ -12,7 +12,7 @@ use thiserror::Error;
 pub const MAX_RESPONSE_HEADERS: usize = 500;
 /// The head of a response of this size is accepted.
 pub const MAX_RESPONSE_HEAD_BYTES: usize = 64 * 1024;
-/// What the HTTP parser buffers while it looks for the end of a head: more than the largest head that is accepted.
+/// What the HTTP parser buffers while it searches for the end of a head: more than the largest head that is accepted.
 pub const HTTP_BUFFER_BYTES: usize = 2 * MAX_RESPONSE_HEAD_BYTES;
 /// Interim responses (1xx) before the final one. None of our requests asks for one.
 pub const MAX_INTERIM_RESPONSES: u32 = 100;

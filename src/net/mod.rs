@@ -1,5 +1,5 @@
 //! What the network is made of, shared by everything that opens a connection: names, trust, the Node
-//! names of raw faults, and what is read of answers.
+//! names of raw faults, and what is read of responses.
 
 pub mod codings;
 pub mod content_range;

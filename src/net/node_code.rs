@@ -24,7 +24,7 @@ impl Fault {
     }
 }
 
-/// Finds the most telling fault in `error` and its causes: a TLS verdict before a socket error, a socket
+/// Finds the most specific fault in `error` and its causes: a TLS verdict before a socket error, a socket
 /// error before HTTP's own words.
 pub fn name(error: &(dyn Error + 'static)) -> Option<Fault> {
     let chain = chain(error);
@@ -83,7 +83,7 @@ fn from_tls(error: &(dyn Error + 'static)) -> Option<Fault> {
             ),
             _ => Fault::new("ERR_TLS_CERT_INVALID", "the server's certificate is not valid"),
         },
-        // R2 answers a host with an unknown account id by this alert, so it is no passing fault.
+        // R2 responds a host with an unknown account id by this alert, so it is no passing fault.
         TlsError::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName | AlertDescription::ProtocolVersion,
         ) => Fault::new(
@@ -124,17 +124,17 @@ fn from_io(error: &(dyn Error + 'static)) -> Option<Fault> {
 fn from_http(error: &(dyn Error + 'static)) -> Option<Fault> {
     let http = error.downcast_ref::<hyper::Error>()?;
     if http.is_incomplete_message() || http.is_body_write_aborted() || http.is_closed() || http.is_canceled() {
-        return Some(Fault::new("ECONNRESET", "the connection ended before the answer was complete"));
+        return Some(Fault::new("ECONNRESET", "the connection ended before the response was complete"));
     }
     if http.is_parse() {
-        // hyper tells the two apart only for servers.
+        // hyper distinguishes the two only for servers.
         let detail = format!(
             "the response is not HTTP, or its head exceeds the limit of {MAX_RESPONSE_HEADERS} headers and \
              {MAX_RESPONSE_HEAD_BYTES} bytes; is this server the one that is meant?"
         );
         return Some(Fault::new("ERR_PROTOCOL", detail));
     }
-    http.is_timeout().then(|| Fault::new("ETIMEDOUT", "timeout: no answer in time"))
+    http.is_timeout().then(|| Fault::new("ETIMEDOUT", "timeout: no response in time"))
 }
 
 // The same on every platform that has them (Linux, macOS, the BSDs).

@@ -1,5 +1,5 @@
 //! Name resolution for names that come from outside: of the URLs that `downloadAndUpload` fetches. Their name servers may
-//! be anybody's, and may not answer. It asks over sockets, without a thread that could be kept waiting, so that any
+//! be anybody's, and may not respond. It asks over sockets, without a thread that could be kept waiting, so that any
 //! number of such names takes nothing from other calls (ADR 0021).
 
 use std::fs;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::dns::{Addresses, DnsError, Lookups, SystemResolver, literal};
 use super::limits::{DNS_TIMEOUT, MAX_PUBLIC_LOOKUPS};
 
-/// Where the name servers are named, and what tells that they have changed.
+/// Where the name servers are named, and what reports that they have changed.
 const CONFIGURATION: &str = "/etc/resolv.conf";
 
 /// Asks the name servers of this machine, and what the file of hosts has.

@@ -59,7 +59,7 @@ impl Trust {
     /// Settings for whoever speaks TLS, made on a thread that may wait for files.
     ///
     /// # Errors
-    /// None that [`Self::with`] would not have told.
+    /// None that [`Self::with`] would not have reported.
     pub async fn client_config(&self) -> Result<ClientConfig, TrustError> {
         let trust = self.clone();
         let made = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! What stands before an endpoint: its room for requests, its breaker, its pace, its budget of retries. Every attempt
+//! What stands before an endpoint: its capacity for requests, its breaker, its pace, its budget of retries. Every attempt
 //! passes here.
 //!
 //! Nothing is locked while nothing fails: a gate that is calm counts who goes in and out, and that is all.
@@ -23,7 +23,7 @@ use crate::error::{Category, Error, Retryability};
 const RELEASE_SPACING: Duration = Duration::from_millis(5);
 const LONGEST_RELEASE: Duration = Duration::from_secs(2);
 
-/// Hears of the breaker's changes. Called by whoever caused one: must be quick.
+/// Is notified of the breaker's changes. Called by whoever caused one: must be quick.
 pub trait BreakerWatcher: Send + Sync {
     fn on_change(&self, change: &BreakerChange);
 }
@@ -79,7 +79,7 @@ pub struct Gate {
     /// Whether a request may pass, and succeed, without a look at the state.
     calm: AtomicBool,
     /// For so many requests at once, first come, first served.
-    room: Semaphore,
+    capacity: Semaphore,
     /// Requests without a response.
     in_flight: AtomicU32,
     /// Responses whose bodies are read.
@@ -96,7 +96,7 @@ pub struct Gate {
     hot_turn: AsyncMutex<()>,
     changed: Notify,
     watcher: OnceLock<Arc<dyn BreakerWatcher>>,
-    /// After a request that nobody answered, which the endpoint may still be at.
+    /// After a request that got no response, which the endpoint may still be at.
     spacing: Duration,
     /// Uniform in `[0, 1)`; a function so that tests can take its place.
     unit: fn() -> f64,
@@ -114,13 +114,13 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Success,
-    /// An answer, though not the wanted one.
-    Answer,
-    /// An answer that it was too much.
+    /// A response, though not the wanted one.
+    Response,
+    /// A response that it was too much.
     Throttled,
     /// The same, from a server that may be no more.
     Overloaded,
-    NoAnswer,
+    NoResponse,
     /// Nothing: the attempt did not get so far.
     None,
 }
@@ -132,10 +132,10 @@ impl fmt::Debug for Gate {
 }
 
 impl Gate {
-    /// With room for `most` requests at once, or for all.
+    /// With capacity for `most` requests at once, or for all.
     pub fn new(name: impl Into<String>, most: Option<NonZeroUsize>) -> Self {
-        let room = most.map_or(Semaphore::MAX_PERMITS, NonZeroUsize::get);
-        Self { room: Semaphore::new(room), ..Self::with_unit(name, super::backoff::random_unit) }
+        let capacity = most.map_or(Semaphore::MAX_PERMITS, NonZeroUsize::get);
+        Self { capacity: Semaphore::new(capacity), ..Self::with_unit(name, super::backoff::random_unit) }
     }
 
     /// For an endpoint that wants so much time between two writes to a key.
@@ -148,13 +148,13 @@ impl Gate {
         self.spacing
     }
 
-    /// With room for all.
+    /// With capacity for all.
     pub fn with_unit(name: impl Into<String>, unit: fn() -> f64) -> Self {
         Self {
             name: name.into(),
             state: Mutex::default(),
             calm: AtomicBool::new(true),
-            room: Semaphore::new(Semaphore::MAX_PERMITS),
+            capacity: Semaphore::new(Semaphore::MAX_PERMITS),
             in_flight: AtomicU32::new(0),
             reading: AtomicU32::new(0),
             queued: AtomicU32::new(0),
@@ -174,7 +174,7 @@ impl Gate {
         &self.name
     }
 
-    /// Whom to tell of the breaker's changes; the first one stays.
+    /// Who is notified of the breaker's changes; the first one stays.
     pub fn watch(&self, watcher: Arc<dyn BreakerWatcher>) {
         let _ = self.watcher.set(watcher);
     }
@@ -199,9 +199,9 @@ impl Gate {
     pub(super) async fn enter(&self, entry: Entry) -> Result<Pass<'_>, Refusal> {
         if self.calm.load(Ordering::Acquire)
             && entry.retry.is_none()
-            && let Ok(room) = self.room.try_acquire()
+            && let Ok(capacity) = self.capacity.try_acquire()
         {
-            return Ok(Pass::begin(self, room, entry.key, Ticket::default()));
+            return Ok(Pass::begin(self, capacity, entry.key, Ticket::default()));
         }
         let _queued = Counted::new(&self.queued);
         let admitted = async {
@@ -209,10 +209,10 @@ impl Gate {
                 let wait = self.change(|now, it| it.budget.take(now));
                 sleep(wait.min(longest)).await;
             }
-            let room = self.connection().await?;
+            let capacity = self.connection().await?;
             self.keep_pace(entry.key).await;
             // Last, so that what the breaker lets pass is sent at once.
-            Ok(Pass::begin(self, room, entry.key, self.past_breaker(entry.patience).await?))
+            Ok(Pass::begin(self, capacity, entry.key, self.past_breaker(entry.patience).await?))
         };
         match entry.deadline {
             Some(deadline) => timeout_at(deadline, admitted).await.unwrap_or_else(|_| Err(self.too_late())),
@@ -221,13 +221,13 @@ impl Gate {
     }
 
     async fn connection(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        if let Ok(room) = self.room.try_acquire() {
-            return Ok(room);
+        if let Ok(capacity) = self.capacity.try_acquire() {
+            return Ok(capacity);
         }
         let _waiting = Counted::new(&self.without_connection);
         self.connection_wanted.notify_one();
         // It is never closed.
-        self.room.acquire().await.map_err(|_| Refusal::Deadline)
+        self.capacity.acquire().await.map_err(|_| Refusal::Deadline)
     }
 
     /// Resolves once a request waits for a connection.
@@ -263,7 +263,7 @@ impl Gate {
         }
     }
 
-    /// Comes back a little later than others who were told the same.
+    /// Comes back a little later than others who were given the same delay.
     async fn spread(&self) {
         if self.lock().breaker.state() != BreakerState::Closed {
             return;
@@ -296,13 +296,13 @@ impl Gate {
 
     fn left(&self, key: KeyHash, ticket: Ticket, sign: Sign) {
         let in_flight = self.in_flight.load(Ordering::Relaxed);
-        if self.calm.load(Ordering::Acquire) && matches!(sign, Sign::Success | Sign::Answer | Sign::None) {
+        if self.calm.load(Ordering::Acquire) && matches!(sign, Sign::Success | Sign::Response | Sign::None) {
             return;
         }
         self.change(|now, it| {
             match sign {
-                Sign::Success | Sign::Answer | Sign::Throttled => it.breaker.answered(),
-                Sign::NoAnswer | Sign::Overloaded => it.breaker.failed(ticket, now),
+                Sign::Success | Sign::Response | Sign::Throttled => it.breaker.responded(),
+                Sign::NoResponse | Sign::Overloaded => it.breaker.failed(ticket, now),
                 Sign::None => it.breaker.abandoned(ticket, now),
             }
             match sign {
@@ -311,7 +311,7 @@ impl Gate {
                     it.hot_keys.succeeded(now);
                     it.pacer.not_throttled();
                 }
-                Sign::Answer | Sign::NoAnswer => it.pacer.not_throttled(),
+                Sign::Response | Sign::NoResponse => it.pacer.not_throttled(),
                 Sign::Throttled if it.hot_keys.explains(now, key) => {}
                 Sign::Throttled | Sign::Overloaded => it.pacer.throttled(now, self.meter.rate(now), in_flight),
                 Sign::None => {}
@@ -320,7 +320,7 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
-    /// Changes the state, and tells of what that means for the breaker.
+    /// Changes the state, and reports what that means for the breaker.
     fn change<T>(&self, change: impl FnOnce(Instant, &mut State) -> T) -> T {
         let now = Instant::now();
         let mut state = self.lock();
@@ -348,34 +348,34 @@ impl Gate {
     }
 }
 
-/// Leave to send one request. Dropped without an outcome, it was called off.
+/// Permission to send one request. Dropped without an outcome, it was aborted.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
     gate: &'a Gate,
     key: KeyHash,
     ticket: Ticket,
     sign: Sign,
-    room: Option<SemaphorePermit<'a>>,
+    capacity: Option<SemaphorePermit<'a>>,
 }
 
 /// The connection of a response whose body is read: it counts as long as it is open.
 #[derive(Debug)]
 pub struct Reading<'a> {
-    _room: Option<SemaphorePermit<'a>>,
+    _capacity: Option<SemaphorePermit<'a>>,
     _count: Counted<'a>,
 }
 
 impl<'a> Pass<'a> {
-    fn begin(gate: &'a Gate, room: SemaphorePermit<'a>, key: KeyHash, ticket: Ticket) -> Self {
+    fn begin(gate: &'a Gate, capacity: SemaphorePermit<'a>, key: KeyHash, ticket: Ticket) -> Self {
         gate.in_flight.fetch_add(1, Ordering::Relaxed);
         gate.meter.count(Instant::now());
-        Self { gate, key, ticket, sign: Sign::None, room: Some(room) }
+        Self { gate, key, ticket, sign: Sign::None, capacity: Some(capacity) }
     }
 
     /// The response has come, and its body is still to be read.
     pub(super) fn responded(mut self) -> Reading<'a> {
         self.sign = Sign::Success;
-        Reading { _room: self.room.take(), _count: Counted::new(&self.gate.reading) }
+        Reading { _capacity: self.capacity.take(), _count: Counted::new(&self.gate.reading) }
     }
 
     /// With its error, if it had one.
@@ -413,8 +413,8 @@ impl Sign {
         match error.category {
             Category::Throttled => Self::Throttled,
             Category::Service if error.status == Some(503) => Self::Overloaded,
-            Category::Network | Category::Timeout | Category::Service if transient => Self::NoAnswer,
-            _ if error.status.is_some() => Self::Answer,
+            Category::Network | Category::Timeout | Category::Service if transient => Self::NoResponse,
+            _ if error.status.is_some() => Self::Response,
             _ => Self::None,
         }
     }

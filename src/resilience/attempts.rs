@@ -15,7 +15,7 @@ use crate::phase::Phase;
 /// A wait for leave that is worth counting.
 const LEAST_WAIT: Duration = Duration::from_micros(100);
 
-/// The loop of [`retry::run`](super::retry::run) turned inside out, for work that is not one future: a transfer that goes on where it
+/// The loop of [`retry::run`](super::retry::run) turned inside out, for work that is not one future: a transfer that continues where it
 /// broke off.
 #[derive(Debug)]
 pub struct Attempts<'a> {

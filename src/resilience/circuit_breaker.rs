@@ -1,6 +1,6 @@
-//! A circuit breaker: tells an outage from random faults, and lets one request at a time find out when it is over.
+//! A circuit breaker: distinguishes an outage from random faults, and lets one request at a time find out when it is over.
 //!
-//! A pure state machine over the time that it is told; [`super::admission`] drives it.
+//! A pure state machine over the time that it is given; [`super::admission`] drives it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// An outage is this many failures in a row ...
 const FAILURES: u32 = 30;
-/// ... over at least this time, without one answer between them. Where half of all requests fail at random, thirty in
+/// ... over at least this time, without one response between them. Where half of all requests fail at random, thirty in
 /// a row come once in a thousand million; and a call with few attempts has used them up before the breaker could cut it
 /// short.
 const SPAN: Duration = Duration::from_secs(10);
@@ -120,8 +120,8 @@ impl Breaker {
         }
     }
 
-    /// There was an answer, whatever it said: no outage.
-    pub fn answered(&mut self) {
+    /// There was a response, whatever it said: no outage.
+    pub fn responded(&mut self) {
         self.state = State::default();
     }
 
@@ -143,7 +143,7 @@ impl Breaker {
         }
     }
 
-    /// The request was called off before there was an outcome: whoever comes next is the probe.
+    /// The request was aborted before there was an outcome: whoever comes next is the probe.
     pub fn abandoned(&mut self, ticket: Ticket, now: Instant) {
         if let State::HalfOpen { probe, pause, .. } = self.state
             && probe == ticket
@@ -215,12 +215,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn any_answer_begins_the_count_anew() {
+    async fn any_response_resets_the_count() {
         let mut breaker = Breaker::default();
         for second in 0..100 {
             breaker.failed(Ticket::default(), after(second * 1000));
             if second % 29 == 28 {
-                breaker.answered();
+                breaker.responded();
                 assert!(breaker.is_quiet());
             }
         }
@@ -242,13 +242,13 @@ mod tests {
         }
         let probe = ticket(breaker.admit(after(now + 5000))).expect("the probe");
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        breaker.answered();
+        breaker.responded();
         assert_eq!(ticket(breaker.admit(after(now + 5000))), Some(Ticket::default()), "{probe:?}");
         assert_eq!(breaker.opened(), 1, "probes that fail do not count");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_is_called_off_or_hangs_gives_its_place_to_another() {
+    async fn a_probe_that_is_aborted_or_hangs_gives_its_place_to_another() {
         let mut breaker = Breaker::default();
         let now = opened(&mut breaker) + 1000;
         let first = ticket(breaker.admit(after(now))).expect("the probe");
@@ -270,8 +270,8 @@ mod tests {
         let now = opened(&mut breaker);
         breaker.failed(Ticket::default(), after(now + 1));
         assert_eq!(breaker.retry_at(), Some(after(now + 1000)), "a failure changes nothing");
-        breaker.answered();
-        assert_eq!(breaker.state(), BreakerState::Closed, "an answer does");
+        breaker.responded();
+        assert_eq!(breaker.state(), BreakerState::Closed, "a response does");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,11 +1,11 @@
-//! Which failures another try can mend. By status, by S3 code and by Node code; never by a message.
+//! Which failures another try can fix. By status, by S3 code and by Node code; never by a message.
 //!
 //! Sources: R2's error table (developers.cloudflare.com/r2/api/error-codes), RFC 9110 for the statuses,
 //! Cloudflare's 52x pages for the edge.
 
 use crate::error::{Category, Retryability};
 
-/// What a failure's name tells.
+/// What a failure's name shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     pub category: Category,
@@ -22,7 +22,7 @@ impl Verdict {
     }
 }
 
-/// By HTTP status alone; used where no code is known or the code is a stranger.
+/// By HTTP status alone; used where no code is known or the code is unknown.
 pub const fn by_status(status: u16) -> Verdict {
     match status {
         401 | 403 => Verdict::stop(Category::Auth),
@@ -36,7 +36,7 @@ pub const fn by_status(status: u16) -> Verdict {
     }
 }
 
-/// By the code in an S3 error body. `None` for a stranger.
+/// By the code in an S3 error body. `None` for an unknown one.
 pub fn by_s3_code(code: &str) -> Option<Verdict> {
     use Category::{Auth, Input, Network, Service, Throttled, Timeout};
     Some(match code {
@@ -56,7 +56,7 @@ pub fn by_s3_code(code: &str) -> Option<Verdict> {
         // The attempt is signed afresh, so its date is fresh too.
         "ExpiredRequest" => Verdict::retry(Service),
         "BadDigest" | "XAmzContentSHA256Mismatch" => Verdict { category: Service, retryability: Retryability::Once },
-        // The SDK has learnt the server's clock from this answer and signs the next attempt by it.
+        // The SDK has learnt the server's clock from this response and signs the next attempt by it.
         "RequestTimeTooSkewed" | "RequestInTheFuture" => {
             Verdict { category: Auth, retryability: Retryability::OnceNow }
         }
@@ -72,7 +72,7 @@ pub fn by_s3_code(code: &str) -> Option<Verdict> {
     })
 }
 
-/// By the code of a Node error or of one of ours. `None` for a stranger.
+/// By the code of a Node error or of one of ours. `None` for an unknown one.
 pub fn by_node_code(code: &str) -> Option<Verdict> {
     use Category::{Input, Network, Timeout};
     Some(match code {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_have_no_verdict() {
+    fn unknown_codes_have_no_verdict() {
         assert_eq!(by_s3_code("Whatever"), None);
         assert_eq!(by_node_code("EWHATEVER"), None);
     }

@@ -65,7 +65,7 @@ fn judge(chain: &[ErrorFacts]) -> Option<Verdict> {
         })
 }
 
-/// S3 clients put the code of the answer into the error's name.
+/// S3 clients put the code of the response into the error's name.
 fn by_name(name: &str) -> Option<Verdict> {
     match name {
         "TimeoutError" => Some(Verdict::retry(Category::Timeout)),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_aborts_and_bugs_are_final() {
+    fn unknown_errors_aborts_and_bugs_are_final() {
         for chain in
             [vec![], vec![facts("TypeError", "", "x is not a function")], vec![facts("AbortError", "ABORT_ERR", "")]]
         {

@@ -1,7 +1,7 @@
-//! Keys that a server throttles by themselves: R2 takes one write a second to a key and answers more with 429. Whether a
+//! Keys that a server throttles by themselves: R2 takes one write a second to a key and responds to more with 429. Whether a
 //! 429 is about its key or about the endpoint, the response does not say; the other keys do.
 //!
-//! A pure state machine over the time that it is told; [`super::admission`] drives it.
+//! A pure state machine over the time that it is given; [`super::admission`] drives it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -55,7 +55,7 @@ impl HotKeys {
         self.throttled.get(&key).is_some_and(|at| is_recent(now, *at))
     }
 
-    /// Whether it need not be told of successes. Forgets the keys that are not hot any more.
+    /// Whether it need not be given successes. Forgets the keys that are not hot any more.
     pub(super) fn is_quiet(&mut self, now: Instant) -> bool {
         if !self.throttled.is_empty() && self.throttled.values().all(|at| !is_recent(now, *at)) {
             self.throttled.clear();

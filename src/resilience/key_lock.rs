@@ -1,7 +1,7 @@
 //! One writer at a time to a key, and as much time between two as the endpoint wants.
 //!
 //! Of two writes to a key the one that began later shall win, whatever attempts the other still has; and R2 takes one write
-//! a second to a key and answers more with 429.
+//! a second to a key and responds to more with 429.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_writer_that_is_called_off_gives_its_turn_on() {
+    async fn an_aborted_writer_gives_its_turn_to_the_next() {
         let writers = Writers::new(Duration::ZERO);
         let held = writers.turn("a").await;
         let waiting = tokio::time::timeout(Duration::from_secs(1), writers.turn("a")).await;

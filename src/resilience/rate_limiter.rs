@@ -2,7 +2,7 @@
 //!
 //! Additive increase, multiplicative decrease (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for
 //! Congestion Avoidance in Computer Networks", 1989), of rate and concurrency together. Pure, over the time that it is
-//! told; [`super::admission`] drives it. Off, at no cost, until an endpoint throttles.
+//! reported; [`super::admission`] drives it. Off, at no cost, until an endpoint throttles.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ const REGAIN_PER_SECOND: f64 = 0.1;
 /// At twice what it was at the cut there is no limit any more.
 const LIFTED: f64 = 2.0;
 /// No slower: an endpoint that cannot take five requests a second, four at once, is not helped by fewer of ours, and
-/// calls would wait for minutes after a few unlucky answers.
+/// calls would wait for minutes after a few unlucky responses.
 const LEAST_RATE: f64 = 5.0;
 const LEAST_CONCURRENCY: f64 = 4.0;
 /// What may be sent at once after a silence, in seconds of the rate.
 const BURST_SECONDS: f64 = 0.1;
-/// Throttled answers this close to a cut are its own: they were on their way.
+/// Throttled responses this close to a cut are its own: they were on their way.
 const EVENT: Duration = Duration::from_secs(1);
-/// An endpoint is asked for too much when this share of its latest answers says so. Less of it is a matter of keys (R2
+/// An endpoint is asked for too much when this share of its latest responses says so. Less of it is a matter of keys (R2
 /// takes one write a second to each), or of a server that says 503 now and then however little it has to do: who slows
 /// down for that slows down again and again, for nothing, until calls run out of time. Where half of all requests meet
-/// the standard mixed faults, 9 percent of the answers are such.
+/// the standard mixed faults, 9 percent of the responses are such.
 const TOO_MUCH: f64 = 0.2;
-/// How many answers that share is of, about: an exponential average.
+/// How many responses that share is of, about: an exponential average.
 const LATEST: f64 = 32.0;
 
 #[derive(Debug, Default)]
 pub struct Pacer {
     limits: Option<Limits>,
-    /// Of the latest answers, how many were throttled.
+    /// Of the latest responses, how many were throttled.
     throttled: f64,
 }
 
@@ -65,12 +65,12 @@ impl Pacer {
         self.limits.is_some()
     }
 
-    /// Whether it need not be told of answers that were not throttled.
+    /// Whether it need not be given responses that were not throttled.
     pub const fn is_quiet(&self) -> bool {
         self.limits.is_none() && self.throttled < 0.5 / LATEST
     }
 
-    /// The endpoint answered, or failed, and did not say that it was too much.
+    /// The endpoint responded, or failed, and did not say that it was too much.
     pub const fn not_throttled(&mut self) {
         self.throttled -= self.throttled / LATEST;
     }
@@ -98,7 +98,7 @@ impl Pacer {
         }
     }
 
-    /// Asks for leave to send, with so many in flight; `Go` is for one request.
+    /// Asks for permission to send, with so many in flight; `Go` is for one request.
     pub fn admit(&mut self, now: Instant, in_flight: u32) -> Pace {
         let Some(limits) = &mut self.limits else { return Pace::Go };
         limits.update(now);
@@ -157,16 +157,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_few_throttled_answers_among_many_are_no_limit() {
+    async fn a_few_throttled_responses_among_many_are_no_limit() {
         let mut pacer = Pacer::default();
         // One in eleven, two together.
-        for answer in 0..10_000 {
-            if answer % 22 < 2 {
-                pacer.throttled(at(answer * 10), 100.0, 10)
+        for response in 0..10_000 {
+            if response % 22 < 2 {
+                pacer.throttled(at(response * 10), 100.0, 10)
             } else {
                 pacer.not_throttled()
             }
-            assert_eq!(pacer.admit(at(answer * 10), 1_000_000), Pace::Go, "answer {answer}");
+            assert_eq!(pacer.admit(at(response * 10), 1_000_000), Pace::Go, "response {response}");
         }
         for _ in 0..100 {
             pacer.not_throttled();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fifth_of_the_latest_answers_is_one() {
+    async fn a_fifth_of_the_latest_responses_is_one() {
         let mut pacer = Pacer::default();
         let needed = (1..100).find(|_| {
             pacer.throttled(at(0), 100.0, 10);

@@ -27,7 +27,7 @@ impl Second {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-    const fn unpack(word: u64) -> Self {
+    const fn from_bits(word: u64) -> Self {
         Self { number: (word >> 32) as u32, count: word as u32 }
     }
 }
@@ -36,12 +36,12 @@ impl RateMeter {
     pub(super) fn count(&self, now: Instant) {
         let (number, _) = self.place(now);
         let counted = self.current.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-            let second = Second::unpack(word);
+            let second = Second::from_bits(word);
             let count = if second.number == number { second.count.saturating_add(1) } else { 1 };
             Some(Second { number, count }.pack())
         });
         if let Ok(before) = counted
-            && Second::unpack(before).number != number
+            && Second::from_bits(before).number != number
         {
             self.previous.store(before, Ordering::Relaxed);
         }
@@ -51,7 +51,7 @@ impl RateMeter {
     pub(super) fn rate(&self, now: Instant) -> f64 {
         let (number, fraction) = self.place(now);
         let of = |number, word| {
-            let second = Second::unpack(word);
+            let second = Second::from_bits(word);
             if second.number == number { f64::from(second.count) } else { 0.0 }
         };
         let (current, previous) = (self.current.load(Ordering::Relaxed), self.previous.load(Ordering::Relaxed));

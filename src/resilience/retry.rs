@@ -67,9 +67,9 @@ mod tests {
 
     /// The waits in milliseconds, and the phases.
     #[derive(Default)]
-    struct Heard(Mutex<Vec<u64>>, Mutex<Vec<Phase>>);
+    struct Recorder(Mutex<Vec<u64>>, Mutex<Vec<Phase>>);
 
-    impl RetryObserver for Heard {
+    impl RetryObserver for Recorder {
         fn on_retry(&self, event: &RetryEvent<'_>) {
             let ms = u64::try_from(event.wait.as_millis()).unwrap_or(u64::MAX);
             self.0.lock().expect("no panic elsewhere").push(ms);
@@ -80,13 +80,13 @@ mod tests {
         }
     }
 
-    impl Heard {
+    impl Recorder {
         fn phases(&self) -> Vec<Phase> {
             std::mem::take(&mut *self.1.lock().expect("no panic elsewhere"))
         }
     }
 
-    fn context<'a>(policy: &'a RetryPolicy, observer: &'a Heard) -> RetryContext<'a> {
+    fn context<'a>(policy: &'a RetryPolicy, observer: &'a Recorder) -> RetryContext<'a> {
         let started = Instant::now();
         RetryContext {
             policy,
@@ -124,12 +124,12 @@ mod tests {
         for (preset, (name, waits)) in Preset::ALL.iter().zip(expected) {
             assert_eq!(preset.name(), name);
             let policy = RetryPolicy { jitter: Jitter::None, ..preset.policy() };
-            let heard = Heard::default();
-            let context = context(&policy, &heard);
+            let recorder = Recorder::default();
+            let context = context(&policy, &recorder);
             let error = run(&gate(), context, async |_| Err::<(), _>(elsewhere())).await.expect_err("always fails");
             assert_eq!(error.attempts, policy.max_attempts, "{name}");
             let slept = u64::try_from(context.started.elapsed().as_millis()).expect("short");
-            assert_eq!(*heard.0.lock().expect("mine"), waits, "{name}");
+            assert_eq!(*recorder.0.lock().expect("mine"), waits, "{name}");
             assert_eq!(slept, waits.iter().sum::<u64>(), "{name}");
         }
     }
@@ -138,9 +138,9 @@ mod tests {
     async fn jitter_stays_between_two_thirds_and_the_whole() {
         let policy = Preset::FileUpload.policy();
         for _ in 0..200 {
-            let heard = Heard::default();
-            let _ = run(&gate(), context(&policy, &heard), async |_| Err::<(), _>(reset())).await;
-            let waits = heard.0.lock().expect("mine").clone();
+            let recorder = Recorder::default();
+            let _ = run(&gate(), context(&policy, &recorder), async |_| Err::<(), _>(reset())).await;
+            let waits = recorder.0.lock().expect("mine").clone();
             for (wait, ceiling) in waits.into_iter().zip([1500, 3000, 6000]) {
                 assert!((ceiling * 2 / 3..=ceiling).contains(&wait), "{wait} of {ceiling}");
             }
@@ -150,8 +150,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hanging_attempt_is_followed_by_one_with_twice_the_time() {
         let policy = Preset::FileUpload.policy();
-        let heard = Heard::default();
-        let (limit, attempts) = run(&gate(), context(&policy, &heard), async |attempt: Attempt| {
+        let recorder = Recorder::default();
+        let (limit, attempts) = run(&gate(), context(&policy, &recorder), async |attempt: Attempt| {
             sleep(Duration::from_secs(100)).await;
             Ok(attempt.timeout)
         })
@@ -163,8 +163,8 @@ mod tests {
     /// Its connection would be open beside those that may be.
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_timed_out_is_dropped_before_the_wait() {
-        struct Told(Arc<AtomicBool>);
-        impl RetryObserver for Told {
+        struct DropObserver(Arc<AtomicBool>);
+        impl RetryObserver for DropObserver {
             fn on_retry(&self, _: &RetryEvent<'_>) {
                 assert!(self.0.load(Ordering::Relaxed), "it is still there");
             }
@@ -176,9 +176,9 @@ mod tests {
             }
         }
         let dropped = Arc::<AtomicBool>::default();
-        let (policy, heard) = (Preset::Standard.policy(), Heard::default());
-        let told = Told(Arc::clone(&dropped));
-        let context = RetryContext { observer: &told, ..context(&policy, &heard) };
+        let (policy, recorder) = (Preset::Standard.policy(), Recorder::default());
+        let drop_observer = DropObserver(Arc::clone(&dropped));
+        let context = RetryContext { observer: &drop_observer, ..context(&policy, &recorder) };
         let gate = gate();
         let error = run(&gate, context, async |_| {
             dropped.store(false, Ordering::Relaxed);
@@ -192,18 +192,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_timeout_the_endpoint_has_the_rest_that_it_wants() {
         let policy = RetryPolicy { deadline: None, max_attempts: 4, ..Preset::Persistent.policy() };
-        let heard = Heard::default();
+        let recorder = Recorder::default();
         let gate = gate().with_spacing(Duration::from_secs(1));
-        let hang = run(&gate, context(&policy, &heard), async |_| std::future::pending::<Result<()>>().await);
+        let hang = run(&gate, context(&policy, &recorder), async |_| std::future::pending::<Result<()>>().await);
         hang.await.expect_err("it hangs");
-        assert_eq!(*heard.0.lock().expect("mine"), [1000; 3]);
+        assert_eq!(*recorder.0.lock().expect("mine"), [1000; 3]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_bounds_attempts_and_waits_together() {
         let policy = RetryPolicy { jitter: Jitter::None, ..Preset::Persistent.policy() };
-        let heard = Heard::default();
-        let context = context(&policy, &heard);
+        let recorder = Recorder::default();
+        let context = context(&policy, &recorder);
         let error = run(&gate(), context, async |_| {
             sleep(Duration::from_secs(7)).await;
             Err::<(), _>(reset())
@@ -218,18 +218,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_permanent_failure_is_tried_once() {
         let policy = Preset::Aggressive.policy();
-        let heard = Heard::default();
+        let recorder = Recorder::default();
         let denied = || Error::new("AccessDenied", Category::Auth, Retryability::Permanent, "no");
-        let error = run(&gate(), context(&policy, &heard), async |_| Err::<(), _>(denied())).await.expect_err("denied");
+        let error =
+            run(&gate(), context(&policy, &recorder), async |_| Err::<(), _>(denied())).await.expect_err("denied");
         assert_eq!((error.attempts, error.elapsed), (1, Duration::ZERO));
     }
 
     #[test]
     fn a_call_has_the_deadline_of_its_policy() {
-        let heard = Heard::default();
+        let recorder = Recorder::default();
         let (without, with) = (Preset::Standard.policy(), Preset::Persistent.policy());
-        assert_eq!(context(&without, &heard).deadline(), None);
-        let call = context(&with, &heard);
+        assert_eq!(context(&without, &recorder).deadline(), None);
+        let call = context(&with, &recorder);
         assert_eq!(call.deadline(), Some(call.started + Duration::from_secs(120)));
         assert!(format!("{call:?}").starts_with("RetryContext { policy: RetryPolicy"));
     }
@@ -247,11 +248,11 @@ mod tests {
             ("it has begun, and might have waited as long", &patient, false, true, true, true),
             ("it has begun, and would have waited little", &hurried, false, true, true, false),
         ] {
-            let (gate, heard) = (gate(), Heard::default());
+            let (gate, recorder) = (gate(), Recorder::default());
             if !opens_in_it {
                 gate.set_breaker(BreakerState::Open);
             }
-            let context = RetryContext { has_alternative, ..context(policy, &heard) };
+            let context = RetryContext { has_alternative, ..context(policy, &recorder) };
             let outcome = run(&gate, context, async |attempt: Attempt| {
                 if opens_in_it && attempt.number == 1 {
                     gate.set_breaker(BreakerState::Open);
@@ -261,7 +262,7 @@ mod tests {
             })
             .await;
             assert_eq!(outcome.is_ok(), passes, "{name}: {outcome:?}");
-            assert_eq!(heard.phases().contains(&Phase::Queue), waits, "{name}");
+            assert_eq!(recorder.phases().contains(&Phase::Queue), waits, "{name}");
             if let Err(error) = outcome {
                 let begun = u32::from(opens_in_it);
                 assert_eq!((error.code.as_ref(), error.attempts), (code::CIRCUIT_OPEN, begun), "{name}");
@@ -271,24 +272,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn phases_are_told_as_they_end() {
-        let (policy, heard, gate) = (Preset::Fast.policy(), Heard::default(), gate());
-        let tried = run(
-            &gate,
-            context(&policy, &heard),
-            async |attempt: Attempt| {
-                if attempt.number == 1 { Err(elsewhere()) } else { Ok(()) }
-            },
-        );
+    async fn phases_are_reported_as_they_end() {
+        let (policy, recorder, gate) = (Preset::Fast.policy(), Recorder::default(), gate());
+        let tried =
+            run(
+                &gate,
+                context(&policy, &recorder),
+                async |attempt: Attempt| {
+                    if attempt.number == 1 { Err(elsewhere()) } else { Ok(()) }
+                },
+            );
         tried.await.expect("the second succeeds");
-        assert_eq!(heard.phases(), [Phase::Attempt, Phase::Wait, Phase::Attempt]);
+        assert_eq!(recorder.phases(), [Phase::Attempt, Phase::Wait, Phase::Attempt]);
     }
 
-    /// A transfer that goes on counts its failures from where it got on.
+    /// A transfer that continues counts its failures from where it got on.
     #[tokio::test(start_paused = true)]
     async fn who_has_moved_on_begins_to_count_anew() {
-        let (policy, heard) = (Preset::Fast.policy(), Heard::default());
-        let mut attempts = Attempts::new(None, context(&policy, &heard));
+        let (policy, recorder) = (Preset::Fast.policy(), Recorder::default());
+        let mut attempts = Attempts::new(None, context(&policy, &recorder));
         for number in [1, 2] {
             assert_eq!(attempts.begin().await.expect("no gate").number, number);
             attempts.failed(elsewhere()).await.expect("three may be made");

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 /// A day: what a server may ask for in earnest. Anything longer still means "not within this call".
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// How long to wait. A date is measured against the answer's own `Date` where it has one, since this
+/// How long to wait. A date is measured against the response's own `Date` where it has one, since this
 /// machine's clock may be wrong. Nonsense (negative, not a number, a date in the past) counts as absent.
 pub fn parse(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
     // Of a header: spaces and tabs, no others.

@@ -163,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_of_an_error_outweighs_a_short_backoff() {
-        let floor = network().with(|f| f.min_wait = Duration::from_secs(1));
-        assert_eq!(schedule(|p| p.initial_delay = Duration::ZERO).decide(&floor, Duration::ZERO), retry(1000));
+    fn the_least_wait_of_an_error_outweighs_a_short_backoff() {
+        let least = network().with(|f| f.min_wait = Duration::from_secs(1));
+        assert_eq!(schedule(|p| p.initial_delay = Duration::ZERO).decide(&least, Duration::ZERO), retry(1000));
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mended_clock_is_tried_at_once() {
+    fn a_corrected_clock_is_tried_at_once() {
         let skewed = Error::new("RequestTimeTooSkewed", Category::Auth, Retryability::OnceNow, "skew");
         assert_eq!(schedule(|_| ()).decide(&skewed, Duration::ZERO), retry(0));
     }
@@ -202,11 +202,11 @@ mod tests {
         schedule.decide(&network(), Duration::ZERO);
         assert_eq!(schedule.attempt_timeout(Duration::ZERO), Duration::from_secs(60));
         for expected in [120, 240] {
-            schedule.decide(&Error::timeout("no answer", Duration::from_secs(60)), Duration::ZERO);
+            schedule.decide(&Error::timeout("no response", Duration::from_secs(60)), Duration::ZERO);
             assert_eq!(schedule.attempt_timeout(Duration::ZERO), Duration::from_secs(expected));
         }
         for _ in 0..90 {
-            schedule.decide(&Error::timeout("no answer", Duration::from_secs(60)), Duration::ZERO);
+            schedule.decide(&Error::timeout("no response", Duration::from_secs(60)), Duration::ZERO);
         }
         assert!(schedule.attempt_timeout(Duration::ZERO) > Duration::from_secs(240), "no overflow");
     }

@@ -58,11 +58,11 @@ impl Pusher {
     }
 
     /// Whether a piece would be taken now.
-    pub fn has_room(&self) -> bool {
+    pub fn has_capacity(&self) -> bool {
         self.0.capacity() > 0 && !self.0.is_closed()
     }
 
-    /// Waits for room. False once nobody reads.
+    /// Waits for capacity. False once nobody reads.
     pub async fn ready(&self) -> bool {
         self.0.reserve().await.is_ok()
     }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_pushes_hears_that_nobody_reads_on() {
+    async fn pushing_fails_once_nobody_reads() {
         let (pusher, channel) = channel(None);
         drop(channel);
         pusher.closed().await;

@@ -72,7 +72,7 @@ impl HttpDownload<'_> {
 
 impl Reopen for HttpDownload<'_> {
     type Body = HttpBody;
-    /// The content type as the source's answer says; not to be trusted.
+    /// The content type as the source's response says; not to be trusted.
     type Facts = Option<String>;
 
     /// # Errors
@@ -108,7 +108,7 @@ impl Reopen for HttpDownload<'_> {
     }
 }
 
-/// The body of one answer. One that ends early is an error, never a shorter file.
+/// The body of one response. One that ends early is an error, never a shorter file.
 pub struct HttpBody {
     response: Incoming,
     host: String,
@@ -195,11 +195,11 @@ fn redirect_error(detail: &str) -> Error {
 }
 
 fn status_error(status: u16, headers: &HeaderMap, host: &str) -> Error {
-    // Whatever the source's trouble is, it is not the storage's: nobody is to be told so, and no other endpoint helps.
+    // Whatever the source's trouble is, it is not the storage's: the caller must not read so, and no other endpoint helps.
     let retryability = classify::by_status(status).retryability;
     let retry_after =
         text(headers, RETRY_AFTER).and_then(|value| retry_after::parse(value, text(headers, DATE), SystemTime::now()));
-    let detail = format!("the source answered with status {status}");
+    let detail = format!("the source responded with status {status}");
     Error::new(code::SOURCE_STATUS, Category::Source, retryability, detail).with(|failure| {
         failure.status = Some(status);
         failure.host = Some(host.to_owned());

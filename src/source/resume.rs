@@ -1,4 +1,4 @@
-//! A download that goes on where it broke off: whole, of one version, or an error.
+//! A download that continues where it broke off: whole, of one version, or an error.
 //!
 //! Where the origin can name its version (a strong ETag, mostly), the rest is asked for, of that version only
 //! (RFC 9110, 13.1.5 and 14.2). Where it cannot, or has no ranges, all is fetched again, and what was given on
@@ -26,10 +26,10 @@ const MOVING_BYTES: u64 = 1024 * 1024;
 /// Something that can be opened again, from any place on.
 pub trait Reopen: Send + Sync {
     type Body: Chunks;
-    /// What else the first answer says.
+    /// What else the first response says.
     type Facts: Send;
 
-    /// Opens at byte `at`, if the origin can, else at 0; of `version` only, if the origin can tell. Tried once.
+    /// Opens at byte `at`, if the origin can, else at 0; of `version` only, if the origin supports that. Tried once.
     fn open(
         &self,
         at: u64,
@@ -37,7 +37,7 @@ pub trait Reopen: Send + Sync {
     ) -> impl Future<Output = Result<Opened<Self::Body, Self::Facts>>> + Send;
 }
 
-/// An answer whose body is still to come.
+/// A response whose body is still to come.
 #[derive(Debug)]
 pub struct Opened<B, F> {
     pub body: B,
@@ -87,7 +87,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
     pub async fn open(origin: R, mut attempts: Attempts<'a>, stall: Duration) -> Result<(Self, R::Facts)> {
         let (opened, reading, left) = loop {
             let attempt = attempts.begin().await?;
-            match within(attempt.timeout, "no answer", origin.open(0, None)).await {
+            match within(attempt.timeout, "no response", origin.open(0, None)).await {
                 Ok(opened) => break (opened, attempts.responded(), attempt.timeout),
                 Err(error) => attempts.failed(error).await?,
             }
@@ -121,7 +121,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
     }
 
     /// Closes the connection until more is asked for, where the rest can be had by another. It counts a little longer:
-    /// the server has it until it has heard of its end.
+    /// the server has it until it has seen the end of it.
     pub async fn release_connection(&mut self) {
         if self.version.is_none() {
             return;
@@ -137,7 +137,7 @@ impl<'a, R: Reopen> Resuming<'a, R> {
         let limit = self.attempts.next().timeout;
         // Without a version from its beginning: what was given can only be compared.
         let at = if self.version.is_some() { self.given } else { 0 };
-        let opened = within(limit, "no answer", self.origin.open(at, self.version.as_deref())).await?;
+        let opened = within(limit, "no response", self.origin.open(at, self.version.as_deref())).await?;
         let other_version = opened.version.is_some() && self.version.is_some() && opened.version != self.version;
         let other_length = opened.length.is_some() && self.length.is_some() && opened.length != self.length;
         if other_version || other_length {
@@ -149,11 +149,11 @@ impl<'a, R: Reopen> Resuming<'a, R> {
             body.skip = self.given;
             body.skipped = self.digest.is_some().then(Sha256::new);
             if self.digest.is_none() && opened.version.is_none() && self.given > 0 {
-                // The answer before had a version to be told by; this one says nothing.
+                // The response before had a version to compare; this one says nothing.
                 return Err(changed());
             }
         } else if opened.at != self.given {
-            let detail = "the source answered with another range than was asked for";
+            let detail = "the source responded with another range than was asked for";
             return Err(Error::new(code::PROTOCOL, Category::Network, Retryability::Transient, detail));
         }
         Ok(body)
@@ -263,7 +263,7 @@ async fn within<T>(limit: Duration, what: &str, work: impl Future<Output = Resul
     timeout(limit, work).await.unwrap_or_else(|_| Err(Error::timeout(what, limit)))
 }
 
-/// Each of them went on, and none came to the end.
+/// Each of them continued, and none came to the end.
 fn too_many_restarts(restarts: u64, error: Error) -> Error {
     error.with(|failure| {
         failure.retryability = Retryability::Permanent;

@@ -80,7 +80,7 @@ fn is_parent(segment: &str) -> bool {
 ///
 /// # Errors
 /// `ERR_BLOCKED_URL`. Of what is wrong with the URL itself it says so; of hosts it has one message whatever the reason: the
-/// answer must not tell a stranger what stands behind an address.
+/// response must not show an untrusted sender what stands behind an address.
 pub fn check(url: &Url, policy: &GuardPolicy) -> Result<String> {
     match url.scheme() {
         "http" | "https" => {}

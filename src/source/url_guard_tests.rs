@@ -193,7 +193,7 @@ fn lets_public_https_urls_through() {
 }
 
 #[test]
-fn every_message_is_the_same_and_tells_nothing_of_the_address() {
+fn every_message_is_the_same_and_hides_the_address() {
     let message = |text: &str| {
         let url = parse(text).expect("a URL");
         check(&url, &GuardPolicy::default()).expect_err("blocked").to_string()

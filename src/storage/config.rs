@@ -179,7 +179,7 @@ impl StorageConfig {
     fn trust(&self, environment: &Environment) -> Result<Trust> {
         let trust = Trust::with(&self.ca_certificates)
             .map_err(|error| Error::invalid_option("caCertificates", format_args!("PEM certificates, but {error}")))?;
-        // What cannot be used of the variable's file, Node has warned of at its start, and goes on with the rest; so do we.
+        // What cannot be used of the variable's file, Node has warned of at its start, and continues with the rest; so do we.
         let extra = environment.extra_ca_certificates.as_deref().map(Trust::of_what_is_sound);
         Ok(trust.and(extra.unwrap_or_default()))
     }

@@ -113,7 +113,7 @@ impl<'a, S: ObjectStore + 'static> CopyBack<'a, S> {
             Order::Newer => self.settle(&pending, Fate::Superseded).await,
             Order::Older => self.replace_older(&held, &pending).await,
             Order::Unknown => Err(conflict(format!(
-                "the primary and {} both have this object, and which one was stored last cannot be told: upload it \
+                "the primary and {} both have this object, and which one was stored last cannot be determined: upload it \
                  again, or delete the one that is not wanted at its endpoint",
                 self.run.from.config.origin()
             ))),

@@ -91,7 +91,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
         let attempts = Attempts::new(None, prepared.context(call.observer.as_ref()));
         let opened = Resuming::open(origin, attempts, self.config.stall_timeout).await;
         let (source, declared) = opened.map_err(of_source)?;
-        let author = Author::Stranger { declared: declared.as_deref() };
+        let author = Author::Untrusted { declared: declared.as_deref() };
         self.put_chunks(prepared, OfSource(source), author, call).await
     }
 
@@ -108,28 +108,28 @@ impl<S: ObjectStore + 'static> Storage<S> {
     ) -> Result<Found<Downloading>> {
         let (prepared, call) = self.begin(Operation::Download, options, call)?;
         let (first, last) = range.check().map_err(|error| prepared.running().tag(error))?;
-        let (tell, told) = oneshot::channel();
+        let (report, reported) = oneshot::channel();
         let (pusher, bytes) = channel(None);
         let storage = Arc::clone(self);
         tokio::spawn(async move {
-            let mut tell = Some(tell);
+            let mut report = Some(report);
             let work = async {
                 tokio::select! {
-                    outcome = storage.read(&prepared, first, last, &call, &mut tell, &pusher) => outcome,
+                    outcome = storage.read(&prepared, first, last, &call, &mut report, &pusher) => outcome,
                     () = pusher.closed() => Ok(()),
                 }
             };
             // Counted at its end: a body that breaks for good is a failed download.
             let outcome = storage.run(prepared.running(), &call, |()| 0, work).await;
-            match (outcome, tell) {
-                (Err(error), Some(tell)) => drop(tell.send(Err(error))),
+            match (outcome, report) {
+                (Err(error), Some(report)) => drop(report.send(Err(error))),
                 (Err(error), None) => pusher.fail(error).await,
                 (Ok(()), _) => pusher.finish().await,
             }
         });
         let lost = || Err(Error::internal("the download task ended without a result"));
         let Found { endpoint, failed_over, bucket, value: info, attempts, elapsed } =
-            told.await.unwrap_or_else(|_| lost())?;
+            reported.await.unwrap_or_else(|_| lost())?;
         Ok(Found { endpoint, failed_over, bucket, value: Downloading { info, bytes }, attempts, elapsed })
     }
 
@@ -139,7 +139,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
         first: u64,
         last: Option<u64>,
         call: &Call,
-        tell: &mut Option<oneshot::Sender<Result<Found<ObjectInfo>>>>,
+        report: &mut Option<oneshot::Sender<Result<Found<ObjectInfo>>>>,
         pusher: &Pusher,
     ) -> Result<()> {
         let places = self.places(prepared);
@@ -152,8 +152,8 @@ impl<S: ObjectStore + 'static> Storage<S> {
         let attempts = source.attempts();
         let whole = first == 0 && last.is_none() && prepared.verify_integrity;
         let mut source = Verified::by_etag(source, info.etag.as_deref().filter(|_| whole));
-        if let Some(tell) = tell.take() {
-            let _ = tell.send(Ok(self.found(place, headers::readable(info), attempts)));
+        if let Some(report) = report.take() {
+            let _ = report.send(Ok(self.found(place, headers::readable(info), attempts)));
         }
         while let Some(piece) = source.next().await? {
             if !self.deliver(piece, &mut source, pusher).await? {

@@ -26,7 +26,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
         &self,
         places: &'a [Cow<'a, Prepared>],
         call: &Call,
-        goes_on: impl Fn(&Error) -> bool,
+        continues: impl Fn(&Error) -> bool,
         work: impl Fn(&'a Prepared) -> F,
     ) -> Result<T>
     where
@@ -38,7 +38,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
                 call.observer.on_failover(self.store(here).gate().name(), error);
             }
             match (work(here).await, before.take()) {
-                (Err(error), _) if here.has_alternative && goes_on(&error) => before = Some(error),
+                (Err(error), _) if here.has_alternative && continues(&error) => before = Some(error),
                 (Err(error), Some(before)) => return Err(error.caused_by(before)),
                 (outcome, _) => return outcome,
             }

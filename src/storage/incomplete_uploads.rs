@@ -1,4 +1,4 @@
-//! Uploads in parts that nobody will finish: begun by a process that was killed, or by an answer that was lost.
+//! Uploads in parts that nobody will finish: begun by a process that was killed, or by a response that was lost.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -88,7 +88,7 @@ async fn abort_in_bucket<S: ObjectStore>(
         let by_server = || store.inner().server_time().and_then(|now| now.low.checked_sub(DEFAULT_AGE));
         let older_than = older_than.or_else(by_server);
         for open in page.uploads {
-            // One without a date, or whose age cannot be told, may be under way.
+            // One without a date, or whose age cannot be determined, may be under way.
             if open.initiated.zip(older_than).is_none_or(|(begun, older_than)| begun >= older_than) {
                 aborted.kept += 1;
                 continue;

@@ -1,6 +1,6 @@
 //! Which endpoint has the object that a read is of.
 //!
-//! The primary answers. Where it has nothing, what a spare holds for it is the object. While it is out, a spare's object
+//! The primary responds. Where it has nothing, what a spare holds for it is the object. While it is out, a spare's object
 //! is the best that can be had, and its absence there says nothing: the read fails with the primary's error.
 
 use std::borrow::Cow;
@@ -77,7 +77,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
         Err(failed.unwrap_or_else(not_found))
     }
 
-    /// The spare with the newest object, as far as that can be told.
+    /// The spare with the newest object, as far as that can be determined.
     ///
     /// # Errors
     /// A spare's, where no other has the object.

@@ -78,14 +78,14 @@ pub struct FileLimits {
     pub max_bytes: Option<f64>,
 }
 
-/// What accompanies one call: who listens, and how it is called off.
+/// What accompanies one call: who listens, and how it is aborted.
 #[derive(Clone)]
 pub struct Call {
     pub observer: Arc<dyn RetryObserver>,
     pub progress: Option<ProgressSink>,
-    /// With one, an upload in parts that fails stays to be gone on with.
+    /// With one, an upload in parts that fails stays to be resumed.
     pub checkpoint: Option<CheckpointSink>,
-    /// None for a call that nobody can call off.
+    /// None for a call that nobody can abort.
     pub cancel: Option<CancellationToken>,
 }
 

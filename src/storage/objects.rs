@@ -72,7 +72,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
         Ok(self.found(place, headers::readable(info), attempts))
     }
 
-    /// Deletes an object at every endpoint. All of them have to answer: what is left at one would come back.
+    /// Deletes an object at every endpoint. All of them have to respond: what is left at one would come back.
     ///
     /// # Errors
     /// Bad input before anything is sent; else the last attempt's, of the endpoint that failed. Not for an object that
@@ -103,8 +103,8 @@ impl<S: ObjectStore + 'static> Storage<S> {
         Err(conflict("the object kept changing at an endpoint; delete it again when its writers have stopped"))
     }
 
-    /// Where to delete, in which order. All endpoints are looked at, so that one which does not answer leaves everything
-    /// as it is. The newest object goes last, as far as the order can be told: what is left of a delete that fails is the
+    /// Where to delete, in which order. All endpoints are looked at, so that one which does not respond leaves everything
+    /// as it is. The newest object goes last, as far as the order can be determined: what is left of a delete that fails is the
     /// newest.
     async fn deletions<'a>(
         &self,
@@ -241,7 +241,7 @@ impl<S: ObjectStore + 'static> Storage<S> {
         let (content_type, content_disposition) =
             (check("contentType", &options.content_type)?, check("contentDisposition", &options.content_disposition)?);
         if method == PresignMethod::Put && options.content_disposition.is_some() {
-            return Err(Error::invalid_option("contentDisposition", "absent for PUT: it is for the answer to a GET"));
+            return Err(Error::invalid_option("contentDisposition", "absent for PUT: it is for the response to a GET"));
         }
         Ok(PresignRequest {
             object: ObjectRef { bucket: self.bucket(options.bucket.as_deref())?, key },

@@ -59,23 +59,23 @@ fn calls(text: &mut String, operations: &[OperationStats]) {
         .map(|(outcome, count)| (label("outcome", outcome.as_str()), count))
     };
     let family = counter("reliable_r2_calls", "Calls that ended, by how.");
-    family.tell(text, of(operations, |stats| each(stats).into()));
+    family.write(text, of(operations, |stats| each(stats).into()));
     let family = counter("reliable_r2_attempts", "Attempts that calls made, those of each part where there are parts.");
-    family.tell(text, of(operations, |stats| vec![(String::new(), stats.attempts)]));
+    family.write(text, of(operations, |stats| vec![(String::new(), stats.attempts)]));
     let by_code = |(code, count): (&String, &u64)| (label("code", code), *count);
     let family = counter("reliable_r2_retries", "Attempts that failed and were followed by another, by code.");
-    family.tell(text, of(operations, |stats| stats.retries.iter().map(by_code).collect()));
+    family.write(text, of(operations, |stats| stats.retries.iter().map(by_code).collect()));
     let family = counter("reliable_r2_failures", "Calls that failed, by code.");
-    family.tell(text, of(operations, |stats| stats.failures.iter().map(by_code).collect()));
+    family.write(text, of(operations, |stats| stats.failures.iter().map(by_code).collect()));
     let family = counter("reliable_r2_stored_bytes", "Bytes of the objects that calls stored.");
-    family.tell(text, of(operations, |stats| vec![(String::new(), stats.bytes)]));
+    family.write(text, of(operations, |stats| vec![(String::new(), stats.bytes)]));
 }
 
 fn durations(text: &mut String, operations: &[OperationStats]) {
     let labels = |stats: &OperationStats| label("operation", stats.operation.as_str());
     let family = histogram("reliable_r2_call_duration_seconds", "How long calls took, waits included.");
     family.distributions(text, operations.iter().map(|stats| (labels(stats), &stats.total.elapsed)));
-    let help = "How long each attempt, each wait after a failed one, and each wait for leave to begin took.";
+    let help = "How long each attempt, each wait after a failed one, and each wait for permission to begin took.";
     let phases = operations.iter().flat_map(|stats| {
         Phase::ALL.iter().map(move |&phase| {
             let labels = format!("{},{}", labels(stats), label("phase", phase.as_str()));
@@ -100,20 +100,21 @@ fn endpoint_gauges(text: &mut String, endpoints: &[EndpointStatus]) {
             (format!("{},{}", labels(it), label("state", name)), u8::from(state == it.gate.breaker))
         })
     });
-    gauge("reliable_r2_breaker_state", "1 for the state that the circuit breaker is in.").tell(text, states);
+    gauge("reliable_r2_breaker_state", "1 for the state that the circuit breaker is in.").write(text, states);
     let each = |value: fn(&EndpointStatus) -> u64| endpoints.iter().map(move |it| (labels(it), value(it)));
     counter("reliable_r2_breaker_opened", "How often the circuit breaker opened.")
-        .tell(text, each(|it| it.gate.opened));
-    gauge("reliable_r2_in_flight", "Requests that are under way.").tell(text, each(|it| it.gate.in_flight.into()));
-    gauge("reliable_r2_queued", "Requests that wait for leave to begin.").tell(text, each(|it| it.gate.queued.into()));
+        .write(text, each(|it| it.gate.opened));
+    gauge("reliable_r2_in_flight", "Requests that are under way.").write(text, each(|it| it.gate.in_flight.into()));
+    gauge("reliable_r2_queued", "Requests that wait for permission to begin.")
+        .write(text, each(|it| it.gate.queued.into()));
     let help = "Connections that could not be made and were tried again within an attempt.";
-    counter("reliable_r2_reconnects", help).tell(text, each(|it| it.reconnects));
+    counter("reliable_r2_reconnects", help).write(text, each(|it| it.reconnects));
     let paced =
         |value: fn((f64, f64)) -> f64| endpoints.iter().filter_map(move |it| Some((labels(it), value(it.gate.pace?))));
     let family = gauge("reliable_r2_pacing_requests_per_second", "The rate that pacing allows, while it limits.");
-    family.tell(text, paced(|(rate, _)| rate));
+    family.write(text, paced(|(rate, _)| rate));
     let family = gauge("reliable_r2_pacing_concurrency", "Requests in flight that pacing allows, while it limits.");
-    family.tell(text, paced(|(_, concurrency)| concurrency.floor()));
+    family.write(text, paced(|(_, concurrency)| concurrency.floor()));
 }
 
 /// The samples of each operation, with its label before their own.
@@ -150,8 +151,8 @@ const fn histogram(name: &'static str, help: &'static str) -> Family {
 }
 
 impl Family {
-    /// A family of which there is nothing to tell is left out.
-    fn tell<V: Display>(&self, text: &mut String, samples: impl Iterator<Item = (String, V)>) {
+    /// A family of which there is nothing to report is left out.
+    fn write<V: Display>(&self, text: &mut String, samples: impl Iterator<Item = (String, V)>) {
         let total = if self.kind == "counter" { "_total" } else { "" };
         let mut samples = samples.peekable();
         if samples.peek().is_some() {

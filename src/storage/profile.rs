@@ -6,14 +6,14 @@ use super::limits;
 use crate::error::{Error, Result};
 use crate::resilience::{Preset, RetryPolicy};
 
-/// What a function's platform leaves for the answer, once everything has been tried.
+/// What a function's platform leaves for the response, once everything has been tried.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Where `maxDurationMs` is not given: the limit that most platforms start with.
 const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// A function that its platform ends after a time: every call ends before, with an answer.
+    /// A function that its platform ends after a time: every call ends before, with a response.
     Serverless { max_duration: Duration },
     /// A long-lived process in the background, where nobody waits: rides out ten minutes of outage.
     Worker,
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_answers_before_its_platform_ends_it() {
+    fn a_function_responds_before_its_platform_ends_it() {
         for (ms, deadline, timeout) in
             [(60_000.0, 59_000, 19_666), (10_000.0, 9_000, 3_000), (300_000.0, 299_000, 30_000)]
         {

@@ -34,7 +34,7 @@ impl Storage {
         self.targets.iter().enumerate().map(status).collect()
     }
 
-    /// Whom to tell of the breakers' changes; the first one stays.
+    /// Whom to report the breakers' changes; the first one stays.
     pub fn watch_breakers(&self, watcher: &Arc<dyn BreakerWatcher>) {
         for target in &self.targets {
             target.store.gate().watch(Arc::clone(watcher));

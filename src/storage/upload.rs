@@ -119,8 +119,8 @@ impl<S: ObjectStore + 'static> Storage<S> {
         let mut source = Blocks::new(AtLeast::new(source, prepared.min_bytes)?);
         let head = source.peek(HEAD_BYTES).await?;
         let mut headers = prepared.headers(author, &head);
-        let packing = prepared.compression.and_then(|wanted| wanted.choose(&headers.content_type, &head));
-        let Some(encoding) = packing else { return self.put_hashed(prepared, headers, source, call).await };
+        let compressing = prepared.compression.and_then(|wanted| wanted.choose(&headers.content_type, &head));
+        let Some(encoding) = compressing else { return self.put_hashed(prepared, headers, source, call).await };
         headers.values.insert(ObjectHeader::ContentEncoding, encoding.name().to_owned());
         self.put_hashed(prepared, headers, Compressed::new(source, encoding), call).await
     }

@@ -62,12 +62,12 @@ impl BodyDigest {
             return Self::Ready(digest(body));
         }
         let (body, digested) = (body.clone(), Arc::new(SetOnce::new()));
-        let told = Arc::clone(&digested);
+        let reported = Arc::clone(&digested);
         tokio::task::spawn_blocking(move || {
             let text = digest(&body);
-            // First: whoever hears of the digest may want the body's memory back.
+            // First: whoever is notified of the digest may want the body's memory back.
             drop(body);
-            let _ = told.set(text);
+            let _ = reported.set(text);
         });
         Self::Running(digested)
     }

@@ -1,6 +1,6 @@
 //! The identity of a write: one metadata entry that every PutObject and CreateMultipartUpload of ours carries.
 //!
-//! It names the operation, so that an object can be told from another one with the same bytes, and it holds what orders
+//! It names the operation, so that an object can be distinguished from another one with the same bytes, and it holds what orders
 //! two writes without trusting `Last-Modified` of a copy or the clocks of two servers (docs/adr/0018). Copies keep it
 //! verbatim and add a nonce of their own. It never reaches a caller's `metadata`, and callers cannot set it.
 

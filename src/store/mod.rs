@@ -25,7 +25,7 @@ use clock::TimeRange;
 use multipart::{CreateMultipart, ListUploads, MultipartUpload, PartPage, StoredPart, UploadPage, UploadPart};
 use objects::{GetRequest, ListPage, ListRequest, ObjectInfo, ObjectRef, PresignRequest, Presigned, StoredObject};
 
-/// The verbs of a store, each tried once. [`ResilientStore`] adds the retries.
+/// The operations of a store, each tried once. [`ResilientStore`] adds the retries.
 pub trait ObjectStore: Send + Sync {
     /// Stores an object whole, or fails; storing the same bytes twice is the same as once.
     fn put_object(&self, request: &PutObject) -> impl Future<Output = Result<PutOutcome>> + Send;

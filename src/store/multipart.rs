@@ -1,4 +1,4 @@
-//! The nouns of an object that is sent in parts.
+//! Requests and results of an object that is sent in parts.
 
 use std::time::SystemTime;
 
@@ -28,7 +28,7 @@ pub struct UploadPart {
     /// From 1.
     pub number: u32,
     pub body: Payload,
-    /// Whether the answer's `ETag` must be the MD5 of the part, where it has the form of one.
+    /// Whether the response's `ETag` must be the MD5 of the part, where it has the form of one.
     pub verify_integrity: bool,
     pub progress: Option<ProgressSink>,
 }
@@ -53,7 +53,7 @@ pub struct ListedPart {
 #[derive(Debug, Clone, Default)]
 pub struct PartPage {
     pub parts: Vec<ListedPart>,
-    /// The number to go on after; none on the last page.
+    /// The number to continue after; none on the last page.
     pub continuation: Option<String>,
 }
 

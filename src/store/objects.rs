@@ -1,4 +1,4 @@
-//! The nouns of asking about objects that are stored already.
+//! Requests and results about objects that are stored already.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,7 +73,7 @@ pub struct GetRequest {
 pub struct StoredObject {
     /// `size` is of the whole, or 0.
     pub info: ObjectInfo,
-    /// Whether the answer says how large the whole is.
+    /// Whether the response says how large the whole is.
     pub is_whole_known: bool,
     /// The place of the first byte that comes.
     pub at: u64,
@@ -144,9 +144,9 @@ pub struct PresignRequest {
     pub object: ObjectRef,
     pub method: PresignMethod,
     pub expires_in: Duration,
-    /// Signed into a PUT: the sender must send the same. Of a GET: what the answer is to say.
+    /// Signed into a PUT: the sender must send the same. Of a GET: what the response is to say.
     pub content_type: Option<String>,
-    /// Of a GET: what the answer is to say.
+    /// Of a GET: what the response is to say.
     pub content_disposition: Option<String>,
 }
 

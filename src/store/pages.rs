@@ -26,7 +26,7 @@ impl Pages {
     /// Takes note of a page: its last item, and the marker of the next page, if there is one.
     ///
     /// # Errors
-    /// `ERR_PROTOCOL`: the next page would not bring anything new, as far as can be told.
+    /// `ERR_PROTOCOL`: the next page would not bring anything new, as far as can be determined.
     pub fn next(&mut self, last: Option<Position<'_>>, marker: Option<&str>) -> Result<()> {
         self.seen += 1;
         self.note_items(last);
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn markers_that_no_url_has_room_for_end_the_list() {
+    fn markers_too_long_for_a_url_end_the_list() {
         let fits = "a".repeat(MAX_ID_BYTES);
         Pages::default().next(Some(("key", "")), Some(&fits)).expect("long enough for any server");
         assert!(Pages::default().next(Some(("key", "")), Some(&(fits + "a"))).is_err());
     }
 
     #[test]
-    fn uploads_of_one_key_are_told_apart_by_their_ids() {
+    fn uploads_of_one_key_are_distinguished_by_their_ids() {
         let mut known = Pages::default();
         for n in 0..1000 {
             let id = format!("{}", (n * 7919) % 1000);

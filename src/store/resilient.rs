@@ -21,7 +21,7 @@ use crate::resilience::key_lock::{Turn, Writers};
 use crate::resilience::retry;
 use crate::resilience::{Attempts, Gate};
 
-/// How long and how often a failed write is looked for, and the wait between two looks. Little: in an outage every call
+/// How long and how often a failed write is looked up, and the wait between two looks. Little: in an outage every call
 /// that has failed takes so much longer.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 const LOOKS: u32 = 3;
@@ -45,8 +45,8 @@ pub struct ResilientStore<S = S3Store> {
     writers: Writers,
 }
 
-/// An endpoint that is known not to answer is not asked.
-pub fn is_worth_a_look(error: &Error) -> bool {
+/// An endpoint that is known not to respond is not asked.
+pub fn should_verify(error: &Error) -> bool {
     error.code != code::CIRCUIT_OPEN
 }
 
@@ -91,7 +91,7 @@ impl<S: ObjectStore> ResilientStore<S> {
     /// Runs an operation on the store with the retries of its endpoint.
     ///
     /// # Errors
-    /// The last attempt's, or the first that no other attempt can mend.
+    /// The last attempt's, or the first that no other attempt can fix.
     pub async fn run<T, F, Fut>(&self, context: RetryContext<'_>, operation: F) -> Result<(T, u32)>
     where
         F: FnMut(Attempt) -> Fut,
@@ -129,15 +129,15 @@ impl<S: ObjectStore> ResilientStore<S> {
             })
             .await;
         match outcome {
-            Err(error) if unsettled.into_inner() && is_worth_a_look(&error) => {
-                let found = Box::pin(self.look_for(request, context)).await;
+            Err(error) if unsettled.into_inner() && should_verify(&error) => {
+                let found = Box::pin(self.verify_stored(request, context)).await;
                 found.map(|outcome| (outcome, error.attempts)).ok_or(error)
             }
             other => other,
         }
     }
 
-    /// A condition that failed after an answer was lost may have failed because of ourselves: the object that
+    /// A condition that failed after a response was lost may have failed because of ourselves: the object that
     /// is there now is the one that we sent.
     async fn settle(&self, request: &PutObject, error: Error) -> Result<PutOutcome> {
         match self.inner.head_object(&object_of(request)).await {
@@ -147,15 +147,15 @@ impl<S: ObjectStore> ResilientStore<S> {
         }
     }
 
-    /// The answer that was lost may have been of a success. It was, where what is there is what we sent.
-    async fn look_for(&self, request: &PutObject, context: RetryContext<'_>) -> Option<PutOutcome> {
+    /// The response that was lost may have been of a success. It was, where what is there is what we sent.
+    async fn verify_stored(&self, request: &PutObject, context: RetryContext<'_>) -> Option<PutOutcome> {
         let object = object_of(request);
         let there = self.look(context, || self.inner.head_object(&object)).await?;
         is_of(&there, request).await.then(|| found(there.etag))
     }
 
     /// Asks what is stored, after a call has failed and within the time that is left to it. None where that cannot be
-    /// told: the call's own error is what its caller needs to know.
+    /// reported: the call's own error is what its caller needs to know.
     pub async fn look<T, F: Future<Output = Result<T>>>(
         &self,
         context: RetryContext<'_>,

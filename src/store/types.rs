@@ -1,4 +1,4 @@
-//! The nouns of a store, valid by construction.
+//! The types of a store, valid by construction.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -205,7 +205,7 @@ pub struct PutObject {
     pub body: Payload,
     pub headers: ObjectHeaders,
     pub condition: Option<WriteCondition>,
-    /// Whether the answer's `ETag` must be the MD5 of the body, where it has the form of one.
+    /// Whether the response's `ETag` must be the MD5 of the body, where it has the form of one.
     pub verify_integrity: bool,
     pub progress: Option<ProgressSink>,
 }
@@ -215,7 +215,7 @@ pub struct PutOutcome {
     /// Without its quotes.
     pub etag: Option<String>,
     pub request_id: Option<String>,
-    /// Whether no answer said so, but a look at what is stored.
+    /// Whether no response said so, but a look at what is stored.
     pub confirmed_by_head: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is needed to go on with an upload in parts after the process has died.
+//! What is needed to resume an upload in parts after the process has died.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ fn fingerprint(request: &CreateMultipart) -> String {
     hex(&Sha256::digest(format!("{request:?}{state:?}")))
 }
 
-/// Hears of the upload once it has begun.
+/// Is notified of the upload once it has begun.
 #[derive(Clone)]
 pub struct CheckpointSink(pub Arc<dyn Fn(&Checkpoint) + Send + Sync>);
 

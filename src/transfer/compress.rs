@@ -1,4 +1,4 @@
-//! Packing before storing, for what packs well: browsers unpack it by its `Content-Encoding`.
+//! Compressing before storing, for what compresses well: browsers decompress it by its `Content-Encoding`.
 
 use std::io::{self, Write as _};
 use std::mem::take;
@@ -14,9 +14,9 @@ use crate::source::chunks::Chunks;
 /// What a caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Whatever is not packed already.
+    /// Whatever is not compressed already.
     Always(Encoding),
-    /// What is known to pack well, as gzip, which every client of HTTP can unpack.
+    /// What is known to compress well, as gzip, which every client of HTTP can decompress.
     Auto,
 }
 
@@ -26,7 +26,7 @@ pub enum Encoding {
     Brotli,
 }
 
-/// Less than this is as long packed as it is plain.
+/// Less than this is as long compressed as it is plain.
 const LEAST_BYTES: usize = 1024;
 
 impl Compression {
@@ -46,7 +46,7 @@ impl Compression {
         let kind = Kind::of(content_type);
         match self {
             _ if head.len() < LEAST_BYTES => None,
-            Self::Always(encoding) if kind != Kind::Packed => Some(encoding),
+            Self::Always(encoding) if kind != Kind::Compressed => Some(encoding),
             Self::Auto if kind == Kind::Packable => Some(Encoding::Gzip),
             _ => None,
         }
@@ -68,8 +68,8 @@ impl Encoding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Packable,
-    /// Pictures, films, archives: packing them again costs time and gains nothing.
-    Packed,
+    /// Pictures, films, archives: compressing them again costs time and gains nothing.
+    Compressed,
     Unknown,
 }
 
@@ -93,7 +93,7 @@ impl Kind {
                 "application",
                 "zip" | "gzip" | "x-gzip" | "zstd" | "x-bzip2" | "x-xz" | "x-7z-compressed" | "vnd.rar" | "pdf"
                 | "x-rar-compressed",
-            ) => Self::Packed,
+            ) => Self::Compressed,
             _ => Self::Unknown,
         }
     }
@@ -102,11 +102,11 @@ impl Kind {
 /// What is gathered before another thread packs it.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// The source's bytes, packed. How many there will be is not known.
+/// The source's bytes, compressed. How many there will be is not known.
 #[derive(Debug)]
 pub struct Compressed<C> {
     source: C,
-    /// None once all is packed.
+    /// None once all is compressed.
     encoder: Option<Encoder>,
 }
 
@@ -139,21 +139,22 @@ impl<C: Chunks> Chunks for Compressed<C> {
                 }
                 if ended { Ok((encoder.finish()?, None)) } else { Ok((encoder.take(), Some(encoder))) }
             });
-            let packed: io::Result<(Vec<u8>, Option<Encoder>)> = match work.await {
-                Ok(packed) => packed,
+            let compressed: io::Result<(Vec<u8>, Option<Encoder>)> = match work.await {
+                Ok(compressed) => compressed,
                 Err(error) => return Err(Error::internal("compression failed").caused_by(error)),
             };
-            let (packed, encoder) = packed.map_err(|error| Error::internal("compression failed").caused_by(error))?;
+            let (compressed, encoder) =
+                compressed.map_err(|error| Error::internal("compression failed").caused_by(error))?;
             self.encoder = encoder;
-            if !packed.is_empty() {
-                return Ok(Some(packed.into()));
+            if !compressed.is_empty() {
+                return Ok(Some(compressed.into()));
             }
         }
         Ok(None)
     }
 }
 
-/// The same bytes give the same packed ones, always: a resumed upload compares them.
+/// The same bytes give the same compressed ones, always: a resumed upload compares them.
 enum Encoder {
     Gzip(Box<GzEncoder<Vec<u8>>>),
     Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
@@ -167,7 +168,7 @@ impl std::fmt::Debug for Encoder {
 
 impl Encoder {
     fn new(encoding: Encoding) -> Self {
-        // Five of eleven: what servers take for bodies that are packed once and sent often is slower than any
+        // Five of eleven: what servers take for bodies that are compressed once and sent often is slower than any
         // line from here to R2.
         const BROTLI_QUALITY: u32 = 5;
         const BROTLI_WINDOW: u32 = 22;
@@ -189,7 +190,7 @@ impl Encoder {
         }
     }
 
-    /// What is packed so far.
+    /// What is compressed so far.
     fn take(&mut self) -> Vec<u8> {
         match self {
             Self::Gzip(encoder) => take(encoder.get_mut()),
@@ -213,14 +214,14 @@ mod tests {
     use crate::source::chunks::{Blocks, Memory};
 
     #[test]
-    fn what_is_packed_already_stays_as_it_is() {
+    fn what_is_compressed_already_stays_as_it_is() {
         let head = [b'a'; LEAST_BYTES];
         let always = Compression::Always(Encoding::Brotli);
-        for packed in ["image/png", "image/webp", "video/mp4", "application/zip", "font/woff2", "application/pdf"] {
+        for compressed in ["image/png", "image/webp", "video/mp4", "application/zip", "font/woff2", "application/pdf"] {
             assert_eq!(
-                (always.choose(packed, &head), Compression::Auto.choose(packed, &head)),
+                (always.choose(compressed, &head), Compression::Auto.choose(compressed, &head)),
                 (None, None),
-                "{packed}"
+                "{compressed}"
             );
         }
         for packable in ["text/plain; charset=utf-8", "image/svg+xml", "application/json", "application/ld+json"] {
@@ -233,21 +234,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unpacked_it_is_what_it_was() {
+    async fn decompression_restores_the_bytes() {
         let text = Bytes::from("All work and no play. ".repeat(50_000));
         for encoding in [Encoding::Gzip, Encoding::Brotli] {
             let pieces = Blocks::new(Memory::new(text.clone()));
-            let mut packed = Vec::new();
+            let mut bytes = Vec::new();
             let mut compressed = Compressed::new(pieces, encoding);
-            while let Some(piece) = compressed.next().await.expect("packed") {
-                packed.extend_from_slice(&piece);
+            while let Some(piece) = compressed.next().await.expect("compressed") {
+                bytes.extend_from_slice(&piece);
             }
-            assert!(packed.len() < text.len() / 20, "{} bytes", packed.len());
+            assert!(bytes.len() < text.len() / 20, "{} bytes", bytes.len());
             let mut plain = Vec::new();
             match encoding {
-                Encoding::Gzip => flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut plain).expect("gzip"),
+                Encoding::Gzip => flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).expect("gzip"),
                 Encoding::Brotli => {
-                    brotli::Decompressor::new(&packed[..], 4096).read_to_end(&mut plain).expect("brotli")
+                    brotli::Decompressor::new(&bytes[..], 4096).read_to_end(&mut plain).expect("brotli")
                 }
             };
             assert!(plain == text);

@@ -12,7 +12,7 @@ pub enum Author<'a> {
         declared: &'a str,
     },
     /// A URL's owner, who says so of them.
-    Stranger {
+    Untrusted {
         declared: Option<&'a str>,
     },
 }
@@ -37,7 +37,7 @@ pub fn choose(given: Option<&str>, author: Author<'_>, body: &[u8], key: &str) -
         return found.to_owned();
     }
     match author {
-        Author::Stranger { declared: Some(declared) } if is_credible(declared, &evidence) => {
+        Author::Untrusted { declared: Some(declared) } if is_credible(declared, &evidence) => {
             return declared.to_owned();
         }
         // Markup says itself how it is encoded, and a charset of ours would overrule that. It is a page or a drawing only
@@ -99,7 +99,7 @@ mod tests {
 
     /// A file of `docx` names its parts one after the other; a tar has its name behind the first file's.
     #[test]
-    fn what_is_in_a_container_is_looked_for_in_all_of_it() {
+    fn all_of_a_container_is_searched() {
         let entry = |name: &str| {
             let sizes = [5_u32, 5].map(u32::to_le_bytes).concat();
             let lengths = [name.len() as u16, 0].map(u16::to_le_bytes).concat();
@@ -114,9 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_believed_where_it_can_do_no_harm() {
+    fn an_untrusted_type_is_believed_where_it_can_do_no_harm() {
         let choose =
-            |declared, body: &[u8], key| choose(None, Author::Stranger { declared: Some(declared) }, body, key);
+            |declared, body: &[u8], key| choose(None, Author::Untrusted { declared: Some(declared) }, body, key);
         assert_eq!(choose("image/png", PNG, "a"), "image/png");
         assert_eq!(choose("text/html", PNG, "a"), "image/png", "the bytes know better");
         assert_eq!(choose("image/png", b"<html>", "a"), FALLBACK, "the bytes do not bear it out");

@@ -223,7 +223,7 @@ mod tests {
             ];
             for (declared, key) in spellings.iter().flat_map(|declared| KEYS.iter().map(move |key| (declared, *key))) {
                 for body in [PAGE, XML, SVG, PNG, b"alert(1)", b""] {
-                    let of_a_source = choose(None, Author::Stranger { declared: Some(declared) }, body, key);
+                    let of_a_source = choose(None, Author::Untrusted { declared: Some(declared) }, body, key);
                     for stored in [stored(declared, body, key), of_a_source] {
                         let essence = stored.split(';').next().unwrap_or_default();
                         assert!(is_inert(essence) && !stored.contains(','), "{declared:?} under {key}: {stored}");

@@ -61,7 +61,7 @@ impl<S: ObjectStore> Reopen for ObjectDownload<'_, S> {
     }
 }
 
-/// The body of one answer.
+/// The body of one response.
 pub struct ObjectBody(Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>);
 
 impl fmt::Debug for ObjectBody {

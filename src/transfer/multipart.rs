@@ -22,7 +22,7 @@ use crate::store::digest::{Payload, hex_md5};
 use crate::store::identity::WriteIdentity;
 use crate::store::multipart::{CreateMultipart, ListedPart, MultipartUpload, StoredPart, UploadPart};
 use crate::store::objects::ObjectInfo;
-use crate::store::resilient::is_worth_a_look;
+use crate::store::resilient::should_verify;
 use crate::store::{ObjectHeaders, ObjectStore, Progress, ProgressSink, PutOutcome, ResilientStore, WriteCondition};
 
 /// How long an upload that failed is kept waiting for the removal of its parts. R2 removes them by itself
@@ -51,7 +51,7 @@ pub struct Multipart<'a, S> {
     pub progress: Option<ProgressSink>,
     /// Where an earlier process left off.
     pub resume: Option<Checkpoint>,
-    /// With one, an upload that fails stays to be gone on with.
+    /// With one, an upload that fails stays to be resumed.
     pub checkpoint: Option<CheckpointSink>,
 }
 
@@ -86,12 +86,12 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
     /// Sends `source` in parts. Memory holds the parts in flight and the next one.
     ///
     /// # Errors
-    /// The source's; else the first part's that no other attempt could mend. The parts that were sent are
-    /// removed, also when this is dropped, unless there is a checkpoint to go on from.
+    /// The source's; else the first part's that no other attempt could fix. The parts that were sent are
+    /// removed, also when this is dropped, unless there is a checkpoint to continue from.
     pub async fn upload<C: Chunks>(self, request: &CreateMultipart, source: Blocks<C>) -> Result<Stored> {
         let mut begun = self.begin(request, source.length()).await?;
         let outcome = self.send(&begun, request, source).await;
-        // With a checkpoint it stays, to be gone on with; not if its parts are of a source that is no more, or too large.
+        // With a checkpoint it stays, to be resumed; not if its parts are of a source that is no more, or too large.
         let is_vain = |error: &Error| matches!(&*error.code, code::SOURCE_CHANGED | code::TOO_LARGE | code::TOO_SMALL);
         let remove_it = |error: &Error| self.checkpoint.is_none() || is_vain(error);
         if outcome.as_ref().is_err_and(remove_it) {
@@ -158,9 +158,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         let mut in_flight = FuturesUnordered::new();
         let (mut sent, mut ended, mut number) = (Sent::default(), false, 0);
         loop {
-            let room = !ended && in_flight.len() < self.options.concurrency;
+            let capacity = !ended && in_flight.len() < self.options.concurrency;
             tokio::select! {
-                block = blocks.next(), if room => match block.transpose()? {
+                block = blocks.next(), if capacity => match block.transpose()? {
                     None => ended = true,
                     Some(_) if u64::from(number) == plan::MAX_PARTS => return Err(too_many(part_bytes)),
                     Some(body) => {
@@ -212,7 +212,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
         self.store.upload_part(&request, self.context).await
     }
 
-    /// Completing twice is an error the second time. So once an answer was lost, a failure is settled by what
+    /// Completing twice is an error the second time. So once a response was lost, a failure is settled by what
     /// the store holds.
     async fn complete(&self, begun: &Begun<S>, request: &CreateMultipart, sent: &Sent) -> Result<(PutOutcome, u32)> {
         let (upload, parts) = (begun.upload(), &sent.parts);
@@ -257,9 +257,9 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
             })
         });
         let (outcome, attempts) = match completed.await {
-            // The last answer may have been lost, too.
+            // The last response may have been lost, too.
             Err(error)
-                if error.retryability != Retryability::Permanent && is_worth_a_look(&error) && counts.into_inner() =>
+                if error.retryability != Retryability::Permanent && should_verify(&error) && counts.into_inner() =>
             {
                 match self.store.look(self.context, already_there).await.flatten() {
                     Some(outcome) => (outcome, error.attempts),
@@ -281,7 +281,7 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
 
 /// What the parts of an upload make.
 struct Finished<'a> {
-    /// None where that cannot be told from the parts'.
+    /// None where that cannot be determined from the parts'.
     etag: Option<String>,
     size: u64,
     headers: &'a ObjectHeaders,
@@ -304,26 +304,26 @@ impl Finished<'_> {
     }
 }
 
-/// Begins an upload. Nobody knows of one whose caller has gone (aborted, or tired of waiting) before the answer came:
-/// the answer is waited for all the same, and the upload removed, wherever on its way to the caller it is lost.
+/// Begins an upload. Nobody knows of one whose caller has gone (aborted, or tired of waiting) before the response came:
+/// the response is waited for all the same, and the upload removed, wherever on its way to the caller it is lost.
 async fn create_or_remove<S: ObjectStore + 'static>(
     store: Arc<ResilientStore<S>>,
     request: CreateMultipart,
 ) -> Result<Cleanup<S>> {
-    let (mut tell, told) = oneshot::channel();
+    let (mut report, reported) = oneshot::channel();
     tokio::spawn(async move {
         let mut create = pin!(store.inner().create_multipart(&request));
         let created = tokio::select! {
             created = &mut create => created,
-            () = tell.closed() => match timeout(ABORT_WITHIN, create).await {
+            () = report.closed() => match timeout(ABORT_WITHIN, create).await {
                 Ok(created) => created,
                 Err(_) => return,
             },
         };
         let store = Arc::clone(&store);
-        drop(tell.send(created.map(|upload| Cleanup { store, upload, armed: true })));
+        drop(report.send(created.map(|upload| Cleanup { store, upload, armed: true })));
     });
-    told.await.unwrap_or_else(|_| Err(Error::internal("the upload could not be begun")))
+    reported.await.unwrap_or_else(|_| Err(Error::internal("the upload could not be begun")))
 }
 
 /// What S3 and R2 call an object of these parts: the MD5 of their MD5s, and their number. None where their
@@ -364,7 +364,7 @@ fn too_many(part_bytes: usize) -> Error {
     Error::invalid(code::TOO_LARGE, "partSizeBytes", detail)
 }
 
-/// A part's progress, told as the whole object's. A part that starts over takes its bytes back.
+/// A part's progress, reported as the whole object's. A part that starts over takes its bytes back.
 fn share(sink: ProgressSink, sent_by_all: &Arc<AtomicU64>, total: u64, part: u32) -> ProgressSink {
     let (sent_by_all, before) = (Arc::clone(sent_by_all), AtomicU64::new(0));
     ProgressSink(Arc::new(move |Progress { sent, .. }| {
@@ -463,17 +463,17 @@ mod tests {
 
     #[test]
     fn progress_of_parts_adds_up_and_takes_back() {
-        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let keep = Arc::clone(&heard);
+        let received = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let keep = Arc::clone(&received);
         let sink = ProgressSink(Arc::new(move |progress: Progress| keep.lock().expect("mine").push(progress)));
         let sent = Arc::default();
         let (first, second) = (share(sink.clone(), &sent, 100, 1), share(sink, &sent, 100, 2));
-        let tell = |part: &ProgressSink, sent| (part.0)(Progress { sent, total: 50, part: 1 });
-        tell(&first, 40);
-        tell(&second, 30);
-        tell(&first, 10);
-        tell(&first, 50);
-        let heard: Vec<_> = heard.lock().expect("mine").iter().map(|it| (it.sent, it.total, it.part)).collect();
-        assert_eq!(heard, [(40, 100, 1), (70, 100, 2), (40, 100, 1), (80, 100, 1)]);
+        let report = |part: &ProgressSink, sent| (part.0)(Progress { sent, total: 50, part: 1 });
+        report(&first, 40);
+        report(&second, 30);
+        report(&first, 10);
+        report(&first, 50);
+        let received: Vec<_> = received.lock().expect("mine").iter().map(|it| (it.sent, it.total, it.part)).collect();
+        assert_eq!(received, [(40, 100, 1), (70, 100, 2), (40, 100, 1), (80, 100, 1)]);
     }
 }

@@ -27,10 +27,10 @@ pub struct Receipt {
     pub resumed_parts: Option<u32>,
     /// Of the stored bytes, where it was asked for.
     pub sha256: Option<String>,
-    /// How the stored bytes are packed, if we packed them.
+    /// How the stored bytes are compressed, if we compressed them.
     pub content_encoding: Option<String>,
     pub elapsed: Duration,
     pub request_id: Option<String>,
-    /// Whether no answer said that it is stored, but a look at what is.
+    /// Whether no response said that it is stored, but a look at what is.
     pub confirmed_by_head: bool,
 }

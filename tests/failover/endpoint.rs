@@ -286,12 +286,12 @@ impl ObjectStore for SimulatedStore {
             let has_time = || {
                 version.last_modified.is_none() || info.is_some_and(|info| info.last_modified == version.last_modified)
             };
-            let goes_on = match endpoint.kind {
+            let continues = match endpoint.kind {
                 Kind::R2 => has_time(),
                 Kind::S3 => has_etag(),
                 Kind::Put => true,
             };
-            if !goes_on {
+            if !continues {
                 return Err(refused("PreconditionFailed", 412));
             }
             endpoint.held.remove(key);

@@ -290,7 +290,7 @@ async fn a_retry_after_of_hours_ends_a_call_and_pauses_no_endpoint() {
         let fixture = Fixture::plain().await;
         let outcome = timeout(END, fixture.download_and_upload(server.source(), "a")).await.expect("an end");
         assert_eq!(&*outcome.expect_err("never").code, "ERR_SOURCE_STATUS", "{asked}");
-        assert!(fixture.heard.waits().iter().all(|wait| *wait < Duration::from_secs(1)), "{asked}");
+        assert!(fixture.recorder.waits().iter().all(|wait| *wait < Duration::from_secs(1)), "{asked}");
         fixture.upload("b", b"x").await.expect("the endpoint has not asked for anything");
     }
 }
@@ -352,7 +352,7 @@ async fn misbehave(seed: u64, mut peer: Peer) {
     }
 }
 
-/// Peak memory of this process, in bytes; 0 where the system does not tell.
+/// Peak memory of this process, in bytes; 0 where the system does not say.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

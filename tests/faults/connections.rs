@@ -34,7 +34,7 @@ async fn requests_that_succeed_share_a_connection() {
 
 /// Also those of the SDK: an object in parts takes both ways.
 #[tokio::test]
-async fn all_verbs_share_the_connections() {
+async fn all_operations_share_the_connections() {
     let fixture = Fixture::plain().await;
     fixture.upload("a.bin", &noise(17 * 1024 * 1024)).await.expect("stored");
     fixture.upload("b.bin", b"x").await.expect("stored");
@@ -46,7 +46,7 @@ async fn all_verbs_share_the_connections() {
     assert!(used.len() <= 3, "{used:?}");
 }
 
-/// A socket is heard of by the runtime that made it. Another would wait until that one has time, which may be one with
+/// A socket is notified of by the runtime that made it. Another would wait until that one has time, which may be one with
 /// large bodies to encrypt.
 #[tokio::test]
 async fn a_runtime_prefers_the_connections_that_it_has_made() {
@@ -106,7 +106,7 @@ async fn a_refusal_leaves_its_connection_whole() {
     assert_eq!(used[0], used[1]);
 }
 
-/// The server hangs up on connections that are kept; nobody hears of it.
+/// The server hangs up on connections that are kept; the pool is not notified.
 #[tokio::test]
 async fn a_connection_that_died_while_it_was_kept_is_no_failed_attempt() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -125,10 +125,10 @@ async fn a_connection_that_died_while_it_was_kept_is_no_failed_attempt() {
         let receipt = fixture.upload(key, b"x").await.expect("stored");
         assert_eq!(receipt.attempts, 1, "{key}");
         hung_up.recv().await.expect("closed");
-        // On this machine a close is heard at once, by whoever asks the system.
+        // On this machine a close is received at once, by whoever asks the system.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(fixture.heard.codes().is_empty());
+    assert!(fixture.recorder.codes().is_empty());
 }
 
 /// More than a task of Tokio may look at in one go, which then takes the next for one that is well.
@@ -158,10 +158,10 @@ async fn hundreds_of_connections_that_died_while_they_were_kept_are_no_failed_at
     }
     assert!(uploads.join_all().await.iter().all(Result::is_ok));
     hang_up.send_replace(());
-    // On this machine a close is heard at once, by whoever asks the system.
+    // On this machine a close is received at once, by whoever asks the system.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let receipt = fixture.upload("after.bin", b"x").await.expect("stored");
-    assert_eq!((receipt.attempts, fixture.heard.codes()), (1, vec![]));
+    assert_eq!((receipt.attempts, fixture.recorder.codes()), (1, vec![]));
     server.abort();
 }
 
@@ -171,7 +171,7 @@ async fn what_fails_before_anything_was_sent_is_tried_again_within_the_attempt()
     fixture.lab.set_faults(vec![Rule::times(Fault::TlsCut, 2)]);
     let receipt = fixture.upload("a.bin", b"x").await.expect("the third handshake is whole");
     assert_eq!((receipt.attempts, reconnects(&fixture)), (1, 2));
-    assert!(fixture.heard.codes().is_empty());
+    assert!(fixture.recorder.codes().is_empty());
     assert_eq!(fixture.actions(), ["tlsCut", "tlsCut", "forward"]);
 }
 
@@ -274,8 +274,8 @@ async fn store(socket: &mut TcpStream, all_there: Option<Arc<Barrier>>) {
     if let Some(all_there) = all_there {
         all_there.wait().await;
     }
-    let answer = b"HTTP/1.1 200 OK\r\netag: \"9dd4e461268c8034f5c8564e155c67a6\"\r\ncontent-length: 0\r\n\r\n";
-    socket.write_all(answer).await.expect("answered");
+    let response = b"HTTP/1.1 200 OK\r\netag: \"9dd4e461268c8034f5c8564e155c67a6\"\r\ncontent-length: 0\r\n\r\n";
+    socket.write_all(response).await.expect("responded");
 }
 
 /// Nobody waits for a garbage collector, or until they grow old.

@@ -8,34 +8,34 @@ use reliable_r2::storage::SourceOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// A source that gives its scripted answers, one for each connection, the last one for ever.
+/// A source that gives its scripted responses, one for each connection, the last one for ever.
 struct Source {
     url: String,
     seen: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
 }
 
 impl Source {
-    async fn script(answers: Vec<Vec<u8>>) -> Self {
-        Self::answering(move |count, _| answers[count.min(answers.len() - 1)].clone()).await
+    async fn script(responses: Vec<Vec<u8>>) -> Self {
+        Self::responding(move |count, _| responses[count.min(responses.len() - 1)].clone()).await
     }
 
     /// Is given how many requests there were before, and this one.
-    async fn answering(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -> Self {
+    async fn responding(respond: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = std::sync::Arc::clone(&seen);
+        let received = std::sync::Arc::clone(&seen);
         tokio::spawn(async move {
             let mut count = 0_usize;
             while let Ok((mut socket, _)) = listener.accept().await {
                 let mut request = vec![0; 8192];
                 let read = socket.read(&mut request).await.unwrap_or(0);
                 let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let answer = answer(count, &request);
+                let response = respond(count, &request);
                 count += 1;
-                heard.lock().unwrap().push(request);
+                received.lock().unwrap().push(request);
                 tokio::spawn(async move {
-                    let _ = socket.write_all(&answer).await;
+                    let _ = socket.write_all(&response).await;
                     let _ = socket.shutdown().await;
                 });
             }
@@ -83,7 +83,7 @@ fn with_head(head: &str, body: &[u8]) -> Vec<u8> {
     [format!("{head}\r\n").as_bytes(), body].concat()
 }
 
-fn answer(head: &str) -> Vec<u8> {
+fn response(head: &str) -> Vec<u8> {
     with_head(&format!("{head}\r\nContent-Length: 0\r\n"), b"")
 }
 
@@ -102,8 +102,8 @@ async fn passing_faults_of_the_source_are_survived() {
     let body = noise(50_000);
     let faults = [
         Vec::new(),
-        answer("HTTP/1.1 503 x"),
-        answer("HTTP/1.1 408 x"),
+        response("HTTP/1.1 503 x"),
+        response("HTTP/1.1 408 x"),
         with_head("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n", &body[..20_000]),
         with_head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", &[b"5\r\n", &body[..5], b"\r\n"].concat()),
         b"HTTP/1.1 200 O".to_vec(),
@@ -131,7 +131,7 @@ async fn a_source_that_never_arrives_whole_stores_nothing() {
 }
 
 #[tokio::test]
-async fn what_another_try_cannot_mend_is_tried_once() {
+async fn what_another_attempt_cannot_fix_is_tried_once() {
     for (head, code) in [
         ("HTTP/1.1 404 x", "ERR_SOURCE_STATUS"),
         ("HTTP/1.1 403 x", "ERR_SOURCE_STATUS"),
@@ -145,7 +145,7 @@ async fn what_another_try_cannot_mend_is_tried_once() {
         ("HTTP/1.1 302 x\r\nLocation: //169.254.169.254/", "ERR_BLOCKED_URL"),
     ] {
         let fixture = Fixture::plain().await;
-        let source = Source::script(vec![answer(head)]).await;
+        let source = Source::script(vec![response(head)]).await;
         let error = fixture.download_and_upload(source.options("/a"), "a").await.expect_err(head);
         assert_eq!((error.code.as_ref(), error.attempts), (code, 1), "{head}");
         assert_eq!(source.requests().len(), 1, "{head}");
@@ -153,12 +153,12 @@ async fn what_another_try_cannot_mend_is_tried_once() {
     }
 }
 
-/// Else people are told that the storage is busy, and uploads go to another endpoint.
+/// Else people are reported that the storage is busy, and uploads go to another endpoint.
 #[tokio::test]
 async fn trouble_of_the_source_is_called_so() {
     for head in ["HTTP/1.1 500 x", "HTTP/1.1 503 x", "HTTP/1.1 429 x", "HTTP/1.1 408 x"] {
         let fixture = Fixture::plain().await;
-        let source = Source::answering(move |_, _| answer(head)).await;
+        let source = Source::responding(move |_, _| response(head)).await;
         let error = fixture.download_and_upload(source.options("/a"), "a").await.expect_err(head);
         assert_eq!(
             (error.code.as_ref(), error.category, error.attempts),
@@ -171,10 +171,10 @@ async fn trouble_of_the_source_is_called_so() {
 #[tokio::test]
 async fn redirects_are_followed_five_times() {
     let fixture = Fixture::plain().await;
-    let hop = answer("HTTP/1.1 302 x\r\nLocation: /next");
+    let hop = response("HTTP/1.1 302 x\r\nLocation: /next");
     let source =
         Source::script(vec![hop.clone(), hop.clone(), hop.clone(), hop.clone(), hop.clone(), ok(b"done")]).await;
-    fixture.download_and_upload(source.options("/a"), "a").await.expect("the sixth answer");
+    fixture.download_and_upload(source.options("/a"), "a").await.expect("the sixth response");
     assert_eq!(fixture.stored("a"), Some(b"done".to_vec()));
 
     let source = Source::script(vec![hop]).await;
@@ -186,7 +186,7 @@ async fn redirects_are_followed_five_times() {
 async fn the_callers_headers_stay_with_the_callers_host() {
     let fixture = Fixture::plain().await;
     let other = Source::script(vec![ok(b"x")]).await;
-    let first = Source::script(vec![answer(&format!("HTTP/1.1 302 x\r\nLocation: {}/b", other.url))]).await;
+    let first = Source::script(vec![response(&format!("HTTP/1.1 302 x\r\nLocation: {}/b", other.url))]).await;
     let headers = BTreeMap::from([("authorization".to_owned(), "Bearer CANARY".to_owned())]);
     let options = SourceOptions { headers, ..first.options("/a") };
     fixture.download_and_upload(options, "a").await.expect("stored");
@@ -245,12 +245,12 @@ async fn in_parts() -> Fixture {
 }
 
 #[tokio::test]
-async fn a_broken_download_goes_on_where_it_broke_off() {
+async fn a_broken_download_continues_where_it_broke_off() {
     let fixture = in_parts().await;
     let body = noise(17 * MIB);
     let served = body.clone();
     // Each connection gives 2 MiB: nine of them, and more than four failures, but it is moving.
-    let source = Source::answering(move |_, request| ranged(request, "\"v1\"", &served, 2 * MIB)).await;
+    let source = Source::responding(move |_, request| ranged(request, "\"v1\"", &served, 2 * MIB)).await;
     let receipt = fixture.download_and_upload(source.options("/a"), "a").await.expect("stored");
     assert!(fixture.stored("a").as_deref() == Some(&body[..]));
     assert_eq!((receipt.size, receipt.parts), (17 * MIB as u64, 4));
@@ -267,7 +267,7 @@ async fn a_source_without_ranges_is_read_again_and_compared() {
         let fixture = in_parts().await;
         let body = noise(17 * MIB);
         let served = body.clone();
-        let source = Source::answering(move |count, _| {
+        let source = Source::responding(move |count, _| {
             let most = if count == 0 { 8 * MIB + 77 } else { served.len() };
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{version}", served.len());
             with_head(&head, &served[..most])
@@ -285,7 +285,7 @@ async fn two_versions_are_never_mixed() {
     for versions in [["\"v1\"", "\"v2\""], ["W/\"v1\"", "W/\"v2\""]] {
         let fixture = in_parts().await;
         let (before, after) = (old.clone(), new.clone());
-        let source = Source::answering(move |count, request| match count {
+        let source = Source::responding(move |count, request| match count {
             0 => ranged(request, versions[0], &before, 8 * MIB),
             _ => ranged(request, versions[1], &after, usize::MAX),
         })
@@ -297,7 +297,7 @@ async fn two_versions_are_never_mixed() {
     }
     let fixture = in_parts().await;
     let (before, after) = (old, new);
-    let source = Source::answering(move |count, request| {
+    let source = Source::responding(move |count, request| {
         let (version, body) = if count % 2 == 0 { ("\"v1\"", &before) } else { ("\"v2\"", &after) };
         ranged(request, version, body, 8 * MIB)
     })
@@ -319,14 +319,14 @@ async fn a_source_that_stalls_is_asked_for_the_rest() {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut request = vec![0; 8192];
             let read = socket.read(&mut request).await.unwrap_or(0);
-            let answer = ranged(&String::from_utf8_lossy(&request[..read]), "\"v1\"", &served, MIB);
-            let _ = socket.write_all(&answer).await;
+            let response = ranged(&String::from_utf8_lossy(&request[..read]), "\"v1\"", &served, MIB);
+            let _ = socket.write_all(&response).await;
             held.push(socket);
         }
     });
     let options = SourceOptions { url, allowed_hosts: Some(vec!["127.0.0.1".into()]), ..SourceOptions::default() };
     fixture.download_and_upload(options, "a").await.expect("stored");
     assert!(fixture.stored("a").as_deref() == Some(&body[..]));
-    assert_eq!(fixture.heard.codes(), ["ETIMEDOUT", "ETIMEDOUT"]);
+    assert_eq!(fixture.recorder.codes(), ["ETIMEDOUT", "ETIMEDOUT"]);
     server.abort();
 }

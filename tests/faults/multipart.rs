@@ -93,7 +93,7 @@ async fn only_the_part_that_failed_is_sent_again() {
     let receipt = fixture.upload("reset.bin", &body).await.expect("stored");
     assert!(fixture.stored("reset.bin").as_deref() == Some(&body[..]));
     assert_eq!((receipt.attempts, requests(&fixture, "PUT").len()), (2, 5));
-    assert_eq!(fixture.heard.codes(), ["ECONNRESET"]);
+    assert_eq!(fixture.recorder.codes(), ["ECONNRESET"]);
 }
 
 #[tokio::test]
@@ -107,14 +107,14 @@ async fn every_step_backs_off() {
     let body = noise(SIZE);
     fixture.upload("slow.bin", &body).await.expect("stored");
     assert!(fixture.stored("slow.bin").as_deref() == Some(&body[..]));
-    assert_eq!(fixture.heard.codes().len(), 5);
+    assert_eq!(fixture.recorder.codes().len(), 5);
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_complete_is_settled_by_what_is_stored() {
+async fn a_lost_response_to_complete_is_settled_by_what_is_stored() {
     for lost in [1, 4] {
         let fixture = fixture().await;
-        // The first POST begins the upload; the answers to the others are lost.
+        // The first POST begins the upload; the responses to the others are lost.
         fixture.lab.set_faults(vec![Rule {
             method: Some("POST".into()),
             skip: 1,
@@ -124,7 +124,7 @@ async fn a_lost_answer_to_complete_is_settled_by_what_is_stored() {
         let receipt = fixture.upload("lost.bin", &body).await.expect("stored");
         assert!(fixture.stored("lost.bin").as_deref() == Some(&body[..]));
         assert!(receipt.etag.expect("an ETag").ends_with("-4"));
-        // Where no answer has said that the upload is gone, its parts are to be removed, in the background.
+        // Where no response has said that the upload is gone, its parts are to be removed, in the background.
         let removals = usize::from(lost == 4);
         let asked = async {
             while requests(&fixture, "DELETE").len() < removals {
@@ -177,9 +177,9 @@ async fn a_complete_that_is_still_under_way_is_waited_for() {
     assert!(fixture.stored("late.bin").as_deref() == Some(&body[..]));
 }
 
-/// And one that nobody completes: told as it is, once the attempts are used up.
+/// And one that nobody completes: reported as it is, once the attempts are used up.
 #[tokio::test]
-async fn an_upload_that_is_gone_for_good_is_told() {
+async fn an_upload_that_is_gone_for_good_is_reported() {
     let fixture = fixture().await;
     let lost = Rule { method: Some("POST".into()), skip: 1, ..Rule::times(status(500, "InternalError"), 1) };
     let gone = Rule { method: Some("POST".into()), skip: 1, ..Rule::always(status(404, "NoSuchUpload")) };
@@ -271,7 +271,7 @@ async fn an_aborted_upload_leaves_nothing() {
     assert_eq!(fixture.stored("aborted.bin"), None);
 }
 
-/// The storage has begun it, and nobody was told.
+/// The storage has begun it, and nobody was reported.
 #[tokio::test]
 async fn an_upload_whose_beginning_was_not_waited_for_is_removed() {
     let late = || vec![Rule { method: Some("POST".into()), ..Rule::times(Fault::Delay { ms: 400 }, 1) }];
@@ -293,14 +293,14 @@ async fn an_upload_whose_beginning_was_not_waited_for_is_removed() {
 #[tokio::test]
 async fn progress_ends_at_the_whole() {
     let fixture = fixture().await;
-    let heard: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
-    let keep = Arc::clone(&heard);
+    let received: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
+    let keep = Arc::clone(&received);
     let progress = ProgressSink(Arc::new(move |it: Progress| keep.lock().expect("mine").push((it.sent, it.total))));
     let call = Call { progress: Some(progress), ..fixture.call() };
     fixture.storage.upload(to("progress.bin"), noise(SIZE).into(), call).await.expect("stored");
-    let heard = heard.lock().expect("mine");
-    assert!(heard.iter().all(|&(sent, total)| sent <= total && total == SIZE as u64));
-    assert_eq!(heard.iter().map(|&(sent, _)| sent).max(), Some(SIZE as u64));
+    let received = received.lock().expect("mine");
+    assert!(received.iter().all(|&(sent, total)| sent <= total && total == SIZE as u64));
+    assert_eq!(received.iter().map(|&(sent, _)| sent).max(), Some(SIZE as u64));
 }
 
 #[tokio::test]
@@ -352,7 +352,7 @@ async fn a_part_that_stalls_is_sent_again_and_a_slow_one_is_not() {
     let body = noise(12 * MIB);
     let receipt = fixture.upload("stalled.bin", &body).await.expect("stored");
     assert!(fixture.stored("stalled.bin").as_deref() == Some(&body[..]));
-    assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["ETIMEDOUT".to_owned()]));
+    assert_eq!((receipt.attempts, fixture.recorder.codes()), (2, vec!["ETIMEDOUT".to_owned()]));
 
     // Twelve times as long as a stall, but never without a byte for that long.
     fixture.lab.set_faults(vec![put(Fault::Slow { bytes_per_second: 3 * MIB as u64 }, 1)]);

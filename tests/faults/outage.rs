@@ -232,7 +232,7 @@ async fn what_the_primary_cannot_take_goes_to_the_next_endpoint_and_comes_back()
     assert!(two.reconcile().await.copied.is_empty(), "nothing is left to bring back");
 }
 
-/// The storage is well; its operator would be told otherwise, and the object be where nobody looks for it.
+/// The storage is well; its operator would read otherwise, and the object be where nobody looks.
 #[tokio::test]
 async fn trouble_of_a_source_is_no_reason_for_another_endpoint() {
     let two = Two::new().await;
@@ -282,7 +282,7 @@ async fn reconcile_loses_nothing_that_is_written_meanwhile() {
     let other = Storage::new(fixture.storage.config().clone()).expect("a storage");
     other.set_breaker("open", None).expect("the primary's");
     let newer = async {
-        // The answer to that comes later.
+        // The response to that comes later.
         while fixture.stored("both.bin").is_none() {
             sleep(Duration::from_millis(10)).await;
         }
@@ -297,7 +297,7 @@ async fn reconcile_loses_nothing_that_is_written_meanwhile() {
 }
 
 #[tokio::test]
-async fn reconcile_leaves_alone_what_it_cannot_tell_the_age_of() {
+async fn reconcile_leaves_alone_what_has_no_known_age() {
     let two = Two::new().await;
     let fixture = &two.fixture;
     two.primary_is(Some(Fault::Down));

@@ -38,17 +38,17 @@ impl Drop for TempFolder {
     }
 }
 
-/// Keeps the retries it hears of.
+/// Records the retries.
 #[derive(Debug, Default)]
-pub(crate) struct Heard(Mutex<Vec<(String, Duration)>>);
+pub(crate) struct Recorder(Mutex<Vec<(String, Duration)>>);
 
-impl RetryObserver for Heard {
+impl RetryObserver for Recorder {
     fn on_retry(&self, event: &RetryEvent<'_>) {
         self.0.lock().expect("no panic elsewhere").push((event.error.code.to_string(), event.wait));
     }
 }
 
-impl Heard {
+impl Recorder {
     pub(crate) fn codes(&self) -> Vec<String> {
         self.0.lock().expect("no panic elsewhere").iter().map(|(code, _)| code.clone()).collect()
     }
@@ -61,7 +61,7 @@ impl Heard {
 pub(crate) struct Fixture {
     pub(crate) lab: LocalR2,
     pub(crate) storage: Storage,
-    pub(crate) heard: Arc<Heard>,
+    pub(crate) recorder: Arc<Recorder>,
     folder: TempFolder,
 }
 
@@ -101,11 +101,11 @@ impl Fixture {
         };
         change(&lab, &mut config);
         let config = config.resolve(&Environment::default()).expect("a sound configuration");
-        Self { storage: Storage::new(config).expect("a storage"), lab, heard: Arc::default(), folder }
+        Self { storage: Storage::new(config).expect("a storage"), lab, recorder: Arc::default(), folder }
     }
 
     pub(crate) fn call(&self) -> Call {
-        let observer: Arc<dyn RetryObserver> = self.heard.clone();
+        let observer: Arc<dyn RetryObserver> = self.recorder.clone();
         Call { observer, progress: None, checkpoint: None, cancel: Some(CancellationToken::new()) }
     }
 

@@ -20,7 +20,7 @@ async fn nothing_fails() {
     assert_eq!((receipt.attempts, receipt.size, receipt.filename.as_str()), (1, 100_000, "b c.png"));
     assert_eq!(receipt.content_type, "image/png");
     assert!(receipt.location.ends_with("/pictures/a/b%20c.png"), "{}", receipt.location);
-    assert!(fixture.heard.codes().is_empty());
+    assert!(fixture.recorder.codes().is_empty());
 }
 
 /// A captive portal, or a proxy's page: it says 200, and has stored nothing.
@@ -29,7 +29,7 @@ async fn a_200_that_is_not_the_storages_is_no_success() {
     let fixture = Fixture::plain().await;
     fixture.lab.set_faults(vec![Rule::times(status(200, "Welcome"), 1)]);
     let receipt = fixture.upload("a.bin", b"hello").await.expect("stored by the second");
-    assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["ERR_PROTOCOL".to_owned()]));
+    assert_eq!((receipt.attempts, fixture.recorder.codes()), (2, vec!["ERR_PROTOCOL".to_owned()]));
     assert_eq!(fixture.stored("a.bin").as_deref(), Some(b"hello".as_slice()));
     assert_eq!(
         fixture.storage.endpoints()[0].proofs,
@@ -38,7 +38,7 @@ async fn a_200_that_is_not_the_storages_is_no_success() {
     );
 }
 
-/// Each fault that another attempt mends, twice in a row: stored on the third, whole.
+/// Each fault that another attempt fixes, twice in a row: stored on the third, whole.
 #[tokio::test]
 async fn passing_faults_are_survived() {
     let faults = [
@@ -63,15 +63,16 @@ async fn passing_faults_are_survived() {
         let fixture = Fixture::plain().await;
         fixture.lab.set_faults(vec![Rule::times(fault.clone(), 2)]);
         let receipt = fixture.upload("a.bin", &body).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        // A reset that comes while the connection is still being made is mended within the attempt.
+        // A reset that comes while the connection is still being made is fixed within the attempt.
         let fewest = if fault == Fault::Refuse { 1 } else { 3 };
         assert!((fewest..=3).contains(&receipt.attempts), "{fault:?}: {}", receipt.attempts);
         assert_eq!(fixture.stored("a.bin").as_ref(), Some(&body), "{fault:?}");
         assert_eq!(fixture.actions(), [fault.name(), fault.name(), "forward"], "{fault:?}");
-        // A server that closes while it is written to may be heard as EPIPE.
-        let heard = fixture.heard.codes();
-        let expected = |heard: &String| code.is_empty() || heard == code || (code == "ECONNRESET" && heard == "EPIPE");
-        assert!(heard.iter().all(expected), "{fault:?}: {heard:?}");
+        // A server that closes while it is written to may be received as EPIPE.
+        let received = fixture.recorder.codes();
+        let expected =
+            |received: &String| code.is_empty() || received == code || (code == "ECONNRESET" && received == "EPIPE");
+        assert!(received.iter().all(expected), "{fault:?}: {received:?}");
     }
 }
 
@@ -84,7 +85,7 @@ async fn a_tls_handshake_cut_short_is_survived() {
     let receipt = fixture.upload("a.bin", &body).await.expect("the seventh handshake is whole");
     assert_eq!(receipt.attempts, 3);
     assert!(fixture.stored("a.bin") == Some(body), "whole");
-    assert_eq!(fixture.heard.codes(), ["ECONNRESET", "ECONNRESET"]);
+    assert_eq!(fixture.recorder.codes(), ["ECONNRESET", "ECONNRESET"]);
     assert_eq!(fixture.actions(), [["tlsCut"; 6].as_slice(), &["forward"]].concat());
 }
 
@@ -125,7 +126,7 @@ async fn a_large_file_on_a_slow_line_gets_through() {
     let receipt = fixture.storage.upload(options, Bytes::from(body.clone()), fixture.call()).await.expect("stored");
     assert_eq!(fixture.stored("large.bin"), Some(body));
     assert!((2..=3).contains(&receipt.attempts), "{}", receipt.attempts);
-    assert!(fixture.heard.codes().iter().all(|code| code == "ETIMEDOUT"));
+    assert!(fixture.recorder.codes().iter().all(|code| code == "ETIMEDOUT"));
     assert!(started.elapsed() >= Duration::from_secs(2), "a whole timeout passed before");
 }
 
@@ -159,7 +160,7 @@ async fn rate_limits_wait_at_least_a_second() {
         let receipt = fixture.upload("a.bin", b"x").await.expect("stored");
         assert_eq!((receipt.attempts, fixture.stored("a.bin")), (2, Some(b"x".to_vec())));
         if matches!(fault, Fault::Status { status: 429, .. }) {
-            assert!(fixture.heard.waits()[0] >= Duration::from_secs(1), "{:?}", fixture.heard.waits());
+            assert!(fixture.recorder.waits()[0] >= Duration::from_secs(1), "{:?}", fixture.recorder.waits());
         }
     }
 }
@@ -176,7 +177,7 @@ async fn retry_after_is_obeyed_or_ends_the_call() {
     let fixture = Fixture::plain().await;
     fixture.lab.set_faults(asked("1"));
     fixture.upload("a.bin", b"x").await.expect("stored");
-    assert_eq!(fixture.heard.waits(), [Duration::from_secs(1)]);
+    assert_eq!(fixture.recorder.waits(), [Duration::from_secs(1)]);
 
     fixture.lab.set_faults(asked("3600"));
     let retry = RetryOptions { deadline_ms: Some(5000.0), ..quick() };
@@ -250,7 +251,7 @@ async fn damaged_bytes_are_found_and_sent_once_more() {
     fixture.storage.upload(options, Bytes::from_static(b"hello"), fixture.call()).await.expect("not asked to look");
 }
 
-/// Over TLS the signature does not cover the body once answers have proven that it arrived, by a checksum or by an MD5.
+/// Over TLS the signature does not cover the body once responses have proven that it arrived, by a checksum or by an MD5.
 /// The check stays.
 #[tokio::test]
 async fn damaged_bytes_are_found_where_bodies_are_not_signed() {
@@ -277,7 +278,7 @@ async fn a_refused_checksum_is_left_out_from_then_on() {
         assert_eq!((receipt.attempts, receipt.etag.as_deref()), (1, Some("5d41402abc4b2a76b9719d911017c592")), "{key}");
     }
     assert_eq!(fixture.actions(), ["status", "forward", "forward"]);
-    assert!(fixture.heard.codes().is_empty());
+    assert!(fixture.recorder.codes().is_empty());
     // From now on it says nothing of checksums.
     fixture.lab.set_faults(vec![Rule::always(refusal)]);
     fixture.upload("c.bin", b"hello").await.expect_err("refused, whatever it says");
@@ -294,7 +295,7 @@ async fn clock_skew_is_corrected_and_tried_once_more() {
         *date = Some(httpdate::fmt_http_date(hour_ahead));
     }
     fixture.lab.set_faults(vec![Rule::times(fault.clone(), 1), Rule::always(status(403, "AccessDenied"))]);
-    let error = fixture.upload("a.bin", b"x").await.expect_err("the second answer is a refusal");
+    let error = fixture.upload("a.bin", b"x").await.expect_err("the second response is a refusal");
     assert_eq!((error.attempts, error.code.as_ref()), (2, "AccessDenied"));
     let dates: Vec<String> = fixture.lab.events().into_iter().filter_map(|event| event.amz_date).collect();
     let hour = |date: &str| date.get(9..11).and_then(|hour| hour.parse::<u32>().ok()).expect("an x-amz-date");
@@ -370,18 +371,18 @@ async fn headers_and_metadata_reach_the_object() {
     }
 }
 
-/// R2 has 400s that another attempt mends and such that none does. Which it is, only the body's code says.
+/// R2 has 400s that another attempt fixes and such that none does. Which it is, only the body's code says.
 #[tokio::test]
 async fn a_400_whose_code_cannot_be_read_is_tried_again() {
     let fixture = Fixture::plain().await;
     let text = "HTTP/1.1 400 Bad Request\r\ncontent-length: 200\r\n\r\n<?xml version=\"1.0\"";
-    let answer = vec![Piece { text: Some(text.to_owned()), base64: None, times: None }];
-    let broken = Fault::Raw { answer, bytes_per_second: None, end: Some(RawEnd::Close) };
+    let response = vec![Piece { text: Some(text.to_owned()), base64: None, times: None }];
+    let broken = Fault::Raw { response, bytes_per_second: None, end: Some(RawEnd::Close) };
     fixture.lab.set_faults(vec![Rule::times(broken, 1)]);
     let receipt = fixture.upload("a.bin", b"hello").await.expect("stored by the second");
-    assert_eq!((receipt.attempts, fixture.heard.codes()), (2, vec!["HTTP_400".to_owned()]));
+    assert_eq!((receipt.attempts, fixture.recorder.codes()), (2, vec!["HTTP_400".to_owned()]));
 
-    // The answer to a HEAD has no body at all.
+    // The response to a HEAD has no body at all.
     let head = Rule { method: Some("HEAD".into()), ..Rule::times(status(400, "IncompleteBody"), 1) };
     fixture.lab.set_faults(vec![head]);
     let found = fixture.storage.head(to("a.bin"), fixture.call()).await.expect("found by the second");

@@ -24,13 +24,13 @@ use tokio::time::{Instant, sleep};
 pub(crate) struct Weather {
     /// Of requests that meet a fault, outside outages.
     pub(crate) faults: f64,
-    /// From when to when it does not answer, after the beginning.
+    /// From when to when it does not respond, after the beginning.
     pub(crate) outages: Vec<(Duration, Duration)>,
-    /// Requests a second that it takes; the rest is answered 429.
+    /// Requests a second that it takes; the rest gets 429.
     pub(crate) capacity: Option<u32>,
     /// Of requests that are refused for good.
     pub(crate) refusals: f64,
-    /// Keys with this prefix are answered 429, as R2 does where another process writes them all the time.
+    /// Keys with this prefix get 429, as R2 does where another process writes them all the time.
     pub(crate) hot: Option<&'static str>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Seen {
     pub(crate) began: Instant,
     pub(crate) key: String,
     pub(crate) body: Bytes,
-    /// When it was answered, or its connection given up.
+    /// When its response came, or its connection given up.
     pub(crate) ended: Option<Instant>,
     pub(crate) stored: bool,
     /// Writes to the same key that were under way when it began.
@@ -91,9 +91,9 @@ pub(crate) struct SimulatedEndpoint {
 }
 
 enum Fate {
-    Answered,
-    /// Stored, and the answer lost.
-    AnswerLost,
+    Responded,
+    /// Stored, and the response lost.
+    ResponseLost,
     Broken,
     Hangs,
     Status(u16, &'static str, Option<u64>),
@@ -153,13 +153,13 @@ impl SimulatedEndpoint {
             return (Fate::Status(403, "AccessDenied", None), latency);
         }
         if !world.random.random_bool(self.weather.faults) {
-            return (Fate::Answered, latency);
+            return (Fate::Responded, latency);
         }
         let fate = match world.random.random_range(0..100) {
             0..30 => Fate::Broken,
             30..55 => Fate::Status([500, 502, 503, 504][world.random.random_range(0..4)], "InternalError", None),
             55..60 => Fate::Status(503, "SlowDown", Some(1)),
-            60..80 => Fate::AnswerLost,
+            60..80 => Fate::ResponseLost,
             80..90 => Fate::Hangs,
             _ => Fate::Status(400, "IncompleteBody", None),
         };
@@ -173,8 +173,8 @@ impl SimulatedEndpoint {
             _ => sleep(latency).await,
         }
         match fate {
-            Fate::Answered => Ok(true),
-            Fate::AnswerLost => Ok(false),
+            Fate::Responded => Ok(true),
+            Fate::ResponseLost => Ok(false),
             Fate::Broken | Fate::Hangs => Err(broken()),
             Fate::Status(status, code, retry_after) => {
                 let verdict = classify::by_s3_code(code).unwrap_or_else(|| classify::by_status(status));
@@ -226,7 +226,7 @@ impl Drop for UnderWay<'_> {
 impl ObjectStore for SimulatedEndpoint {
     async fn put_object(&self, request: &PutObject) -> Result<PutOutcome> {
         let under_way = UnderWay::write(self, request);
-        let is_answered = self.meet(request.key.as_str()).await?;
+        let is_responded = self.meet(request.key.as_str()).await?;
         let etag = hex_md5(request.body.bytes());
         {
             let mut world = self.lock();
@@ -240,7 +240,7 @@ impl ObjectStore for SimulatedEndpoint {
             world.objects.insert(under_way.key.clone(), (request.body.bytes().clone(), number));
             world.seen[under_way.index].stored = true;
         }
-        if is_answered {
+        if is_responded {
             Ok(PutOutcome { etag: Some(etag), request_id: None, confirmed_by_head: false })
         } else {
             Err(broken())

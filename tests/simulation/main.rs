@@ -7,7 +7,7 @@
 //! 2. Attempts are bounded: the endpoint sees as many requests of a call as its policy allows, and as it reports.
 //! 3. A deadline is kept: no call ends after it.
 //! 4. What is said to be stored was stored, whole; and the last of the calls that stored a key is what is there, unless
-//!    one that failed or was called off came later.
+//!    one that failed or was aborted came later.
 //! 5. No two writes to a key are under way at once, and they are as far apart as they must be.
 //! 6. The breaker opens in outages only, lets one request pass at a time while it is open, and never stays open: once
 //!    the endpoint is well, a call gets through.
@@ -80,7 +80,7 @@ struct Ended {
     plan: Plan,
     began: Instant,
     at: Instant,
-    /// None if it was called off.
+    /// None if it was aborted.
     outcome: Option<Result<(PutOutcome, u32)>>,
 }
 
@@ -189,7 +189,7 @@ async fn play(seed: u64) -> Played {
         only_if_absent: false,
         gives_up_after: None,
     };
-    let last = last.play(Arc::clone(&store)).await.outcome.expect("it was not called off");
+    let last = last.play(Arc::clone(&store)).await.outcome.expect("it was not aborted");
     let breaker = diary.0.lock().expect("no panic elsewhere").clone();
     Played { weather, began, spacing, ended, seen: endpoint.seen(), endpoint, breaker, last }
 }
@@ -439,7 +439,7 @@ async fn beside_hot_keys(seed: u64, hot: usize) -> (Duration, usize) {
     let mut slowest = Duration::ZERO;
     for number in 0..100 {
         let ended = plan(format!("other{number}")).play(Arc::clone(&store)).await;
-        ended.outcome.expect("it was not called off").expect("stored");
+        ended.outcome.expect("it was not aborted").expect("stored");
         slowest = slowest.max(ended.at - ended.began);
     }
     writers.abort_all();

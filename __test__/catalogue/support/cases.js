@@ -7,7 +7,7 @@
  * test of its own runs, `{ id, what, impossible: reason }` for one that has no meaning for this package or cannot be
  * made, `{ id, what, open: reason }` for one that nobody has written yet.
  *
- * A case has the rules of the laboratory (`faults`) or whatever else it needs (`setUp`), a call, and `expect`.
+ * A case has the rules of the test server (`faults`) or whatever else it needs (`setUp`), a call, and `expect`.
  * `network` are commands that make its network; such a case runs in a network namespace of its own. `slow` keeps it out
  * of the quick run.
  */
@@ -36,7 +36,7 @@ function stays(fault, expect, more) {
   return { name: 'always', faults: [fault], expect: { attempts: RETRY.maxAttempts, ...expect }, ...more }
 }
 
-/** What can be mended by another try: twice, then for ever. */
+/** What can be fixed by another try: twice, then for ever. */
 function retried(fault, expect, more) {
   return [passes(fault, more), stays(fault, { retryable: true, ...expect }, more)]
 }
@@ -49,30 +49,30 @@ function timesOut(fault, timeout, expect, more) {
   ]
 }
 
-/** What no other try can mend: one attempt, whatever comes after. */
+/** What no other try can fix: one attempt, whatever comes after. */
 function final(fault, expect, more) {
   return [stays(fault, { attempts: 1, retryable: false, ...expect }, { name: 'once', ...more })]
 }
 
-/** An S3 error as an answer. */
+/** An S3 error as a response. */
 function status(status, code, more) {
   return { fault: 'status', status, code, ...more }
 }
 
-/** An answer of one's own, byte for byte. */
-function raw(answer, more) {
-  const pieces = Array.isArray(answer) ? answer : [answer]
-  return { fault: 'raw', answer: pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece)), ...more }
+/** A response of one's own, byte for byte. */
+function raw(response, more) {
+  const pieces = Array.isArray(response) ? response : [response]
+  return { fault: 'raw', response: pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece)), ...more }
 }
 
-/** The head and body of an answer. */
-function answer(statusLine, headers, body = '') {
+/** The head and body of a response. */
+function response(statusLine, headers, body = '') {
   const lines = Object.entries({ 'content-length': Buffer.byteLength(body), ...headers })
   return `HTTP/1.1 ${statusLine}\r\n${lines.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
 }
 
-function s3Error(code, message = 'made by the laboratory') {
+function s3Error(code, message = 'made by the test server') {
   return `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
 }
 
-module.exports = { NETWORK, PATIENT_MS, RETRY, TIMEOUT, answer, final, passes, raw, retried, s3Error, stays, status, timesOut }
+module.exports = { NETWORK, PATIENT_MS, RETRY, TIMEOUT, response, final, passes, raw, retried, s3Error, stays, status, timesOut }

@@ -8,7 +8,7 @@ const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 
-/** In the laboratory's certificate. */
+/** In the test server's certificate. */
 const NAMES = ['r2.example', 'cdn.lab-pictures.com', '93.184.216.34']
 
 function command(text) {
@@ -76,17 +76,17 @@ function data(type, value) {
 }
 
 /**
- * A name server on port 53. `answer(name, type, nth)` gives records `['A', '127.0.0.1', owner?]`, a number for an error
+ * A name server on port 53. `recordsOf(name, type, nth)` gives records `['A', '127.0.0.1', owner?]`, a number for an error
  * (2 SERVFAIL, 3 NXDOMAIN), or nothing, for none at all.
  */
-async function nameServer(answer) {
+async function nameServer(recordsOf) {
   const asked = []
   const socket = dgram.createSocket('udp4')
   socket.on('message', (message, peer) => {
     const { name, type, end } = decodeQuestion(message)
     const kind = Object.keys(TYPES).find((candidate) => TYPES[candidate] === type) ?? String(type)
     asked.push(`${kind} ${name}`)
-    const records = answer(name, kind, asked.filter((question) => question === `${kind} ${name}`).length)
+    const records = recordsOf(name, kind, asked.filter((question) => question === `${kind} ${name}`).length)
     if (records === undefined) return
     const head = Buffer.from(message.subarray(0, 12))
     const failed = typeof records === 'number'

@@ -52,14 +52,14 @@ async function until(what) {
   }
 }
 
-/** The laboratory's control port, without connections that are kept. */
+/** The test server's control port, without connections that are kept. */
 function control(lab, method, place, body) {
   return new Promise((resolve, reject) => {
     const request = http.request(`${lab.control}${place}`, { method, agent: false }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (piece) => (text += piece)).on('end', () => {
         if (response.statusCode === 200) resolve(JSON.parse(text))
-        else reject(new Error(`the laboratory answered ${response.statusCode}: ${text}`))
+        else reject(new Error(`the test server responded ${response.statusCode}: ${text}`))
       })
     })
     request.on('error', reject).end(body && JSON.stringify(body))
@@ -179,7 +179,7 @@ async function runCase(row, test, lab) {
       problems.push(`cleaning up: ${error.message}`)
     }
   }
-  // A rejection without a handler is told after the microtasks.
+  // A rejection without a handler is reported after the microtasks.
   await sleep(0)
   for (const [name, listener] of listeners) process.off(name, listener)
   const allowed = test.expect?.warnings ?? /^$/

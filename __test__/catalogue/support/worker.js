@@ -1,6 +1,6 @@
 'use strict'
 
-// A process that runs rows, one at a time, with a laboratory of its own. Its parent says which.
+// A process that runs rows, one at a time, with a test server of its own. Its parent says which.
 
 const { mkdtempSync, readdirSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
@@ -45,7 +45,7 @@ async function main() {
     }
     process.send({ id, results })
   })
-  // Without a parent there is nobody to work for; the laboratory ends with this process.
+  // Without a parent there is nobody to work for; the test server ends with this process.
   process.on('disconnect', () => process.exit())
   process.send({ ready: true })
 }

@@ -10,14 +10,14 @@ const { buffer } = require('node:stream/consumers')
 
 async function startServer() {
   const objects = new Map()
-  const answers = []
+  const replies = []
   const server = createServer(async (request, response) => {
     const body = await buffer(request).catch(() => undefined)
     if (!body) return
-    const answer = answers.shift()
-    if (answer === 'hang') return
-    if (answer === 'reset') return request.socket.destroy()
-    if (answer && answer !== 200) return response.writeHead(answer).end()
+    const reply = replies.shift()
+    if (reply === 'hang') return
+    if (reply === 'reset') return request.socket.destroy()
+    if (reply && reply !== 200) return response.writeHead(reply).end()
     if (request.method === 'GET') return response.writeHead(200, { 'content-type': 'image/png' }).end(`got with ${request.headers.from}`)
     if (request.method === 'PUT') objects.set(decodeURIComponent(request.url.split('?')[0]), { body, headers: request.headers })
     response.writeHead(200, { etag: `"${createHash('md5').update(body).digest('hex')}"` }).end()
@@ -33,7 +33,7 @@ async function startServer() {
     connections: () => connections,
     object: (key) => objects.get(`/pictures/${key}`),
     /** Statuses (200 is one that is well), 'reset' or 'hang' for the next requests; then all is well. */
-    answer: (...next) => answers.push(...next),
+    respond: (...next) => replies.push(...next),
     async close() {
       server.closeAllConnections()
       server.close()

@@ -51,7 +51,7 @@ fn schedule(criterion: &mut Criterion) {
 fn classify(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("classification");
     group.bench_function("by status", |bencher| bencher.iter(|| classify::by_status(black_box(503))));
-    // The last ones in their tables, and a stranger.
+    // The last ones in their tables, and an unknown one.
     for (name, judge) in
         [("by S3 code", classify::by_s3_code as fn(&str) -> _), ("by Node code", classify::by_node_code)]
     {

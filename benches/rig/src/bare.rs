@@ -51,17 +51,17 @@ impl Peer {
         }
     }
 
-    /// Sends `body` and waits for the whole answer.
+    /// Sends `body` and waits for the whole response.
     ///
     /// # Errors
-    /// The network's, or an answer that is no success.
+    /// The network's, or a response that is no success.
     pub async fn put(&self, sender: &mut Sender, body: Bytes) -> Result<(), Failure> {
         sender.ready().await?;
-        let answer = sender.send_request(self.request(body)?).await?;
-        if !answer.status().is_success() {
-            return Err(format!("the sink answered {}", answer.status()).into());
+        let response = sender.send_request(self.request(body)?).await?;
+        if !response.status().is_success() {
+            return Err(format!("the sink responded {}", response.status()).into());
         }
-        answer.into_body().collect().await?;
+        response.into_body().collect().await?;
         Ok(())
     }
 

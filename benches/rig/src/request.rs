@@ -2,7 +2,7 @@
 
 /// What an S3 client asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum S3Operation {
     /// `PutObject`.
     Put,
     Part {
@@ -15,7 +15,7 @@ pub enum Verb {
     },
     /// Of uploads that were begun: there are none. Some clients ask before they begin one.
     ListUploads,
-    /// Any other `POST` and every `DELETE`: answered, and that is all.
+    /// Any other `POST` and every `DELETE`: gets a response, and that is all.
     Other,
     /// So many bytes, for the benchmarks of downloads: `GET /…?bytes=N`.
     Get {
@@ -32,13 +32,13 @@ pub enum BodyLength {
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Head {
-    pub verb: Verb,
+    pub operation: S3Operation,
     pub body: BodyLength,
     pub expects_continue: bool,
     pub close: bool,
     /// What `x-amz-checksum-crc64nvme` says.
     pub checksum: Option<String>,
-    /// Without the query; for the answers that repeat the key.
+    /// Without the query; for the responses that repeat the key.
     pub path: String,
 }
 
@@ -74,11 +74,11 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> {
     }
     let target = request.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let verb = verb(request.method.unwrap_or_default(), query);
-    Ok(Some((Head { verb, body, expects_continue, close, checksum, path: path.to_owned() }, length)))
+    let operation = operation(request.method.unwrap_or_default(), query);
+    Ok(Some((Head { operation, body, expects_continue, close, checksum, path: path.to_owned() }, length)))
 }
 
-fn verb(method: &str, query: &str) -> Verb {
+fn operation(method: &str, query: &str) -> S3Operation {
     let find = |name: &str| {
         query.split('&').find_map(|pair| {
             let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -86,14 +86,14 @@ fn verb(method: &str, query: &str) -> Verb {
         })
     };
     match (method, find("uploadId"), find("partNumber").and_then(|number| number.parse().ok())) {
-        ("PUT", Some(upload), Some(number)) => Verb::Part { upload: upload.to_owned(), number },
-        ("PUT", ..) => Verb::Put,
-        ("POST", Some(upload), _) => Verb::CompleteMultipart { upload: upload.to_owned() },
-        ("POST", ..) if find("uploads").is_some() => Verb::CreateMultipart,
-        ("GET", ..) if find("uploads").is_some() => Verb::ListUploads,
-        ("GET", ..) => Verb::Get { bytes: find("bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(0) },
-        ("HEAD", ..) => Verb::Head,
-        _ => Verb::Other,
+        ("PUT", Some(upload), Some(number)) => S3Operation::Part { upload: upload.to_owned(), number },
+        ("PUT", ..) => S3Operation::Put,
+        ("POST", Some(upload), _) => S3Operation::CompleteMultipart { upload: upload.to_owned() },
+        ("POST", ..) if find("uploads").is_some() => S3Operation::CreateMultipart,
+        ("GET", ..) if find("uploads").is_some() => S3Operation::ListUploads,
+        ("GET", ..) => S3Operation::Get { bytes: find("bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(0) },
+        ("HEAD", ..) => S3Operation::Head,
+        _ => S3Operation::Other,
     }
 }
 
@@ -106,16 +106,19 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_verbs_apart() {
-        let verb = |line: &str| head(&format!("{line} HTTP/1.1\r\n\r\n")).verb;
-        assert_eq!(verb("PUT /b/k?x-id=PutObject"), Verb::Put);
-        assert_eq!(verb("PUT /b/k?partNumber=2&uploadId=u"), Verb::Part { upload: "u".to_owned(), number: 2 });
-        assert_eq!(verb("POST /b/k?uploads"), Verb::CreateMultipart);
-        assert_eq!(verb("POST /b/k?uploads="), Verb::CreateMultipart);
-        assert_eq!(verb("POST /b/k?uploadId=u"), Verb::CompleteMultipart { upload: "u".to_owned() });
-        assert_eq!(verb("GET /b?uploads&prefix=k"), Verb::ListUploads);
-        assert_eq!(verb("GET /source?bytes=5"), Verb::Get { bytes: 5 });
-        assert_eq!(verb("DELETE /b/k?uploadId=u"), Verb::Other);
+    fn distinguishes_operations() {
+        let operation = |line: &str| head(&format!("{line} HTTP/1.1\r\n\r\n")).operation;
+        assert_eq!(operation("PUT /b/k?x-id=PutObject"), S3Operation::Put);
+        assert_eq!(
+            operation("PUT /b/k?partNumber=2&uploadId=u"),
+            S3Operation::Part { upload: "u".to_owned(), number: 2 }
+        );
+        assert_eq!(operation("POST /b/k?uploads"), S3Operation::CreateMultipart);
+        assert_eq!(operation("POST /b/k?uploads="), S3Operation::CreateMultipart);
+        assert_eq!(operation("POST /b/k?uploadId=u"), S3Operation::CompleteMultipart { upload: "u".to_owned() });
+        assert_eq!(operation("GET /b?uploads&prefix=k"), S3Operation::ListUploads);
+        assert_eq!(operation("GET /source?bytes=5"), S3Operation::Get { bytes: 5 });
+        assert_eq!(operation("DELETE /b/k?uploadId=u"), S3Operation::Other);
     }
 
     #[test]

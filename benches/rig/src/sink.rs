@@ -1,4 +1,4 @@
-//! An S3 server that takes everything and keeps nothing. By hand, and with one write for an answer, since it shares the
+//! An S3 server that takes everything and keeps nothing. By hand, and with one write for a response, since it shares the
 //! machine with the client that is measured: what it does not cost is the client's.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,17 +11,17 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::request::{BodyLength, Head, Verb, parse};
+use crate::request::{BodyLength, Head, S3Operation, parse};
 
 /// Read in one piece. Larger ones would fall out of the processor's cache.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// What the answers to uploads say.
+/// What the responses to uploads say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Etags {
     /// The MD5 of the body, as S3 has it: the client may compare it. A checksum is not known.
     Md5,
-    /// Always the same one, in the form of an object in parts, which tells nothing of the bytes and costs nothing; and
+    /// Always the same one, in the form of an object in parts, which shows nothing of the bytes and costs nothing; and
     /// the checksum that came, as from R2, where it would have been verified.
     Fixed,
 }
@@ -69,7 +69,8 @@ impl Sink {
             if head.expects_continue {
                 reader.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             }
-            let hashed = self.etags == Etags::Md5 && matches!(head.verb, Verb::Put | Verb::Part { .. });
+            let hashed =
+                self.etags == Etags::Md5 && matches!(head.operation, S3Operation::Put | S3Operation::Part { .. });
             let mut md5 = hashed.then(Md5::new);
             reader
                 .body(head.body, |piece| {
@@ -78,7 +79,7 @@ impl Sink {
                     }
                 })
                 .await?;
-            self.answer(&mut reader.stream, &head, md5.map(|md5| md5.finalize().into())).await?;
+            self.respond(&mut reader.stream, &head, md5.map(|md5| md5.finalize().into())).await?;
             if head.close {
                 return reader.stream.shutdown().await;
             }
@@ -86,21 +87,21 @@ impl Sink {
         Ok(())
     }
 
-    async fn answer<S: AsyncWrite + Unpin>(
+    async fn respond<S: AsyncWrite + Unpin>(
         &self,
         stream: &mut S,
         head: &Head,
         md5: Option<[u8; 16]>,
     ) -> io::Result<()> {
-        let answer = match &head.verb {
-            Verb::Put => stored(head, md5),
-            Verb::Part { upload, number } => {
+        let response = match &head.operation {
+            S3Operation::Put => stored(head, md5),
+            S3Operation::Part { upload, number } => {
                 if let Some(md5) = md5 {
                     self.parts().entry(upload.clone()).or_default().insert(*number, md5);
                 }
                 stored(head, md5)
             }
-            Verb::CreateMultipart => {
+            S3Operation::CreateMultipart => {
                 let id = self.uploads.fetch_add(1, Ordering::Relaxed) + 1;
                 let (bucket, key) = names(&head.path);
                 xml(
@@ -109,7 +110,7 @@ impl Sink {
                     &format!("<Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>upload-{id}</UploadId>"),
                 )
             }
-            Verb::CompleteMultipart { upload } => {
+            S3Operation::CompleteMultipart { upload } => {
                 let (bucket, key) = names(&head.path);
                 let etag = self.parts().remove(upload).map_or_else(|| FIXED_ETAG.to_owned(), |parts| of_parts(&parts));
                 xml(
@@ -120,11 +121,11 @@ impl Sink {
                     ),
                 )
             }
-            Verb::ListUploads => xml("ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>"),
-            Verb::Get { bytes } => return give(stream, *bytes).await,
-            Verb::Head | Verb::Other => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            S3Operation::ListUploads => xml("ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>"),
+            S3Operation::Get { bytes } => return give(stream, *bytes).await,
+            S3Operation::Head | S3Operation::Other => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
         };
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(response.as_bytes()).await?;
         stream.flush().await
     }
 
@@ -263,7 +264,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
 mod tests {
     use super::*;
 
-    /// Sends `requests` in pieces of every size and gives the answers.
+    /// Sends `requests` in pieces of every size and gives the responses.
     async fn exchange(sink: &Arc<Sink>, requests: &str, piece: usize) -> String {
         let (mut client, server) = tokio::io::duplex(1024);
         let sink = Arc::clone(sink);
@@ -272,10 +273,10 @@ mod tests {
             client.write_all(piece).await.expect("taken");
         }
         client.shutdown().await.expect("closed");
-        let mut answers = String::new();
-        client.read_to_string(&mut answers).await.expect("answers");
+        let mut responses = String::new();
+        client.read_to_string(&mut responses).await.expect("responses");
         server.await.expect("no panic").expect("an orderly end");
-        answers
+        responses
     }
 
     #[tokio::test]
@@ -283,11 +284,11 @@ mod tests {
         let known = "PUT /b/k HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello";
         let chunked = "PUT /b/k HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
         for piece in [1, 7, 1000] {
-            let answers = exchange(&Sink::new(Etags::Md5), &[known, chunked, known].concat(), piece).await;
-            assert_eq!(answers.matches("etag: \"5d41402abc4b2a76b9719d911017c592\"").count(), 3, "{answers}");
+            let responses = exchange(&Sink::new(Etags::Md5), &[known, chunked, known].concat(), piece).await;
+            assert_eq!(responses.matches("etag: \"5d41402abc4b2a76b9719d911017c592\"").count(), 3, "{responses}");
         }
-        let answers = exchange(&Sink::new(Etags::Fixed), known, 1000).await;
-        assert!(answers.contains(FIXED_ETAG), "{answers}");
+        let responses = exchange(&Sink::new(Etags::Fixed), known, 1000).await;
+        assert!(responses.contains(FIXED_ETAG), "{responses}");
     }
 
     #[tokio::test]
@@ -307,14 +308,14 @@ mod tests {
             format!("PUT /b/k?partNumber={number}&uploadId=upload-1 HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello")
         };
         let complete = "POST /b/k?uploadId=upload-1 HTTP/1.1\r\ncontent-length: 4\r\n\r\n<x/>";
-        let answers = exchange(&sink, &[part(2).as_str(), &part(1), complete].concat(), 1000).await;
+        let responses = exchange(&sink, &[part(2).as_str(), &part(1), complete].concat(), 1000).await;
         // The MD5 of twice the MD5 of hello.
-        assert!(answers.contains("<ETag>\"616b22817b80eed9f65c3aa38cd29054-2\"</ETag>"), "{answers}");
+        assert!(responses.contains("<ETag>\"616b22817b80eed9f65c3aa38cd29054-2\"</ETag>"), "{responses}");
     }
 
     #[tokio::test]
     async fn gives_as_many_bytes_as_one_asks_for() {
-        let answer = exchange(&Sink::new(Etags::Fixed), "GET /source?bytes=11 HTTP/1.1\r\n\r\n", 1000).await;
-        assert!(answer.contains("content-length: 11\r\n") && answer.ends_with("\r\n\r\nreliablerel"), "{answer}");
+        let response = exchange(&Sink::new(Etags::Fixed), "GET /source?bytes=11 HTTP/1.1\r\n\r\n", 1000).await;
+        assert!(response.contains("content-length: 11\r\n") && response.ends_with("\r\n\r\nreliablerel"), "{response}");
     }
 }

@@ -212,8 +212,8 @@ describe('hostile names', { timeout: 60_000 }, () => {
     server = createServer(async (incoming, outgoing) => {
       const { method, headers } = incoming
       const body = method === 'POST' ? { body: incoming, duplex: 'half' } : {}
-      const answer = await (method === 'POST' ? POST : GET)(new Request(`http://localhost${incoming.url}`, { method, headers, ...body }))
-      outgoing.writeHead(answer.status, Object.fromEntries(answer.headers)).end(Buffer.from(await answer.arrayBuffer()))
+      const response = await (method === 'POST' ? POST : GET)(new Request(`http://localhost${incoming.url}`, { method, headers, ...body }))
+      outgoing.writeHead(response.status, Object.fromEntries(response.headers)).end(Buffer.from(await response.arrayBuffer()))
     }).listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     url = `http://localhost:${server.address().port}/`
@@ -225,7 +225,7 @@ describe('hostile names', { timeout: 60_000 }, () => {
 
   /** Whatever may hold a text that a user or a server chose. */
   function hostileStorage() {
-    const none = { calls: 8, succeeded: 4, failed: 4, calledOff: 0, attempts: 16, retries: 8, storedBytes: 0, successRate: 0.5, latencyMs: null }
+    const none = { calls: 8, succeeded: 4, failed: 4, aborted: 0, attempts: 16, retries: 8, storedBytes: 0, successRate: 0.5, latencyMs: null }
     const codes = () => Object.fromEntries(HOSTILE.map((text) => [text, 1]))
     const stats = { ...none, retriesByCode: codes(), failuresByCode: codes(), phasesMs: { attempt: null, wait: null, queue: null } }
     const uploadFile = { total: stats, lastMinute: stats, lastFiveMinutes: stats, lastHour: stats, history: { lastFiveMinutes: [], lastHour: [] } }

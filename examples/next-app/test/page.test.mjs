@@ -84,7 +84,7 @@ describe('the page', { timeout: 600_000 }, () => {
   test('takes the user\u2019s own picture, drawn behind a temporary link', async () => {
     await open()
     await page.setInputFiles('input[type=file]', { name: 'mine.jpg', mimeType: 'image/jpeg', buffer: sample('rocket') })
-    await page.getByLabel('The provider answers with').selectOption('temporaryUrl')
+    await page.getByLabel('The provider responds with').selectOption('temporaryUrl')
     await page.getByRole('button', { name: /^Draw/ }).click()
     await finish('temporary-link')
     await page.getByText('Everything is on R2.').waitFor()
@@ -216,6 +216,6 @@ describe('the page', { timeout: 600_000 }, () => {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true)
   })
 
-  // Refused retries are told of by the browser itself.
+  // Refused retries are reported by the browser itself.
   test('nothing complained in the console', () => assert.deepEqual(complaints.filter((text) => !text.includes('status of 500')), []))
 })

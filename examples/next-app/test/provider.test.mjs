@@ -9,7 +9,7 @@ import { formWith, post, sample, stored } from './support.mjs'
 describe('the HTTP provider', () => {
   let service
   let app
-  let answers = []
+  let replies = []
   const requests = []
 
   before(async () => {
@@ -18,7 +18,7 @@ describe('the HTTP provider', () => {
       for await (const chunk of request) chunks.push(chunk)
       const text = Buffer.concat(chunks).toString()
       requests.push({ authorization: request.headers.authorization, body: text && JSON.parse(text) })
-      const [status, body] = answers.shift() ?? [500, {}]
+      const [status, body] = replies.shift() ?? [500, {}]
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     })
     await new Promise((resolve) => service.listen(0, '127.0.0.1', resolve))
@@ -36,7 +36,7 @@ describe('the HTTP provider', () => {
   }
 
   test('is asked with the picture, again after a 503, and its drawing is stored', async () => {
-    answers = [[503, {}], [200, { image: sample('coffee').toString('base64') }]]
+    replies = [[503, {}], [200, { image: sample('coffee').toString('base64') }]]
     const { status, body } = await draw()
     assert.equal(status, 200)
     assert.deepEqual(stored(body.results[0].drawing.key), sample('coffee'))
@@ -45,8 +45,8 @@ describe('the HTTP provider', () => {
     assert.deepEqual(Buffer.from(requests[0].body.image.split(',')[1], 'base64'), sample('cat'))
   })
 
-  test('that answers 400 costs the drawing, not the input', async () => {
-    answers = [[400, {}]]
+  test('that responds 400 costs the drawing, not the input', async () => {
+    replies = [[400, {}]]
     const { status, body } = await draw()
     assert.equal(status, 502)
     assert.equal(body.results[0].drawing.drawingError, true)
@@ -54,7 +54,7 @@ describe('the HTTP provider', () => {
   })
 
   test('cannot make the app fetch from a private network', async () => {
-    answers = [[200, { url: `http://127.0.0.1:${service.address().port}/secret` }]]
+    replies = [[200, { url: `http://127.0.0.1:${service.address().port}/secret` }]]
     const before = requests.length
     const { body } = await draw()
     assert.equal(body.results[0].drawing.drawingError, true)

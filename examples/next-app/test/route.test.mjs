@@ -24,7 +24,7 @@ describe('/api/gen-drawing', () => {
   })
 
   test('stores a drawing that the provider gives as a temporary link', async () => {
-    const response = await post(formWith(['rocket'], { answerWith: 'temporaryUrl' }))
+    const response = await post(formWith(['rocket'], { respondWith: 'temporaryUrl' }))
     const { results } = await response.json()
     assert.ok(isPng(stored(results[0].drawing.key)))
   })
@@ -38,10 +38,10 @@ describe('/api/gen-drawing', () => {
     assert.deepEqual(stored(results[0].input.key), sample('cat'))
   })
 
-  for (const answerWith of ['bytes', 'temporaryUrl']) {
-    test(`gives back a drawing that cannot be stored (${answerWith})`, async () => {
+  for (const respondWith of ['bytes', 'temporaryUrl']) {
+    test(`gives back a drawing that cannot be stored (${respondWith})`, async () => {
       await faults({ fault: 'status', status: 403, code: 'AccessDenied', keyContains: '/0.png' })
-      const response = await post(formWith(['cat', 'rocket'], { answerWith }))
+      const response = await post(formWith(['cat', 'rocket'], { respondWith }))
       assert.equal(response.status, 200)
       const { results, partial } = await response.json()
       assert.equal(partial, true)
@@ -78,7 +78,7 @@ describe('/api/gen-drawing', () => {
     'no prompt': [without('prompt'), /prompt/],
     'a prompt that is too long': [formWith(['cat'], { prompt: 'x'.repeat(1001) }), /1000/],
     'too many pictures': [formWith(Array.from({ length: 9 }, () => 'cat')), /at most 8/],
-    'an unknown answerWith': [formWith(['cat'], { answerWith: 'carrier pigeon' }), /answerWith/],
+    'an unknown respondWith': [formWith(['cat'], { respondWith: 'carrier pigeon' }), /respondWith/],
     'an empty file': [withFile(new File([], 'nothing.png')), /nothing\.png is empty/],
     'a file that is no picture': [withFile(new File(['hello'], 'hello.png', { type: 'image/png' })), /hello\.png is not a picture/],
     'text instead of a file': [withFile('hello'), /must be files/],
@@ -95,16 +95,16 @@ describe('/api/gen-drawing', () => {
   test('stops when the sender goes', async () => {
     await faults({ fault: 'hang', keyContains: 'inputs/' })
     const leaving = new AbortController()
-    const answer = post(formWith(['cat']), { signal: leaving.signal })
+    const response = post(formWith(['cat']), { signal: leaving.signal })
     setTimeout(() => leaving.abort(), 300)
-    await assert.rejects(answer, { name: 'AbortError' })
+    await assert.rejects(response, { name: 'AbortError' })
     await faults()
     // The hanging request was given up, not waited for: the proxy saw its end.
     const deadline = Date.now() + 10_000
     for (;;) {
       const { events } = await (await fetch(`${LAB_CONTROL_URL}/events`)).json()
       if (events.some(({ action }) => action === 'hang')) break
-      assert.ok(Date.now() < deadline, 'the upload went on after its sender had gone')
+      assert.ok(Date.now() < deadline, 'the upload continued after its sender had gone')
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   })

@@ -12,8 +12,8 @@ export const sample = (name) => readFileSync(path.join(here, '..', 'public', 'sa
 export const stored = (key) => readFileSync(path.join(LOCAL_R2_OBJECTS, key))
 
 export async function faults(...rules) {
-  const answer = await fetch(`${LAB_CONTROL_URL}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) })
-  if (!answer.ok) throw new Error(await answer.text())
+  const response = await fetch(`${LAB_CONTROL_URL}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) })
+  if (!response.ok) throw new Error(await response.text())
 }
 
 export function formWith(names, fields = {}) {

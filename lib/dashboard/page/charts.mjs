@@ -6,13 +6,13 @@ import { gapped } from './steps.mjs'
 const HEIGHT = 150
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif'
 
-/** Dashes tell the lines apart where colours do not. */
+/** Dashes distinguish the lines where colours do not. */
 const CHARTS = [
   {
     title: 'Success rate',
     series: [{ name: '', tone: 'good', fill: true, of: successOf, says: (share) => `${percent(share / 100)} %` }],
     extra: ({ failed }) => (failed > 0 ? `${integer(failed)} failed` : undefined),
-    range: (lowest) => [[90, 50, 0].find((floor) => lowest >= floor) ?? 0, 100],
+    range: (lowest) => [[90, 50, 0].find((least) => lowest >= least) ?? 0, 100],
     tick: (value) => `${value} %`,
   },
   {
@@ -53,7 +53,7 @@ function makeChart({ title, series, extra, ...scale }) {
   let points = []
   let bounds = [0, 1]
 
-  const tell = (index) => {
+  const report = (index) => {
     const last = points.findLastIndex((point) => point.counted)
     const point = points[index ?? last]
     series.forEach((one, at) => {
@@ -66,7 +66,7 @@ function makeChart({ title, series, extra, ...scale }) {
     plot.setAttribute('aria-label', label)
   }
 
-  const u = new uPlot(optionsOf(series, () => bounds, scale, tell), [[], ...series.map(() => [])], plot)
+  const u = new uPlot(optionsOf(series, () => bounds, scale, report), [[], ...series.map(() => [])], plot)
   new ResizeObserver(([{ contentRect }]) => contentRect.width > 0 && u.setSize({ width: contentRect.width, height: HEIGHT })).observe(plot)
   plot.addEventListener('keydown', (event) => moveCursor(u, event))
   // Said aloud while somebody moves through it, and not every two seconds else.
@@ -86,7 +86,7 @@ function makeChart({ title, series, extra, ...scale }) {
       bounds = [(until - lengthMs) / 1000, until / 1000]
       const columns = series.map((one) => points.map((point) => (point.counted ? one.of(point) : (one.whenNone ?? null))))
       u.setData([points.map(({ middle }) => middle / 1000), ...columns])
-      tell(u.cursor.idx ?? undefined)
+      report(u.cursor.idx ?? undefined)
     },
   }
 }
@@ -100,7 +100,7 @@ function legendItem(legend, { name, tone, dash, bars }) {
   return value
 }
 
-function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, tell) {
+function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, report) {
   const axis = { stroke: () => colour('soft'), font: FONT, grid: { stroke: () => colour('grid'), width: 1 }, ticks: { show: false } }
   return {
     width: 300,
@@ -117,7 +117,7 @@ function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, tel
     ],
     series: [{}, ...series.map(seriesOptions)],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' }, points: series.some(({ bars }) => bars) ? { show: false } : { size: 7 } },
-    hooks: { setCursor: [(u) => tell(u.cursor.idx ?? undefined)] },
+    hooks: { setCursor: [(u) => report(u.cursor.idx ?? undefined)] },
   }
 }
 
@@ -167,7 +167,7 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 }
 
-/** Whether a label there would not have room for its half. */
+/** Whether a label there would not have space for its half. */
 function isCut(at, [from, until]) {
   return until - at < (until - from) * 0.025
 }

@@ -20,8 +20,8 @@ export function showFailures(failures, now) {
     }
   }
   // A row that is where it belongs is not moved: that would take the focus from it.
-  wanted.forEach(({ element, tell }, index) => {
-    tell(now)
+  wanted.forEach(({ element, report }, index) => {
+    report(now)
     if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null)
   })
   const none = list.querySelector('.none')
@@ -61,8 +61,8 @@ function rowOf({ at, operation, key, code, category, status, host, requestId, at
     h('p.means', advice.means),
     h('ol.steps', ...advice.steps.map((step) => h('li', step))),
     h('p.said.mono', message),
-    userMessage && h('p.said', `The user was told: ${userMessage}`),
+    userMessage && h('p.said', `Message for the user: ${userMessage}`),
     h('p.facts', ...shown.map(([name, value]) => h('span', `${name} `, h('span.mono', String(value))))),
   )
-  return { element: h('details.failure', summary, inside), tell: (now) => setText(when, ago(now - at)) }
+  return { element: h('details.failure', summary, inside), report: (now) => setText(when, ago(now - at)) }
 }

@@ -3,7 +3,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 
 export const integer = (value) => whole.format(value)
 
-/** Never 100 % of what is not whole, nor 0 % of what is not nothing: the one that failed is what is looked for. */
+/** Never 100 % of what is not whole, nor 0 % of what is not nothing: the one that failed is what is searched for. */
 export function percent(share) {
   const value = share * 100
   if (value >= 100) return whole.format(value)

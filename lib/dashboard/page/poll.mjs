@@ -1,9 +1,9 @@
 const EVERY_MS = 2000
-const ANSWER_WITHIN_MS = 8000
+const RESPONSE_TIMEOUT_MS = 8000
 
 /**
  * Asks the server for the view while the page is seen. `onTrouble` gets `signedOut`, `gone` (the dashboard was switched
- * off) or `unreachable`; the asking goes on.
+ * off) or `unreachable`; polling continues.
  */
 export function follow({ onView, onTrouble }) {
   let timer
@@ -29,12 +29,12 @@ async function askOnce(onView, onTrouble) {
   let view
   try {
     const headers = { Accept: 'application/json' }
-    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS)
-    const answer = await fetch(location.pathname, { headers, signal, cache: 'no-store', credentials: 'same-origin' })
-    if (answer.status === 401) return onTrouble('signedOut')
-    if (answer.status === 404) return onTrouble('gone')
-    if (!answer.ok) return onTrouble('unreachable')
-    view = await answer.json()
+    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
+    const response = await fetch(location.pathname, { headers, signal, cache: 'no-store', credentials: 'same-origin' })
+    if (response.status === 401) return onTrouble('signedOut')
+    if (response.status === 404) return onTrouble('gone')
+    if (!response.ok) return onTrouble('unreachable')
+    view = await response.json()
   } catch {
     return onTrouble('unreachable')
   }

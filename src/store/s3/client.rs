@@ -8,10 +8,10 @@ use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::connection_pool::AnswerBody;
-use super::error::{Origin, describe_broken_answer, describe_transport, foreign, read_answer};
+use super::connection_pool::PooledBody;
+use super::error::{Origin, describe_broken_response, describe_transport, foreign, read_response};
 use super::request_body::UploadBody;
-use super::response::{Foreign, Verb, check_absence, check_empty, check_head};
+use super::response::{Foreign, S3Operation, check_absence, check_empty, check_head};
 use super::settings::{S3Settings, unbuildable};
 use super::sign::{Signer, Target};
 use super::transport::Transport;
@@ -66,7 +66,7 @@ impl SignedClient {
         outgoing: Outgoing<'_>,
         payload: &str,
         body: UploadBody,
-    ) -> Result<Response<AnswerBody>> {
+    ) -> Result<Response<PooledBody>> {
         let Outgoing { method, path, query, headers, accept_encoding } = outgoing;
         let target = Target { method: method.as_str(), path, query, payload };
         let signed = self.signer.sign(target, headers, self.transport.host(), self.transport.clock().signing_time());
@@ -88,13 +88,13 @@ impl SignedClient {
     ///
     /// # Errors
     /// What the response says of a failure; `ERR_PROTOCOL` for one that is not the storage's; the network's.
-    pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, body: Bytes) -> Result<Response<AnswerBody>> {
+    pub(super) async fn exchange(&self, mut outgoing: Outgoing<'_>, body: Bytes) -> Result<Response<PooledBody>> {
         if outgoing.method == Method::POST {
             outgoing.headers.push((CONTENT_LENGTH, HeaderValue::from(body.len())));
         }
         let payload = hex_sha256(&body);
-        let verb = Verb::of(&outgoing.method, outgoing.query, &outgoing.headers);
-        let again = (verb == Verb::HeadObject).then(|| outgoing.clone());
+        let operation = S3Operation::of(&outgoing.method, outgoing.query, &outgoing.headers);
+        let again = (operation == S3Operation::HeadObject).then(|| outgoing.clone());
         let mut response = self.send(outgoing, &payload, UploadBody::new(body, None)).await?;
         if let Some(again) = again
             && self.may_be_about_the_time(&response)
@@ -103,11 +103,11 @@ impl SignedClient {
             drop(response);
             response = self.send(again, &payload, UploadBody::new(Bytes::new(), None)).await?;
         }
-        self.checked(verb, response).await
+        self.checked(operation, response).await
     }
 
     /// The response to a HEAD has no body that could say so: a refusal, and a `Date` far from the time of the signature.
-    fn may_be_about_the_time(&self, response: &Response<AnswerBody>) -> bool {
+    fn may_be_about_the_time(&self, response: &Response<PooledBody>) -> bool {
         let date = text(response.headers(), DATE).and_then(|date| httpdate::parse_http_date(date).ok());
         let ours = self.transport.clock().signing_time();
         let is_off = date.is_some_and(|date| date + MOST_SKEW < ours || ours + MOST_SKEW < date);
@@ -115,14 +115,18 @@ impl SignedClient {
     }
 
     /// The response if it is the storage's success, else what it says of the failure.
-    pub(super) async fn checked(&self, verb: Verb, response: Response<AnswerBody>) -> Result<Response<AnswerBody>> {
+    pub(super) async fn checked(
+        &self,
+        operation: S3Operation,
+        response: Response<PooledBody>,
+    ) -> Result<Response<PooledBody>> {
         if let Some(coding) = codings::transfer_coding(response.headers()) {
             let why = format!("its body has the transfer coding {}", printable(&coding, 60));
             return Err(foreign(Foreign(why), response.status(), &self.origin));
         }
         if response.status().is_success() {
             let was_sent = response.body().request_was_sent();
-            let checked = check_head(verb, response.status(), response.headers(), was_sent);
+            let checked = check_head(operation, response.status(), response.headers(), was_sent);
             return match checked {
                 Ok(()) => Ok(response),
                 Err(why) => Err(foreign(why, response.status(), &self.origin)),
@@ -132,49 +136,49 @@ impl SignedClient {
         let body = Limited::new(body, MAX_SMALL_BODY_BYTES).collect().await;
         // An error whose body broke off is still that error.
         let body = body.map(http_body_util::Collected::to_bytes).ok();
-        Err(self.failure(verb, &head, body.as_deref()))
+        Err(self.failure(operation, &head, body.as_deref()))
     }
 
     /// What a response that is no success says.
-    fn failure(&self, verb: Verb, head: &Parts, body: Option<&[u8]>) -> Error {
-        let error = read_answer(head.status, &head.headers, body, &self.origin);
+    fn failure(&self, operation: S3Operation, head: &Parts, body: Option<&[u8]>) -> Error {
+        let error = read_response(head.status, &head.headers, body, &self.origin);
         if !error.code.starts_with("HTTP_") && error.code != code::PROTOCOL {
-            // It has S3's XML. A complaint about the time tells the server's.
+            // It has S3's XML. A complaint about the time shows the server's.
             self.transport.learn_time(&head.extensions);
-        } else if let Err(why) = check_absence(verb, head.status, &head.headers, body) {
+        } else if let Err(why) = check_absence(operation, head.status, &head.headers, body) {
             return foreign(why, head.status, &self.origin);
         }
         error
     }
 
     /// Reads the body of a success that has none to its end, so that the connection can be used again.
-    pub(super) async fn finish(&self, response: Response<AnswerBody>) -> Result<HeaderMap> {
+    pub(super) async fn finish(&self, response: Response<PooledBody>) -> Result<HeaderMap> {
         let (head, body) = self.read(response, MAX_SMALL_BODY_BYTES).await?;
         check_empty(&body).map_err(|why| foreign(why, head.status, &self.origin))?;
         self.transport.learn_time(&head.extensions);
         Ok(head.headers)
     }
 
-    async fn read(&self, response: Response<AnswerBody>, max_bytes: usize) -> Result<(Parts, Bytes)> {
+    async fn read(&self, response: Response<PooledBody>, max_bytes: usize) -> Result<(Parts, Bytes)> {
         let (head, body) = response.into_parts();
         match Limited::new(body, max_bytes).collect().await {
             Ok(body) => Ok((head, body.to_bytes())),
             Err(error) => {
                 let error = if error.is::<LengthLimitError>() { LimitExceeded::body(max_bytes).into() } else { error };
-                Err(describe_broken_answer(error, &self.origin))
+                Err(describe_broken_response(error, &self.origin))
             }
         }
     }
 
     /// The XML of a success, whose root must have this name.
-    pub(super) async fn xml(&self, response: Response<AnswerBody>, root: &str) -> Result<(HeaderMap, Element)> {
+    pub(super) async fn xml(&self, response: Response<PooledBody>, root: &str) -> Result<(HeaderMap, Element)> {
         self.xml_text(response, root).await.map(|(headers, element, _)| (headers, element))
     }
 
     /// The same, and its text.
     pub(super) async fn xml_text(
         &self,
-        response: Response<AnswerBody>,
+        response: Response<PooledBody>,
         root: &str,
     ) -> Result<(HeaderMap, Element, Bytes)> {
         let (head, body) = self.read(response, MAX_LIST_BODY_BYTES).await?;
@@ -186,7 +190,7 @@ impl SignedClient {
             }
             // A success whose status was sent before the outcome was known.
             Ok(element) if element.name == "Error" => {
-                Err(self.failure(Verb::CompleteMultipartUpload, &head, Some(&body)))
+                Err(self.failure(S3Operation::CompleteMultipartUpload, &head, Some(&body)))
             }
             Ok(_) => Err(foreign(is_not(), head.status, &self.origin)),
             Err(error) => Err(foreign(is_not(), head.status, &self.origin).caused_by(error)),

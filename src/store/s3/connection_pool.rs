@@ -55,25 +55,25 @@ impl Pool {
     pub(super) async fn send(
         self: &Arc<Self>,
         mut request: Request<UploadBody>,
-    ) -> Result<Response<AnswerBody>, TransportError> {
+    ) -> Result<Response<PooledBody>, TransportError> {
         loop {
             let kept = self.take();
-            let doubt = kept.is_some().then(|| Doubt { pool: self, since: Instant::now() });
+            let guard = kept.is_some().then(|| StaleGuard { pool: self, since: Instant::now() });
             let mut connection = match kept {
                 Some(connection) => connection,
                 // Boxed: it is rare and large, and every request's future would contain it.
                 None => Box::pin(self.connect()).await?,
             };
             let mut error = match connection.send(request).await {
-                Ok(answer) => {
-                    if let Some(doubt) = doubt {
-                        doubt.dispel();
+                Ok(response) => {
+                    if let Some(guard) = guard {
+                        guard.disarm();
                     }
-                    return Ok(AnswerBody::attach(answer, connection, self));
+                    return Ok(PooledBody::attach(response, connection, self));
                 }
                 Err(error) => error,
             };
-            match (error.take_message(), doubt) {
+            match (error.take_message(), guard) {
                 // A kept connection was found dead before one byte was written.
                 (Some(unsent), Some(_)) => request = unsent,
                 (unsent, _) => return Err(TransportError::sending(error.into_error(), unsent.is_none())),
@@ -126,22 +126,22 @@ impl Pool {
     }
 }
 
-/// A request on a kept connection that has no answer yet. One that fails, or is given up, tells of the others that
+/// A request on a kept connection that has no response yet. One that fails, or is given up, notifies the others that
 /// were idle when it began: what ended this one (a server that restarted, a middlebox that lost its table) ended
 /// them, and each would cost an attempt. They are forgotten; a new connection is cheaper.
 #[must_use]
-struct Doubt<'a> {
+struct StaleGuard<'a> {
     pool: &'a Pool,
     since: Instant,
 }
 
-impl Doubt<'_> {
-    const fn dispel(self) {
+impl StaleGuard<'_> {
+    const fn disarm(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for StaleGuard<'_> {
     fn drop(&mut self) {
         self.pool.lock().connections.retain(|&(idle_since, _)| idle_since > self.since);
     }
@@ -169,7 +169,7 @@ async fn close_what_grows_old(pool: Weak<Pool>) {
 pub(super) struct Connection {
     requests: SendRequest<UploadBody>,
     driver: Driver,
-    /// The runtime that hears from its socket. Another that uses it waits until that one has time to tell.
+    /// The runtime that receives from its socket. Another that uses it waits until that one has time to report.
     home: runtime::Id,
 }
 
@@ -177,7 +177,7 @@ pub(super) struct Connection {
 struct Driver(Option<Box<http1::Connection<Stream, UploadBody>>>);
 
 impl Driver {
-    /// Moves bytes. One that ends says why to whoever waits for its answer.
+    /// Moves bytes. One that ends says why to whoever waits for its response.
     fn poll(&mut self, cx: &mut Context<'_>) {
         self.0.take_if(|driver| Pin::new(driver).poll(cx).is_ready());
     }
@@ -209,54 +209,54 @@ impl Connection {
         !self.driver.has_ended() && self.requests.is_ready()
     }
 
-    /// Until the head of the answer is there.
+    /// Until the head of the response is there.
     async fn send(
         &mut self,
         request: Request<UploadBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<UploadBody>>> {
-        let mut answer = pin!(self.requests.try_send_request(request));
+        let mut response = pin!(self.requests.try_send_request(request));
         let driver = &mut self.driver;
         poll_fn(|cx| {
             driver.poll(cx);
-            answer.as_mut().poll(cx)
+            response.as_mut().poll(cx)
         })
         .await
     }
 }
 
 /// A server that is in trouble, or that could not make sense of what it read, is met again on a connection of
-/// its own: another machine may answer there.
+/// its own: another machine may respond there.
 fn is_fresh_start_due(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(status, StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
-/// The body of an answer, and the connection that it comes from: behind the last byte the connection is kept for
+/// The body of a response, and the connection that it comes from: behind the last byte the connection is kept for
 /// the next request, and with a body that nobody reads to its end it is closed.
 #[derive(Debug)]
-pub(super) struct AnswerBody {
+pub(super) struct PooledBody {
     incoming: Incoming,
     rest: Option<(Connection, Arc<Pool>)>,
     keep: bool,
     request_was_sent: bool,
 }
 
-impl AnswerBody {
-    fn attach(answer: Response<Incoming>, connection: Connection, pool: &Arc<Pool>) -> Response<Self> {
-        let keep = !is_fresh_start_due(answer.status());
-        let mut answer = answer.map(|incoming| Self {
+impl PooledBody {
+    fn attach(response: Response<Incoming>, connection: Connection, pool: &Arc<Pool>) -> Response<Self> {
+        let keep = !is_fresh_start_due(response.status());
+        let mut response = response.map(|incoming| Self {
             incoming,
             rest: Some((connection, Arc::clone(pool))),
             keep,
             request_was_sent: true,
         });
-        if answer.body().is_end_stream() {
-            answer.body_mut().ended();
+        if response.body().is_end_stream() {
+            response.body_mut().ended();
         }
-        answer
+        response
     }
 
-    /// Whether the connection had taken the whole request when the response came. A server that answers earlier has not
+    /// Whether the connection had taken the whole request when the response came. A server that responds earlier has not
     /// read the request.
     pub(super) const fn request_was_sent(&self) -> bool {
         self.request_was_sent
@@ -268,14 +268,14 @@ impl AnswerBody {
 
     fn ended(&mut self) {
         let Some((mut connection, pool)) = self.rest.take() else { return };
-        // Not ready where the server answered before it had the whole request.
+        // Not ready where the server responded before it had the whole request.
         if self.keep && connection.is_ready() {
             pool.keep(connection);
         }
     }
 }
 
-impl Body for AnswerBody {
+impl Body for PooledBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -15,7 +15,7 @@ use crate::resilience::classify::{self, Verdict};
 use crate::resilience::retry_after;
 use crate::secret::Redactor;
 
-/// R2 takes one write a second to a key and answers the second with 429.
+/// R2 takes one write a second to a key and responds to the second with 429.
 const SAME_KEY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server that an error came from.
@@ -57,7 +57,7 @@ impl Origin {
     }
 }
 
-/// Answers of what stands before the store, which may have done its work: of a gateway that waited in vain, of Cloudflare's
+/// Responses of what stands before the store, which may have done its work: of a gateway that waited in vain, of Cloudflare's
 /// edge, and a success without what the store says with it.
 const fn is_not_the_stores(status: u16) -> bool {
     matches!(status, 200..=299 | 502 | 504 | 520..=529)
@@ -85,8 +85,8 @@ pub(super) fn describe_body(error: hyper::Error, origin: &Origin) -> Error {
         .caused_by(error)
 }
 
-/// What an answer says of a failure, whoever read it.
-pub(super) struct Answer<'a> {
+/// What a response says of a failure, whoever read it.
+pub(super) struct ErrorResponse<'a> {
     pub(super) status: u16,
     /// S3's.
     pub(super) code: Option<&'a str>,
@@ -97,16 +97,16 @@ pub(super) struct Answer<'a> {
     pub(super) header: &'a dyn Fn(&str) -> Option<&'a str>,
 }
 
-/// An answer came: by its code where it has one that is known, else by its status. Its body may be HTML
+/// A response came: by its code where it has one that is known, else by its status. Its body may be HTML
 /// from the edge, or nothing.
-pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
-    let &Answer { status, code, message, request_id, has_body, header } = answer;
+pub(super) fn describe_response(reply: &ErrorResponse<'_>, origin: &Origin) -> Error {
+    let &ErrorResponse { status, code, message, request_id, has_body, header } = reply;
     let s3_code = code.map(str::trim).filter(|code| is_name(code) && origin.text(code, 64) == **code);
     let verdict = if (200..300).contains(&status) && s3_code.is_none() {
         // A 200 that is not S3's (a captive portal, a proxy's page): nothing says that it was stored.
         Verdict { category: Category::Service, retryability: Retryability::Once }
     } else if status == 400 && s3_code.is_none() && !has_body {
-        // Some of R2's 400s pass (`IncompleteBody`), and what would tell them from the others is missing.
+        // Some of R2's 400s pass (`IncompleteBody`), and what would distinguish them from the others is missing.
         Verdict::retry(Category::Service)
     } else {
         s3_code.and_then(classify::by_s3_code).unwrap_or_else(|| classify::by_status(status))
@@ -116,11 +116,11 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
         None if (200..300).contains(&status) => code::PROTOCOL.to_owned(),
         None => format!("HTTP_{status}"),
     };
-    // Programs look for this word in messages of timeouts, whoever's they are.
+    // Programs search for this word in messages of timeouts, whoever's they are.
     let prefix = if verdict.category == Category::Timeout { "timeout: " } else { "" };
     let detail = match message {
-        Some(message) => format!("{prefix}the storage answered {status}: {}", origin.text(message, 300)),
-        None => format!("{prefix}the storage answered with status {status}"),
+        Some(message) => format!("{prefix}the storage responded {status}: {}", origin.text(message, 300)),
+        None => format!("{prefix}the storage responded with status {status}"),
     };
     let retry_after =
         header("retry-after").and_then(|value| retry_after::parse(value, header("date"), SystemTime::now()));
@@ -134,13 +134,13 @@ pub(super) fn describe_answer(answer: &Answer<'_>, origin: &Origin) -> Error {
     })
 }
 
-/// An answer that is no success: its S3 error if it has one.
+/// A response that is no success: its S3 error if it has one.
 ///
 /// `body` is absent where it broke off.
-pub fn read_answer(status: StatusCode, fields: &HeaderMap, body: Option<&[u8]>, origin: &Origin) -> Error {
+pub fn read_response(status: StatusCode, fields: &HeaderMap, body: Option<&[u8]>, origin: &Origin) -> Error {
     let header = |name: &str| headers::text(fields, name);
     let (code, message) = body.and_then(code_and_message).unwrap_or_default();
-    let answer = Answer {
+    let reply = ErrorResponse {
         status: status.as_u16(),
         code: code.as_deref(),
         message: message.as_deref(),
@@ -148,7 +148,7 @@ pub fn read_answer(status: StatusCode, fields: &HeaderMap, body: Option<&[u8]>, 
         has_body: body.is_some_and(|body| !body.is_empty()),
         header: &header,
     };
-    describe_answer(&answer, origin)
+    describe_response(&reply, origin)
 }
 
 /// Of S3's XML; the edge's HTML and everything else has none.
@@ -157,11 +157,11 @@ fn code_and_message(body: &[u8]) -> Option<(Option<String>, Option<String>)> {
     Some((error.text_of("Code").map(str::to_owned), error.text_of("Message").map(str::to_owned)))
 }
 
-/// A success whose answer did not come to its end.
-pub(super) fn describe_broken_answer(error: BoxError, origin: &Origin) -> Error {
+/// A success whose response did not come to its end.
+pub(super) fn describe_broken_response(error: BoxError, origin: &Origin) -> Error {
     let (code, detail) = match node_code::name(&*error) {
         Some(fault) => (fault.code, fault.detail),
-        None => ("ECONNRESET", "the connection broke while the answer was read".to_owned()),
+        None => ("ECONNRESET", "the connection broke while the response was read".to_owned()),
     };
     let verdict = classify::by_node_code(code).unwrap_or(Verdict::retry(Category::Network));
     Error::new(code, verdict.category, verdict.retryability, detail)
@@ -179,9 +179,9 @@ pub(super) fn foreign(Foreign(why): Foreign, status: StatusCode, origin: &Origin
     })
 }
 
-/// An answer without what it is there for.
+/// A response without what it is there for.
 pub(super) fn incomplete(what: &str, origin: &Origin) -> Error {
-    let detail = format!("the storage's answer lacks {what}");
+    let detail = format!("the storage's response lacks {what}");
     Error::new(code::PROTOCOL, Category::Service, Retryability::Transient, detail)
         .with(|failure| origin.mark(failure, true))
 }
@@ -252,7 +252,7 @@ mod tests {
         let origin = Origin::of(&Url::parse("http://127.0.0.1:9000").expect("a URL"));
         let code = |code: &str| {
             let xml = format!("<Error><Code>{code}</Code><Message>x</Message></Error>");
-            read_answer(StatusCode::BAD_GATEWAY, &HeaderMap::new(), Some(xml.as_bytes()), &origin).code.to_string()
+            read_response(StatusCode::BAD_GATEWAY, &HeaderMap::new(), Some(xml.as_bytes()), &origin).code.to_string()
         };
         assert_eq!(code(" BadDigest\n"), "BadDigest");
         for nothing in ["", " ", "Bad Gateway", "a&#10;b", "é", &"x".repeat(65)] {

@@ -33,7 +33,7 @@ pub(super) struct Proof {
     without: AtomicU32,
 }
 
-/// What an answer proves it by.
+/// What a response proves it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
     Checksum,
@@ -83,7 +83,7 @@ impl Proof {
     }
 
     /// Whether this may be for the checksum. Where the endpoint has verified one, it is about something else, unless it
-    /// goes on: then the server may have been replaced by one that knows no checksums.
+    /// continues: then the server may have been replaced by one that knows no checksums.
     fn may_have_refused(&self, error: &Error) -> bool {
         let is_known = self.by_checksum.is(Habit::ALWAYS);
         if is_known && error.code == "NotImplemented" && self.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSALS {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_checksum_that_was_verified_is_given_up_where_refusals_go_on() {
+    async fn a_verified_checksum_is_given_up_where_refusals_continue() {
         let proof = Proof::default();
         let refuse = async |with_checksum| if with_checksum { Err(refusal(501, "NotImplemented")) } else { Ok(()) };
         proof.saw(Some(true), MD5);

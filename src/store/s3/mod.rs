@@ -1,4 +1,4 @@
-//! R2, and every other server that speaks S3: its verbs, signed (`s3_sign`) and sent over one pool of connections
+//! R2, and every other server that speaks S3: its operations, signed (`s3_sign`) and sent over one pool of connections
 //! (`s3_client`).
 
 mod client;
@@ -29,8 +29,8 @@ use url::Url;
 use self::client::SignedClient;
 use self::connector::Connector;
 use self::error::{Origin, foreign};
-use self::put::{DataVerbs, Sent};
-use self::response::{Foreign, Verb};
+use self::put::{DataOperations, Sent};
+use self::response::{Foreign, S3Operation};
 use self::settings::host_of;
 use self::transport::Transport;
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ use crate::store::types::{ObjectVersion, PutObject, PutOutcome, WriteCondition};
 pub struct S3Store {
     client: Arc<SignedClient>,
     sdk: aws_sdk_s3::Client,
-    data: DataVerbs,
+    data: DataOperations,
     endpoint: Url,
 }
 
@@ -62,7 +62,7 @@ impl S3Store {
         let connector = Connector::new(endpoint, trust, settings.connect_timeout);
         let transport = Transport::new(connector, host_of(&settings.endpoint)?, settings.stall_timeout);
         let client = Arc::new(SignedClient::new(settings, transport, settings.origin())?);
-        let data = DataVerbs::new(Arc::clone(&client), settings.endpoint.scheme() == "https");
+        let data = DataOperations::new(Arc::clone(&client), settings.endpoint.scheme() == "https");
         let sdk = sdk::client(settings, Arc::clone(&client));
         Ok(Self { client, sdk, data, endpoint: settings.endpoint.clone() })
     }
@@ -77,7 +77,7 @@ impl S3Store {
     }
 
     /// How it is proven that an object's bytes have arrived, and a part's: by `checksum`, `md5` or `signature`; none before
-    /// an answer has shown it.
+    /// a response has shown it.
     pub fn proofs(&self) -> [Option<&'static str>; 2] {
         self.data.proofs()
     }
@@ -101,7 +101,7 @@ impl S3Store {
             Err(error) if error.status == Some(404) => false,
             Err(error) => return Err(error.with(|failure| failure.unsettled = true)),
         };
-        self.confirmed(Verb::PutObject, sent, is_stored)
+        self.confirmed(S3Operation::PutObject, sent, is_stored)
     }
 
     async fn confirm_part(&self, request: &UploadPart, sent: &Sent) -> Result<()> {
@@ -111,12 +111,12 @@ impl S3Store {
             let StoredPart { number, etag } = &listed.part;
             *number == request.number && *etag == sent.etag && listed.size == request.body.bytes().len() as u64
         });
-        self.confirmed(Verb::UploadPart, sent, is_stored)
+        self.confirmed(S3Operation::UploadPart, sent, is_stored)
     }
 
-    fn confirmed(&self, verb: Verb, sent: &Sent, is_stored: bool) -> Result<()> {
+    fn confirmed(&self, operation: S3Operation, sent: &Sent, is_stored: bool) -> Result<()> {
         if is_stored {
-            self.data.confirm(verb, sent);
+            self.data.confirm(operation, sent);
             return Ok(());
         }
         let why = "it has neither the checksum nor the MD5 of what was sent, and the storage does not hold that";

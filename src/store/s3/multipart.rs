@@ -75,7 +75,7 @@ impl S3Store {
         let path = upload.object.key.path_in(&upload.object.bucket);
         let query = query_of(&[("uploadId", Some(&upload.upload_id))]);
         match self.ask(Method::DELETE, &path, &query).await {
-            Ok(answer) => self.client.finish(answer).await.map(drop),
+            Ok(response) => self.client.finish(response).await.map(drop),
             // Aborted already, or completed: there is nothing left to abort.
             Err(error) if error.code == "NoSuchUpload" => Ok(()),
             Err(error) => Err(error),
@@ -112,8 +112,8 @@ impl S3Store {
             ("upload-id-marker", id_marker),
             ("uploads", Some("")),
         ]);
-        let answer = self.ask(Method::GET, &request.bucket.path(), &query).await?;
-        let (_, page) = self.client.xml(answer, "ListMultipartUploadsResult").await?;
+        let response = self.ask(Method::GET, &request.bucket.path(), &query).await?;
+        let (_, page) = self.client.xml(response, "ListMultipartUploadsResult").await?;
         let uploads = page.all("Upload").map(|upload| {
             // Without one, to abort the upload would be to delete the object.
             let upload_id = upload.text_of("UploadId").filter(|id| !id.is_empty());

@@ -1,4 +1,4 @@
-//! The verbs about objects that are stored already, by whichever client.
+//! The operations about objects that are stored already, by whichever client.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use http_body_util::BodyDataStream;
 
 use super::S3Store;
 use super::client::{Headers, Outgoing};
-use super::connection_pool::AnswerBody;
+use super::connection_pool::PooledBody;
 use super::error::{Origin, describe_body, foreign, incomplete, next_page};
 use super::object_info::{info_of, length_of, may_be_decompressed};
 use super::response::strong_etag;
@@ -57,8 +57,8 @@ impl S3Store {
         if let Some(etag) = &request.if_match {
             headers.push((IF_MATCH, HeaderValue::from_str(&format!("\"{etag}\"")).map_err(unbuildable)?));
         }
-        let answer = self.as_stored(Method::GET, &request.object, &headers).await?;
-        let (head, body) = answer.into_parts();
+        let reply = self.as_stored(Method::GET, &request.object, &headers).await?;
+        let (head, body) = reply.into_parts();
         let headers = head.headers;
         // A response without one is the whole.
         let range = match headers.get(CONTENT_RANGE) {
@@ -88,18 +88,18 @@ impl S3Store {
         method: Method,
         object: &ObjectRef,
         headers: &Headers,
-    ) -> Result<http::Response<AnswerBody>> {
+    ) -> Result<http::Response<PooledBody>> {
         let path = object.key.path_in(&object.bucket);
         let ask = |accept_encoding| {
             let (method, headers) = (method.clone(), headers.clone());
             let outgoing = Outgoing { headers, accept_encoding, ..Outgoing::new(method, &path, "") };
             Box::pin(self.client.exchange(outgoing, bytes::Bytes::new()))
         };
-        let mut answer = ask(None).await;
-        if answer.as_ref().is_ok_and(|it| may_be_decompressed(it.headers())) {
-            answer = ask(Some(ANY_CODING)).await;
+        let mut reply = ask(None).await;
+        if reply.as_ref().is_ok_and(|it| may_be_decompressed(it.headers())) {
+            reply = ask(Some(ANY_CODING)).await;
         }
-        answer.map_err(not_found)
+        reply.map_err(not_found)
     }
 
     pub(super) async fn delete(&self, object: &ObjectRef, version: &ObjectVersion) -> Result<()> {
@@ -119,7 +119,7 @@ impl S3Store {
             }
         }
         match Box::pin(self.client.exchange(outgoing, bytes::Bytes::new())).await {
-            Ok(answer) => self.client.finish(answer).await.map(drop),
+            Ok(reply) => self.client.finish(reply).await.map(drop),
             // Servers that say so (GCS, for one). What is not there is removed already.
             Err(error) if error.status == Some(404) && error.code == "NoSuchKey" => Ok(()),
             Err(error) => Err(error),
@@ -135,8 +135,8 @@ impl S3Store {
             ("prefix", Some(&*request.prefix).filter(|prefix| !prefix.is_empty())),
             ("start-after", request.start_after.as_deref()),
         ]);
-        let answer = self.ask(Method::GET, &request.bucket.path(), &query).await?;
-        let (_, page) = self.client.xml(answer, "ListBucketResult").await?;
+        let reply = self.ask(Method::GET, &request.bucket.path(), &query).await?;
+        let (_, page) = self.client.xml(reply, "ListBucketResult").await?;
         let objects = page.all("Contents").map(|object| {
             Ok(ListedObject {
                 key: name_of(&page, object.text_of("Key"), self.origin())?,
@@ -150,13 +150,13 @@ impl S3Store {
         Ok(ListPage { objects, continuation: next_page(is_truncated(&page), continuation, self.origin())? })
     }
 
-    pub(super) async fn ask(&self, method: Method, path: &str, query: &str) -> Result<http::Response<AnswerBody>> {
+    pub(super) async fn ask(&self, method: Method, path: &str, query: &str) -> Result<http::Response<PooledBody>> {
         Box::pin(self.client.exchange(Outgoing::new(method, path, query), bytes::Bytes::new())).await
     }
 
     /// Signs a URL. Sends nothing.
     pub(super) fn presigned(&self, request: &PresignRequest) -> Result<Presigned> {
-        // A signature has whole seconds; the time that is told has to be the one that the server goes by.
+        // A signature has whole seconds; the time that is reported has to be the one that the server goes by.
         let since_epoch = self.client.transport.clock().signing_time().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs());
         let ObjectRef { bucket, key } = &request.object;

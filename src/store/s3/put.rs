@@ -1,4 +1,4 @@
-//! The verbs that carry an object's bytes: PutObject and UploadPart.
+//! The operations that carry an object's bytes: PutObject and UploadPart.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::client::{Headers, Outgoing, SignedClient};
 use super::error::foreign;
 use super::integrity::{self, CHECKSUM, Evidence, Proof};
 use super::request_body::UploadBody;
-use super::response::{Verb, strong_etag};
+use super::response::{S3Operation, strong_etag};
 use super::settings::{if_match, if_none_match, if_unmodified_since, unbuildable};
 use super::sign::UNSIGNED_PAYLOAD;
 use crate::error::Result;
@@ -27,7 +27,7 @@ use crate::store::uri_encoding::QUERY;
 static IDENTITY: HeaderName = HeaderName::from_static("x-amz-meta-reliable-r2");
 
 #[derive(Debug)]
-pub(super) struct DataVerbs {
+pub(super) struct DataOperations {
     client: Arc<SignedClient>,
     is_tls: bool,
     puts: Proof,
@@ -36,7 +36,7 @@ pub(super) struct DataVerbs {
 
 /// One request of them.
 struct Draft<'a> {
-    verb: Verb,
+    operation: S3Operation,
     path: String,
     query: String,
     headers: Headers,
@@ -58,7 +58,7 @@ pub(super) struct Sent {
     with_checksum: bool,
 }
 
-impl DataVerbs {
+impl DataOperations {
     pub(super) fn new(client: Arc<SignedClient>, is_tls: bool) -> Self {
         Self { client, is_tls, puts: Proof::default(), parts: Proof::default() }
     }
@@ -66,7 +66,7 @@ impl DataVerbs {
     pub(super) async fn put_object(&self, request: &PutObject) -> Result<Sent> {
         let draft = || {
             Ok(Draft {
-                verb: Verb::PutObject,
+                operation: S3Operation::PutObject,
                 path: request.key.path_in(&request.bucket),
                 query: "x-id=PutObject".to_owned(),
                 headers: headers_of(&request.headers, request.condition.as_ref())?,
@@ -85,7 +85,7 @@ impl DataVerbs {
         let upload_id = utf8_percent_encode(&request.upload.upload_id, QUERY);
         let draft = || {
             Ok(Draft {
-                verb: Verb::UploadPart,
+                operation: S3Operation::UploadPart,
                 path: key.path_in(bucket),
                 query: format!("partNumber={}&uploadId={upload_id}&x-id=UploadPart", request.number),
                 headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))],
@@ -100,8 +100,8 @@ impl DataVerbs {
     }
 
     /// The storage holds what was sent without proof: that is how this endpoint is from now on.
-    pub(super) fn confirm(&self, verb: Verb, sent: &Sent) {
-        let proof = if verb == Verb::UploadPart { &self.parts } else { &self.puts };
+    pub(super) fn confirm(&self, operation: S3Operation, sent: &Sent) {
+        let proof = if operation == S3Operation::UploadPart { &self.parts } else { &self.puts };
         proof.saw(sent.with_checksum.then_some(false), &sent.etag);
     }
 
@@ -115,7 +115,7 @@ impl DataVerbs {
     }
 
     async fn send(&self, draft: Result<Draft<'_>>, with_checksum: bool) -> Result<Sent> {
-        let Draft { verb, path, query, mut headers, body, verify_integrity, proof, progress } = draft?;
+        let Draft { operation, path, query, mut headers, body, verify_integrity, proof, progress } = draft?;
         let origin = &self.client.origin;
         let checksum = if with_checksum { Some(body.crc64nvme().text().await) } else { None };
         let expected = if verify_integrity { proof.expected(with_checksum) } else { None };
@@ -131,7 +131,7 @@ impl DataVerbs {
         }
         let outgoing = Outgoing { headers, ..Outgoing::new(Method::PUT, &path, &query) };
         let response = self.client.send(outgoing, payload, UploadBody::new(bytes.clone(), progress.cloned())).await?;
-        let response = self.client.checked(verb, response).await?;
+        let response = self.client.checked(operation, response).await?;
         let status = response.status();
         let headers = self.client.finish(response).await?;
         let etag = strong_etag(&headers).map_err(|why| foreign(why, status, origin))?.to_owned();

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_stalls_when_it_has_begun_and_does_not_go_on() {
+    async fn a_body_stalls_when_it_has_begun_and_stops() {
         const LIMIT: Duration = Duration::from_secs(10);
         let motion = Arc::new(Motion::default());
         let watch = || {

@@ -1,6 +1,6 @@
 //! Whether a response is the storage's own: the one check of every operation.
 //!
-//! Captive portals, proxies, load balancers and web servers answer requests that were meant for the storage, many of
+//! Captive portals, proxies, load balancers and web servers respond requests that were meant for the storage, many of
 //! them with a success. Each operation has one exact shape of success in S3's API; a response of another shape says
 //! nothing about the object, and nothing is learned from it.
 
@@ -16,7 +16,7 @@ pub(super) type Range = (u64, Option<u64>);
 
 /// The operations of S3's API that this client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum S3Operation {
     PutObject,
     UploadPart,
     CreateMultipartUpload,
@@ -30,7 +30,7 @@ pub(super) enum Verb {
     DeleteObject,
 }
 
-impl Verb {
+impl S3Operation {
     /// Of a request. `query` is as it is sent.
     pub(super) fn of(method: &Method, query: &str, headers: &[(HeaderName, HeaderValue)]) -> Self {
         let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
@@ -71,21 +71,21 @@ impl Foreign {
 
 /// Checks the head of a success (any 2xx). `request_was_sent`: whether its request had been sent to its end.
 pub(super) fn check_head(
-    verb: Verb,
+    operation: S3Operation,
     status: StatusCode,
     headers: &HeaderMap,
     request_was_sent: bool,
 ) -> Result<(), Foreign> {
-    if !verb.has_status(status) {
+    if !operation.has_status(status) {
         return Err(Foreign::new(format!("its status is {}", status.as_u16())));
     }
     if !request_was_sent {
         return Err(Foreign::new("it came before the request was sent to its end"));
     }
-    match verb {
-        Verb::PutObject | Verb::UploadPart => strong_etag(headers).map(drop),
-        Verb::HeadObject => check_object(headers),
-        Verb::GetObject(range) => {
+    match operation {
+        S3Operation::PutObject | S3Operation::UploadPart => strong_etag(headers).map(drop),
+        S3Operation::HeadObject => check_object(headers),
+        S3Operation::GetObject(range) => {
             check_object(headers)?;
             check_range(range, status, headers)
         }
@@ -100,15 +100,15 @@ pub(super) fn check_empty(body: &[u8]) -> Result<(), Foreign> {
 
 /// Checks a refusal without S3's XML: whether it may say that an object is not there. `body` is absent where it broke off.
 pub(super) fn check_absence(
-    verb: Verb,
+    operation: S3Operation,
     status: StatusCode,
     headers: &HeaderMap,
     body: Option<&[u8]>,
 ) -> Result<(), Foreign> {
     let is_page = || text(headers, CONTENT_TYPE.as_str()).is_some_and(is_html);
-    let is_others = match verb {
-        Verb::HeadObject => is_page(),
-        Verb::GetObject(_) => is_page() || body.is_some_and(|body| !body.trim_ascii().is_empty()),
+    let is_others = match operation {
+        S3Operation::HeadObject => is_page(),
+        S3Operation::GetObject(_) => is_page() || body.is_some_and(|body| !body.trim_ascii().is_empty()),
         _ => false,
     };
     if status == StatusCode::NOT_FOUND && is_others {
@@ -167,7 +167,7 @@ fn check_range(requested: Option<Range>, status: StatusCode, headers: &HeaderMap
             Ok(())
         };
     };
-    // Some servers (rclone) answer a request for a range with 200; the Content-Range says what it is.
+    // Some servers (rclone) respond to a request for a range with 200; the Content-Range says what it is.
     if status != StatusCode::PARTIAL_CONTENT && requested.is_none() {
         return Err(wrong());
     }
@@ -202,29 +202,33 @@ mod tests {
         fields.iter().map(of).collect()
     }
 
-    fn head(verb: Verb, status: u16, fields: &[(&'static str, &str)]) -> bool {
-        check_head(verb, StatusCode::from_u16(status).expect("a status"), &headers(fields), true).is_ok()
+    fn head(operation: S3Operation, status: u16, fields: &[(&'static str, &str)]) -> bool {
+        check_head(operation, StatusCode::from_u16(status).expect("a status"), &headers(fields), true).is_ok()
     }
 
     #[test]
     fn each_operation_has_its_status() {
-        let whole = Verb::GetObject(None);
-        let accepted: [(Verb, &[u16]); 11] = [
-            (Verb::PutObject, &[200]),
-            (Verb::UploadPart, &[200]),
-            (Verb::CreateMultipartUpload, &[200]),
-            (Verb::CompleteMultipartUpload, &[200]),
-            (Verb::AbortMultipartUpload, &[200, 204]),
-            (Verb::ListParts, &[200]),
-            (Verb::ListMultipartUploads, &[200]),
-            (Verb::ListObjects, &[200]),
-            (Verb::HeadObject, &[200]),
+        let whole = S3Operation::GetObject(None);
+        let accepted: [(S3Operation, &[u16]); 11] = [
+            (S3Operation::PutObject, &[200]),
+            (S3Operation::UploadPart, &[200]),
+            (S3Operation::CreateMultipartUpload, &[200]),
+            (S3Operation::CompleteMultipartUpload, &[200]),
+            (S3Operation::AbortMultipartUpload, &[200, 204]),
+            (S3Operation::ListParts, &[200]),
+            (S3Operation::ListMultipartUploads, &[200]),
+            (S3Operation::ListObjects, &[200]),
+            (S3Operation::HeadObject, &[200]),
             (whole, &[200]),
-            (Verb::DeleteObject, &[200, 204]),
+            (S3Operation::DeleteObject, &[200, 204]),
         ];
-        for (verb, accepted) in accepted {
+        for (operation, accepted) in accepted {
             for status in 200..300 {
-                assert_eq!(head(verb, status, &[("etag", MD5)]), accepted.contains(&status), "{verb:?} {status}");
+                assert_eq!(
+                    head(operation, status, &[("etag", MD5)]),
+                    accepted.contains(&status),
+                    "{operation:?} {status}"
+                );
             }
         }
     }
@@ -248,25 +252,25 @@ mod tests {
             ("\"a\", \"b\"", false),
             ("\"é\"", false),
         ] {
-            for verb in [Verb::PutObject, Verb::UploadPart] {
-                assert_eq!(head(verb, 200, &[("etag", etag)]), is_strong, "{etag}");
+            for operation in [S3Operation::PutObject, S3Operation::UploadPart] {
+                assert_eq!(head(operation, 200, &[("etag", etag)]), is_strong, "{etag}");
             }
         }
-        assert!(!head(Verb::PutObject, 200, &[]));
-        assert!(!head(Verb::PutObject, 200, &[("etag", "\"a\""), ("etag", "\"b\"")]));
+        assert!(!head(S3Operation::PutObject, 200, &[]));
+        assert!(!head(S3Operation::PutObject, 200, &[("etag", "\"a\""), ("etag", "\"b\"")]));
     }
 
     #[test]
     fn a_page_is_no_object() {
         let page = ("content-type", "text/html; charset=utf-8");
-        for verb in [Verb::HeadObject, Verb::GetObject(None)] {
-            assert!(!head(verb, 200, &[page]), "no ETag");
-            assert!(!head(verb, 200, &[page, ("etag", "W/\"2f-abc\"")]));
-            assert!(!head(verb, 200, &[page, ("etag", "\"5f1a2b3c-264\"")]), "of a web server");
-            assert!(head(verb, 200, &[page, ("etag", MD5)]), "stored");
-            assert!(head(verb, 200, &[page, ("etag", "\"opaque\""), ("x-amz-request-id", "1")]), "stored");
-            assert!(head(verb, 200, &[("etag", "\"opaque\"")]));
-            assert!(head(verb, 200, &[("etag", WEAK)]), "decompressed on the way");
+        for operation in [S3Operation::HeadObject, S3Operation::GetObject(None)] {
+            assert!(!head(operation, 200, &[page]), "no ETag");
+            assert!(!head(operation, 200, &[page, ("etag", "W/\"2f-abc\"")]));
+            assert!(!head(operation, 200, &[page, ("etag", "\"5f1a2b3c-264\"")]), "of a web server");
+            assert!(head(operation, 200, &[page, ("etag", MD5)]), "stored");
+            assert!(head(operation, 200, &[page, ("etag", "\"opaque\""), ("x-amz-request-id", "1")]), "stored");
+            assert!(head(operation, 200, &[("etag", "\"opaque\"")]));
+            assert!(head(operation, 200, &[("etag", WEAK)]), "decompressed on the way");
         }
     }
 
@@ -276,7 +280,7 @@ mod tests {
             let mut fields = vec![("etag", MD5)];
             fields.extend(range.map(|range| ("content-range", range)));
             fields.extend(length.map(|length| ("content-length", length)));
-            head(Verb::GetObject(requested), status, &fields)
+            head(S3Operation::GetObject(requested), status, &fields)
         };
         assert!(get(None, 200, None, Some("10")));
         assert!(!get(None, 206, None, Some("10")), "an unrequested part");
@@ -288,7 +292,7 @@ mod tests {
         assert!(get(some, 206, Some("bytes 5-7/10"), Some("3")));
         assert!(get(some, 206, Some("bytes 5-6/7"), None), "the object ends before");
         assert!(get(some, 200, None, Some("10")), "the server has no ranges");
-        assert!(get(some, 200, Some("bytes 5-7/10"), Some("3")), "as rclone answers");
+        assert!(get(some, 200, Some("bytes 5-7/10"), Some("3")), "as rclone responds");
         assert!(!get(some, 200, Some("bytes 4-7/10"), Some("4")));
         for (range, length) in [
             ("bytes 5-8/10", "4"),
@@ -317,35 +321,35 @@ mod tests {
     #[test]
     fn a_page_does_not_say_that_an_object_is_not_there() {
         let page = headers(&[("content-type", "text/html; charset=utf-8")]);
-        let absent = |verb, status, fields: &HeaderMap, body: &[u8]| {
-            check_absence(verb, StatusCode::from_u16(status).expect("a status"), fields, Some(body)).is_ok()
+        let absent = |operation, status, fields: &HeaderMap, body: &[u8]| {
+            check_absence(operation, StatusCode::from_u16(status).expect("a status"), fields, Some(body)).is_ok()
         };
-        let (get, head, none) = (Verb::GetObject(None), Verb::HeadObject, HeaderMap::new());
+        let (get, head, none) = (S3Operation::GetObject(None), S3Operation::HeadObject, HeaderMap::new());
         assert!(absent(head, 404, &none, b""));
         assert!(absent(get, 404, &none, b""));
         assert!(!absent(head, 404, &page, b""));
         assert!(!absent(get, 404, &page, b""));
         assert!(!absent(get, 404, &none, b"Not Found"));
         assert!(absent(get, 403, &page, b"no"), "a refusal all the same");
-        assert!(absent(Verb::PutObject, 404, &page, b"no"));
+        assert!(absent(S3Operation::PutObject, 404, &page, b"no"));
     }
 
     #[test]
-    fn operations_are_told_by_method_and_query() {
-        let of = |method: Method, query: &str| Verb::of(&method, query, &[]);
-        assert_eq!(of(Method::PUT, "x-id=PutObject"), Verb::PutObject);
-        assert_eq!(of(Method::PUT, "partNumber=1&uploadId=a&x-id=UploadPart"), Verb::UploadPart);
-        assert_eq!(of(Method::POST, "uploads"), Verb::CreateMultipartUpload);
-        assert_eq!(of(Method::POST, "uploads="), Verb::CreateMultipartUpload);
-        assert_eq!(of(Method::POST, "uploadId=a"), Verb::CompleteMultipartUpload);
-        assert_eq!(of(Method::DELETE, "x-id=AbortMultipartUpload&uploadId=a"), Verb::AbortMultipartUpload);
-        assert_eq!(of(Method::DELETE, "x-id=DeleteObject"), Verb::DeleteObject);
-        assert_eq!(of(Method::GET, "x-id=ListParts&uploadId=a"), Verb::ListParts);
-        assert_eq!(of(Method::GET, "uploads&prefix=uploadId"), Verb::ListMultipartUploads);
-        assert_eq!(of(Method::GET, "list-type=2&prefix=uploads"), Verb::ListObjects);
-        assert_eq!(of(Method::HEAD, ""), Verb::HeadObject);
-        assert_eq!(of(Method::GET, "x-id=GetObject"), Verb::GetObject(None));
+    fn operations_are_known_by_method_and_query() {
+        let of = |method: Method, query: &str| S3Operation::of(&method, query, &[]);
+        assert_eq!(of(Method::PUT, "x-id=PutObject"), S3Operation::PutObject);
+        assert_eq!(of(Method::PUT, "partNumber=1&uploadId=a&x-id=UploadPart"), S3Operation::UploadPart);
+        assert_eq!(of(Method::POST, "uploads"), S3Operation::CreateMultipartUpload);
+        assert_eq!(of(Method::POST, "uploads="), S3Operation::CreateMultipartUpload);
+        assert_eq!(of(Method::POST, "uploadId=a"), S3Operation::CompleteMultipartUpload);
+        assert_eq!(of(Method::DELETE, "x-id=AbortMultipartUpload&uploadId=a"), S3Operation::AbortMultipartUpload);
+        assert_eq!(of(Method::DELETE, "x-id=DeleteObject"), S3Operation::DeleteObject);
+        assert_eq!(of(Method::GET, "x-id=ListParts&uploadId=a"), S3Operation::ListParts);
+        assert_eq!(of(Method::GET, "uploads&prefix=uploadId"), S3Operation::ListMultipartUploads);
+        assert_eq!(of(Method::GET, "list-type=2&prefix=uploads"), S3Operation::ListObjects);
+        assert_eq!(of(Method::HEAD, ""), S3Operation::HeadObject);
+        assert_eq!(of(Method::GET, "x-id=GetObject"), S3Operation::GetObject(None));
         let ranged = [(RANGE, HeaderValue::from_static("bytes=5-"))];
-        assert_eq!(Verb::of(&Method::GET, "", &ranged), Verb::GetObject(Some((5, None))));
+        assert_eq!(S3Operation::of(&Method::GET, "", &ranged), S3Operation::GetObject(Some((5, None))));
     }
 }

@@ -31,7 +31,7 @@ use http::{Request, Uri};
 use super::client::{Headers, SignedClient};
 use super::error::describe_transport;
 use super::request_body::UploadBody;
-use super::response::Verb;
+use super::response::S3Operation;
 use super::settings::S3Settings;
 use crate::error::Error;
 
@@ -115,15 +115,15 @@ impl Connection {
         let path = head.uri.path_and_query().cloned();
         head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         head.headers.insert(HOST, self.0.transport.host().clone());
-        let verb = Verb::of(&head.method, head.uri.query().unwrap_or_default(), &[]);
+        let operation = S3Operation::of(&head.method, head.uri.query().unwrap_or_default(), &[]);
         // Never a stream: of these operations, only Complete has a body, of XML.
         let bytes = body.bytes().map(Bytes::copy_from_slice).unwrap_or_default();
         let response = self.0.transport.send(Request::from_parts(head, UploadBody::new(bytes, None))).await;
         let response = response.map_err(|error| failed(describe_transport(error, &self.0.origin)))?;
-        let response = self.0.checked(verb, response).await.map_err(failed)?;
-        let root = match verb {
-            Verb::CreateMultipartUpload => "InitiateMultipartUploadResult",
-            Verb::CompleteMultipartUpload => "CompleteMultipartUploadResult",
+        let response = self.0.checked(operation, response).await.map_err(failed)?;
+        let root = match operation {
+            S3Operation::CreateMultipartUpload => "InitiateMultipartUploadResult",
+            S3Operation::CompleteMultipartUpload => "CompleteMultipartUploadResult",
             _ => "ListPartsResult",
         };
         let (headers, _, body) = self.0.xml_text(response, root).await.map_err(failed)?;

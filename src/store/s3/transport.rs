@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::header::DATE;
 use http::{Extensions, HeaderValue, Request, Response};
 
-use super::connection_pool::{AnswerBody, Pool};
+use super::connection_pool::{Pool, PooledBody};
 use super::connector::Connector;
 use super::request_body::UploadBody;
 use super::transport_error::TransportError;
@@ -63,7 +63,7 @@ impl Transport {
     }
 
     /// `request` is for the endpoint: its URI has no more than a path and a query, its headers name the host.
-    pub(super) async fn send(&self, mut request: Request<UploadBody>) -> Result<Response<AnswerBody>, TransportError> {
+    pub(super) async fn send(&self, mut request: Request<UploadBody>) -> Result<Response<PooledBody>, TransportError> {
         let (motion, sent) = (request.body().motion(), self.clock.moment());
         let interim = InterimResponses::count(&mut request);
         let mut response = tokio::select! {

@@ -9,7 +9,7 @@ use crate::net::node_code;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request that got no answer.
+/// A request that got no response.
 #[derive(Debug)]
 pub(super) struct TransportError {
     pub(super) code: &'static str,

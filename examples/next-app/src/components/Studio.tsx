@@ -66,8 +66,8 @@ export function Studio({ hasLab, hasDashboard }: { hasLab: boolean; hasDashboard
             <input name="prompt" defaultValue="A line drawing in blue ink" maxLength={1000} required />
           </label>
           <label className="field">
-            <span>The provider answers with</span>
-            <select name="answerWith" defaultValue="bytes">
+            <span>The provider responds with</span>
+            <select name="respondWith" defaultValue="bytes">
               <option value="bytes">the picture itself (uploadFile)</option>
               <option value="temporaryUrl">a temporary link (downloadAndUpload)</option>
             </select>

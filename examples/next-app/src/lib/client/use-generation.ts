@@ -8,7 +8,7 @@ import { IDLE, type Outcome, reduce } from './generation'
 interface Request {
   pictures: File[]
   prompt: string
-  answerWith: string
+  respondWith: string
 }
 
 /** Sends pictures to `/api/gen-drawing` and follows what becomes of them. */
@@ -30,10 +30,10 @@ export function useGeneration() {
   }, [])
 
   /** Draws these pictures; `places` says which cards they have. */
-  const generate = useCallback(async ({ pictures, prompt, answerWith }: Request, places: number[], signal: AbortSignal) => {
+  const generate = useCallback(async ({ pictures, prompt, respondWith }: Request, places: number[], signal: AbortSignal) => {
     const form = new FormData()
     form.set('prompt', prompt)
-    form.set('answerWith', answerWith)
+    form.set('respondWith', respondWith)
     for (const place of places) form.append('pictures', pictures[place]!)
     const headers = { accept: 'application/x-ndjson' }
     const response = await fetch('/api/gen-drawing', { method: 'POST', body: form, headers, signal })
@@ -49,7 +49,7 @@ export function useGeneration() {
 
   const start = useCallback(
     (form: FormData, pictures: File[]) => {
-      request.current = { pictures, prompt: String(form.get('prompt')), answerWith: String(form.get('answerWith')) }
+      request.current = { pictures, prompt: String(form.get('prompt')), respondWith: String(form.get('respondWith')) }
       dispatch({ type: 'begin', names: pictures.map(({ name }) => name) })
       return run((signal) => generate(request.current!, pictures.map((_, index) => index), signal))
     },
@@ -81,19 +81,19 @@ export function useGeneration() {
   return { generation, start, retry, stop }
 }
 
-async function storeAgain(upload: Upload, file: Blob, signal: AbortSignal, tell: (event: GenerationEvent) => void) {
-  tell({ type: 'upload', state: 'waiting', ...upload })
+async function storeAgain(upload: Upload, file: Blob, signal: AbortSignal, report: (event: GenerationEvent) => void) {
+  report({ type: 'upload', state: 'waiting', ...upload })
   const form = new FormData()
   form.set('what', upload.what)
   form.set('picture', file, 'picture')
   const response = await fetch('/api/pictures', { method: 'POST', body: form, signal })
   if (!response.ok) {
     const { code = `HTTP_${response.status}`, userMessage = `Response ${response.status}` } = await response.json().catch(() => ({}))
-    return tell({ type: 'upload', state: 'failed', code, message: userMessage, ...upload })
+    return report({ type: 'upload', state: 'failed', code, message: userMessage, ...upload })
   }
   const stored: StoredPicture = await response.json()
-  tell({ type: 'upload', state: 'stored', percent: 100, attempt: stored.attempts, ...upload })
-  tell(upload.what === 'input' ? { type: 'outcome', picture: upload.picture, input: stored } : { type: 'outcome', picture: upload.picture, drawing: stored })
+  report({ type: 'upload', state: 'stored', percent: 100, attempt: stored.attempts, ...upload })
+  report(upload.what === 'input' ? { type: 'outcome', picture: upload.picture, input: stored } : { type: 'outcome', picture: upload.picture, drawing: stored })
 }
 
 function blobOf({ imageBase64, mimeType }: { imageBase64: string; mimeType: string }): Blob {
@@ -102,7 +102,7 @@ function blobOf({ imageBase64, mimeType }: { imageBase64: string; mimeType: stri
 
 async function errorOf(response: Response): Promise<string> {
   const { error } = (await response.json().catch(() => ({}))) as { error?: string }
-  return error ?? `The server answered ${response.status}. Please try again.`
+  return error ?? `The server responded ${response.status}. Please try again.`
 }
 
 async function* linesOf(response: Response): AsyncGenerator<string> {

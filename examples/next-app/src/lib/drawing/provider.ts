@@ -6,7 +6,7 @@ export interface Picture {
   mimeType: string
 }
 
-/** Providers answer with the picture itself, or with a link that ends soon. */
+/** Providers respond with the picture itself, or with a link that ends soon. */
 export type Drawing =
   | { kind: 'bytes'; bytes: Buffer; mimeType: string }
   | { kind: 'temporaryUrl'; url: string; mimeType: string }

@@ -2,15 +2,15 @@ import type { GenerationEvent, GenerationResult } from './messages'
 
 export const EVENT_STREAM = 'application/x-ndjson'
 
-/** Answers at once and line by line: each event as it happens, the result last. */
+/** Responds at once and line by line: each event as it happens, the result last. */
 export function eventStream(
   signal: AbortSignal,
-  run: (tell: (event: GenerationEvent) => void) => Promise<GenerationResult>,
+  run: (report: (event: GenerationEvent) => void) => Promise<GenerationResult>,
 ): Response {
   const encoder = new TextEncoder()
   const stream = new ReadableStream<Uint8Array>({
     async start(controller) {
-      const tell = (event: GenerationEvent) => {
+      const report = (event: GenerationEvent) => {
         try {
           controller.enqueue(encoder.encode(`${JSON.stringify(event)}\n`))
         } catch {
@@ -18,10 +18,10 @@ export function eventStream(
         }
       }
       try {
-        tell({ type: 'result', result: await run(tell) })
+        report({ type: 'result', result: await run(report) })
       } catch (error) {
         if (!signal.aborted) console.error('[Drawing] failed:', error)
-        tell({ type: 'error', error: 'Something went wrong here. Please try again.' })
+        report({ type: 'error', error: 'Something went wrong here. Please try again.' })
       }
       try {
         controller.close()

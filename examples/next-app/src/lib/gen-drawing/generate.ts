@@ -9,24 +9,24 @@ import { store } from './store'
 export interface Context {
   /** Ends everything: the sender has gone. */
   signal: AbortSignal
-  tell: (event: GenerationEvent) => void
+  report: (event: GenerationEvent) => void
 }
 
 /** Draws every picture and stores inputs and drawings. A failure costs one picture, and no drawing is lost. */
 export async function generate(job: DrawingJob, context: Context): Promise<GenerationResult> {
   const folder = randomUUID()
-  const provider = drawingProvider(job.answerWith)
+  const provider = drawingProvider(job.respondWith)
 
   const draw = async (picture: number): Promise<Drawing | undefined> => {
-    context.tell({ type: 'drawing', picture, state: 'started' })
+    context.report({ type: 'drawing', picture, state: 'started' })
     try {
       const drawing = await provider.draw({ picture: job.pictures[picture]!, prompt: job.prompt, signal: context.signal })
-      context.tell({ type: 'drawing', picture, state: 'finished' })
+      context.report({ type: 'drawing', picture, state: 'finished' })
       return drawing
     } catch (error) {
       context.signal.throwIfAborted()
       console.error(`[Drawing] ${provider.name} failed:`, error)
-      context.tell({ type: 'drawing', picture, state: 'failed' })
+      context.report({ type: 'drawing', picture, state: 'failed' })
       return undefined
     }
   }
@@ -51,7 +51,7 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
     )
     return outcomes.map((outcome, picture) => {
       const input = storedInput(outcome)
-      context.tell({ type: 'outcome', picture, input })
+      context.report({ type: 'outcome', picture, input })
       return input
     })
   }
@@ -60,7 +60,7 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
   const drawAndStore = async (picture: number) => {
     const drawing = await draw(picture)
     const outcome = drawing ? await storeDrawing(picture, drawing) : noDrawing()
-    context.tell({ type: 'outcome', picture, drawing: outcome })
+    context.report({ type: 'outcome', picture, drawing: outcome })
     return outcome
   }
 

@@ -1,4 +1,4 @@
-// What the route and the page tell each other.
+// What the route and the page send each other.
 
 /** A picture that is on R2. */
 export interface StoredPicture {
@@ -16,7 +16,7 @@ export interface UnstoredInput {
   errorMessage: string
 }
 
-/** A drawing that could be made but not stored: it comes back in the answer. */
+/** A drawing that could be made but not stored: it comes back in the response. */
 export interface UnstoredDrawing {
   uploadError: true
   errorMessage: string

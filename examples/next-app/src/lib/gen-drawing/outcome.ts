@@ -13,7 +13,7 @@ export function storedInput(outcome: UploadOutcome): InputOutcome {
   return outcome.uploadError ? { uploadError: true, errorMessage: outcome.errorMessage } : storedPicture(outcome)
 }
 
-/** A drawing that could not be stored goes to the user in the answer itself. */
+/** A drawing that could not be stored goes to the user in the response itself. */
 export async function storedDrawing(outcome: UploadOutcome, drawing: Drawing, signal: AbortSignal): Promise<DrawingOutcome> {
   if (!outcome.uploadError) return storedPicture(outcome)
   const bytes = await bytesOf(drawing, outcome.error, signal)

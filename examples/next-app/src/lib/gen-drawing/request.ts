@@ -9,10 +9,10 @@ const FORMATS = new Set(['avif', 'gif', 'heif', 'jpeg', 'png', 'webp'])
 export interface DrawingJob {
   pictures: Picture[]
   prompt: string
-  answerWith: Drawing['kind']
+  respondWith: Drawing['kind']
 }
 
-/** What the sender can mend. Its message is for them. */
+/** What the sender can fix. Its message is for them. */
 export class BadRequest extends Error {}
 
 /** @throws {BadRequest} */
@@ -21,14 +21,14 @@ export async function readJob(request: Request): Promise<DrawingJob> {
   const prompt = form.get('prompt')
   if (typeof prompt !== 'string' || prompt.trim() === '') throw new BadRequest('Say in `prompt` what to draw.')
   if (prompt.length > LONGEST_PROMPT) throw new BadRequest(`The prompt is longer than ${LONGEST_PROMPT} characters.`)
-  const answerWith = form.get('answerWith') ?? 'bytes'
-  if (answerWith !== 'bytes' && answerWith !== 'temporaryUrl') {
-    throw new BadRequest('`answerWith` must be `bytes` or `temporaryUrl`.')
+  const respondWith = form.get('respondWith') ?? 'bytes'
+  if (respondWith !== 'bytes' && respondWith !== 'temporaryUrl') {
+    throw new BadRequest('`respondWith` must be `bytes` or `temporaryUrl`.')
   }
   const files = form.getAll('pictures')
   if (files.length === 0) throw new BadRequest('Add at least one picture as `pictures`.')
   if (files.length > MOST_PICTURES) throw new BadRequest(`Send at most ${MOST_PICTURES} pictures at a time.`)
-  return { prompt, answerWith, pictures: await Promise.all(files.map(readPicture)) }
+  return { prompt, respondWith, pictures: await Promise.all(files.map(readPicture)) }
 }
 
 export async function readForm(request: Request): Promise<FormData> {

@@ -3,20 +3,20 @@ import { storage } from '@/lib/storage'
 import type { Context } from './generate'
 import type { Upload } from './messages'
 
-/** Stores several objects and tells what happens to each. Resolves to one outcome for each, in order. */
+/** Stores several objects and shows what happens to each. Resolves to one outcome for each, in order. */
 export async function store(
   uploads: { upload: Upload; item: UploadItem }[],
-  { signal, tell }: Context,
+  { signal, report }: Context,
 ): Promise<UploadOutcome[]> {
   const outcomes = await storage.uploadFiles(
     uploads.map(({ upload, item }): UploadItem => {
-      tell({ type: 'upload', state: 'waiting', ...upload })
+      report({ type: 'upload', state: 'waiting', ...upload })
       return {
         ...item,
         signal,
         onProgress: (percent, { attempt }) =>
-          tell({ type: 'upload', state: percent === 100 ? 'stored' : 'progress', percent, attempt, ...upload }),
-        onRetry: ({ attempt, code, delayMs }) => tell({ type: 'upload', state: 'retry', attempt, code, delayMs, ...upload }),
+          report({ type: 'upload', state: percent === 100 ? 'stored' : 'progress', percent, attempt, ...upload }),
+        onRetry: ({ attempt, code, delayMs }) => report({ type: 'upload', state: 'retry', attempt, code, delayMs, ...upload }),
       } as UploadItem
     }),
   )
@@ -25,7 +25,7 @@ export async function store(
     if (!outcome.uploadError) return
     const { code, error, errorMessage } = outcome
     const attempt = error instanceof StorageError ? error.attempts : 0
-    tell({ type: 'upload', state: 'failed', code, attempt, message: errorMessage, ...uploads[index]!.upload })
+    report({ type: 'upload', state: 'failed', code, attempt, message: errorMessage, ...uploads[index]!.upload })
   })
   return outcomes
 }

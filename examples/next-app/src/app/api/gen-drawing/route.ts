@@ -6,8 +6,8 @@ import { BadRequest, type DrawingJob, readJob } from '@/lib/gen-drawing/request'
 export const maxDuration = 300
 
 /**
- * `POST` form data: `pictures` (1 to 8 files), `prompt`, and `answerWith` (`bytes` or `temporaryUrl`: how the
- * provider is to answer). Gives a GenerationResult; with `Accept: application/x-ndjson`, events and then it.
+ * `POST` form data: `pictures` (1 to 8 files), `prompt`, and `respondWith` (`bytes` or `temporaryUrl`: how the
+ * provider is to respond). Gives a GenerationResult; with `Accept: application/x-ndjson`, events and then it.
  */
 export async function POST(request: Request): Promise<Response> {
   let job: DrawingJob
@@ -18,14 +18,14 @@ export async function POST(request: Request): Promise<Response> {
     throw error
   }
   const { signal } = request
-  if (request.headers.get('accept')?.includes(EVENT_STREAM)) return eventStream(signal, (tell) => generate(job, { signal, tell }))
+  if (request.headers.get('accept')?.includes(EVENT_STREAM)) return eventStream(signal, (report) => generate(job, { signal, report }))
 
   try {
-    const result = await generate(job, { signal, tell: () => {} })
+    const result = await generate(job, { signal, report: () => {} })
     const nothingDrawn = result.results.every(({ drawing }) => 'drawingError' in drawing)
     return Response.json(result, { status: nothingDrawn ? 502 : 200 })
   } catch (error) {
-    // The sender has gone; nobody reads this answer.
+    // The sender has gone; nobody reads this response.
     if (signal.aborted) return new Response(null, { status: 499 })
     throw error
   }

@@ -25,6 +25,6 @@ export async function PUT(request: Request): Promise<Response> {
   return relay(await fetch(`${base}/faults`, { method: 'PUT', body: JSON.stringify({ faults: scenario.faults }) }))
 }
 
-async function relay(answer: Response): Promise<Response> {
-  return new Response(await answer.text(), { status: answer.status, headers: { 'content-type': 'application/json' } })
+async function relay(response: Response): Promise<Response> {
+  return new Response(await response.text(), { status: response.status, headers: { 'content-type': 'application/json' } })
 }

@@ -1,25 +1,25 @@
 'use strict'
 
-// W, H, R: no answer, an answer with a strange head, an answer with a strange body.
+// W, H, R: no response, a response with a strange head, a response with a strange body.
 
 const { gzipSync } = require('node:zlib')
-const { NETWORK, PATIENT_MS, RETRY, TIMEOUT, answer, final, passes, raw, retried, s3Error, status, stays, timesOut } = require('./support/cases.js')
+const { NETWORK, PATIENT_MS, RETRY, TIMEOUT, response, final, passes, raw, retried, s3Error, status, stays, timesOut } = require('./support/cases.js')
 
 const BROKEN = { ...NETWORK, code: ['ECONNRESET', 'EPIPE'] }
 const PROTOCOL = { code: 'ERR_PROTOCOL', retryable: true }
 
-/** Of the laboratory's answers to uploads, at least. */
+/** Of the test server's responses to uploads, at least. */
 const HEAD_BYTES = 90
 
 /** What is broken off before anybody knows whether it was stored. */
 const unknown = (cases) => cases.map((test) => (test.expect.ok ? test : { ...test, expect: { ...test.expect, stored: 'any' } }))
 
-const failure = (body, more) => raw(answer('503 Service Unavailable', { 'content-type': 'application/xml', ...more }, body))
+const failure = (body, more) => raw(response('503 Service Unavailable', { 'content-type': 'application/xml', ...more }, body))
 
 const rows = [
-  { id: 'W-01', what: 'No answer; the connection stays', cases: timesOut({ fault: 'hang' }, 400) },
-  { id: 'W-02', what: 'The end in place of an answer', cases: retried({ fault: 'fin', afterBytes: Number.MAX_SAFE_INTEGER }, BROKEN) },
-  { id: 'W-03', what: 'Stored, and the answer lost', cases: unknown(retried({ fault: 'dropResponse' }, BROKEN)) },
+  { id: 'W-01', what: 'No response; the connection stays', cases: timesOut({ fault: 'hang' }, 400) },
+  { id: 'W-02', what: 'The end in place of a response', cases: retried({ fault: 'fin', afterBytes: Number.MAX_SAFE_INTEGER }, BROKEN) },
+  { id: 'W-03', what: 'Stored, and the response lost', cases: unknown(retried({ fault: 'dropResponse' }, BROKEN)) },
   {
     id: 'W-04',
     what: 'The same with `ifNoneMatch: \'*\'`: the 412 that follows is settled by what is stored',
@@ -49,7 +49,7 @@ const rows = [
       },
     ],
   },
-  { id: 'W-06', what: 'An answer just in time', cases: [{ faults: [{ fault: 'delay', ms: 1700 }], options: { retry: { timeout: 60_000 } }, expect: { ok: true, attempts: 1 } }] },
+  { id: 'W-06', what: 'A response just in time', cases: [{ faults: [{ fault: 'delay', ms: 1700 }], options: { retry: { timeout: 60_000 } }, expect: { ok: true, attempts: 1 } }] },
   {
     id: 'H-01',
     what: 'Noise in place of a status line',
@@ -60,7 +60,7 @@ const rows = [
   },
   {
     id: 'H-02',
-    what: 'The head of the answer is cut, at every place',
+    what: 'The head of the response is cut, at every place',
     cases: [
       {
         faults: Array.from({ length: HEAD_BYTES }, (_, afterBytes) => ({ fault: 'partialHead', afterBytes, times: 1, keyContains: `head/${afterBytes}.` })),
@@ -87,14 +87,14 @@ const rows = [
     id: 'H-05',
     what: '200 without an ETag',
     cases: [
-      { name: 'once', faults: [{ ...raw(answer('200 OK', {})), times: 1 }], expect: { ok: true, attempts: 2 } },
-      stays(raw(answer('200 OK', {})), { code: ['ERR_INTEGRITY', 'ERR_PROTOCOL'], attempts: [2, 4], requests: false }),
+      { name: 'once', faults: [{ ...raw(response('200 OK', {})), times: 1 }], expect: { ok: true, attempts: 2 } },
+      stays(raw(response('200 OK', {})), { code: ['ERR_INTEGRITY', 'ERR_PROTOCOL'], attempts: [2, 4], requests: false }),
     ],
   },
   {
     id: 'H-06',
     what: '200 with a page of HTML: a captive portal',
-    cases: [stays(raw(answer('200 OK', { 'content-type': 'text/html' }, '<html>Please log in</html>')), { code: ['ERR_INTEGRITY', 'ERR_PROTOCOL'], attempts: [1, 4], requests: false })],
+    cases: [stays(raw(response('200 OK', { 'content-type': 'text/html' }, '<html>Please log in</html>')), { code: ['ERR_INTEGRITY', 'ERR_PROTOCOL'], attempts: [1, 4], requests: false })],
   },
   {
     id: 'H-21',
@@ -106,17 +106,17 @@ const rows = [
       ['of blanks', '200 OK', { etag: '"  "' }],
       ['an error below', '200 OK', { etag: '"q"', 'content-type': 'application/xml' }, s3Error('InternalError')],
       ...[201, 202, 203, 206].map((number) => [`${number}`, `${number} Odd`, { etag: '"q"' }]),
-    ].map(([name, statusLine, headers, body]) => stays(raw(answer(statusLine, headers, body)), { ...PROTOCOL, requests: false }, { name })),
+    ].map(([name, statusLine, headers, body]) => stays(raw(response(statusLine, headers, body)), { ...PROTOCOL, requests: false }, { name })),
   },
   {
     id: 'H-22',
     what: 'A portal\'s 200 for the operations that do not upload',
-    cases: ['head', 'exists', 'download', 'delete', 'list'].map((verb) => ({
-      name: verb,
-      faults: [raw(answer('200 OK', { etag: 'W/"2f-abc"', 'content-type': 'text/html' }, '<html>Scheduled maintenance</html>'))],
+    cases: ['head', 'exists', 'download', 'delete', 'list'].map((operation) => ({
+      name: operation,
+      faults: [raw(response('200 OK', { etag: 'W/"2f-abc"', 'content-type': 'text/html' }, '<html>Scheduled maintenance</html>'))],
       options: { retry: { maxAttempts: 2 } },
       call: async ({ storage }, { key, retry }) => {
-        if (verb !== 'list') return storage[verb]({ key, retry })
+        if (operation !== 'list') return storage[operation]({ key, retry })
         for await (const object of storage.list({ retry })) return object
       },
       expect: { ...PROTOCOL, attempts: 2, requests: false },
@@ -144,7 +144,7 @@ const rows = [
     what: 'Two lengths, or a length and chunks',
     cases: [
       ...retried(raw('HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 5\r\n\r\nhello', { end: 'close' }), { code: ['ERR_PROTOCOL', 'ECONNRESET', 'ERR_INTEGRITY'], retryable: true }).map((test) => ({ ...test, name: `two lengths ${test.name}` })),
-      passes(raw('HTTP/1.1 503 Later\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\netag: "smuggled"\r\ncontent-length: 0\r\n\r\n', { end: 'close' }), { name: 'a length and chunks, and a second answer' }),
+      passes(raw('HTTP/1.1 503 Later\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\netag: "smuggled"\r\ncontent-length: 0\r\n\r\n', { end: 'close' }), { name: 'a length and chunks, and a second response' }),
     ],
   },
   {
@@ -159,14 +159,14 @@ const rows = [
     id: 'H-09',
     what: 'A redirect from the endpoint is never followed with credentials',
     cases: [301, 302, 307, 308].flatMap((number) => [
-      { name: `${number}`, faults: [raw(answer(`${number} Moved`, { location: 'http://127.0.0.1:9/elsewhere' }))], expect: { retryable: false, code: [`HTTP_${number}`, 'ERR_REDIRECT'], attempts: 1, requests: 1 } },
-      { name: `${number} without a place`, faults: [raw(answer(`${number} Moved`, {}))], expect: { retryable: false, code: [`HTTP_${number}`, 'ERR_REDIRECT'], attempts: 1, requests: 1 } },
+      { name: `${number}`, faults: [raw(response(`${number} Moved`, { location: 'http://127.0.0.1:9/elsewhere' }))], expect: { retryable: false, code: [`HTTP_${number}`, 'ERR_REDIRECT'], attempts: 1, requests: 1 } },
+      { name: `${number} without a place`, faults: [raw(response(`${number} Moved`, {}))], expect: { retryable: false, code: [`HTTP_${number}`, 'ERR_REDIRECT'], attempts: 1, requests: 1 } },
     ]),
   },
   {
     id: 'H-10',
     what: 'Statuses that are none: 000, 600, 999; and 299',
-    cases: ['000', '600', '999', '299'].map((number) => stays(raw(answer(`${number} Odd`, {}), { end: 'close' }), { code: [`HTTP_${number}`, 'ERR_PROTOCOL', 'ECONNRESET', 'ERR_INTEGRITY'], attempts: [1, 4], requests: false }, { name: number })),
+    cases: ['000', '600', '999', '299'].map((number) => stays(raw(response(`${number} Odd`, {}), { end: 'close' }), { code: [`HTTP_${number}`, 'ERR_PROTOCOL', 'ECONNRESET', 'ERR_INTEGRITY'], attempts: [1, 4], requests: false }, { name: number })),
   },
   {
     id: 'H-11',
@@ -175,7 +175,7 @@ const rows = [
   },
   {
     id: 'H-12',
-    what: 'Bytes that nobody asked for on an idle connection are no answer to the next request',
+    what: 'Bytes that nobody asked for on an idle connection are no response to the next request',
     cases: [
       {
         faults: [{ fault: 'stray' }],
@@ -184,7 +184,7 @@ const rows = [
           for (let n = 0; n < 5; n += 1) {
             const result = await context.storage.uploadFile({ body: context.body, ...options })
             attempts.push(result.attempts)
-            if (result.etag === 'stray') throw new Error('a stray answer was believed')
+            if (result.etag === 'stray') throw new Error('a stray response was believed')
             await new Promise((resolve) => setTimeout(resolve, 60))
           }
           return { attempts: Math.max(...attempts) }
@@ -231,20 +231,20 @@ const rows = [
   },
   {
     id: 'R-04',
-    what: '200 with an error in it, as the answer to the end of an upload in parts',
+    what: '200 with an error in it, as the response to the end of an upload in parts',
     covered: { file: 'tests/faults/multipart.rs', test: 'a_200_with_an_error_in_it_is_a_failure' },
   },
   {
     id: 'R-05',
     what: '200 with AccessDenied in it, to a simple upload',
-    cases: [stays(raw(answer('200 OK', { 'content-type': 'application/xml' }, s3Error('AccessDenied'))), { code: ['AccessDenied', 'ERR_INTEGRITY', 'ERR_PROTOCOL'], attempts: [1, 4], requests: false })],
+    cases: [stays(raw(response('200 OK', { 'content-type': 'application/xml' }, s3Error('AccessDenied'))), { code: ['AccessDenied', 'ERR_INTEGRITY', 'ERR_PROTOCOL'], attempts: [1, 4], requests: false })],
   },
-  { id: 'R-06', what: 'An error without a body', cases: retried(raw(answer('500 Oops', {})), { code: 'HTTP_500', status: 500 }) },
+  { id: 'R-06', what: 'An error without a body', cases: retried(raw(response('500 Oops', {})), { code: 'HTTP_500', status: 500 }) },
   {
     id: 'R-07',
     what: 'The edge\'s own pages of HTML',
     cases: [520, 521, 522, 523, 524, 525, 526, 527, 530].flatMap((number) =>
-      retried(raw(answer(`${number} Edge`, { 'content-type': 'text/html', 'cf-ray': '8abc-FRA' }, `<html><h1>error code: ${number}</h1></html>`)), { code: `HTTP_${number}`, status: number }).map((test) => ({
+      retried(raw(response(`${number} Edge`, { 'content-type': 'text/html', 'cf-ray': '8abc-FRA' }, `<html><h1>error code: ${number}</h1></html>`)), { code: `HTTP_${number}`, status: number }).map((test) => ({
         ...test,
         name: `${number} ${test.name}`,
         check: (context, { error }, assert) => error && assert.ok(!/<html>/.test(error.message) && error.requestId === '8abc-FRA', error.message),
@@ -258,23 +258,23 @@ const rows = [
   },
   {
     id: 'R-09',
-    what: 'The body is packed, or says so and is not',
+    what: 'The body is compressed, or says so and is not',
     cases: [
-      ...retried(raw(['HTTP/1.1 503 Later\r\ncontent-encoding: gzip\r\n', ((packed) => ({ text: `content-length: ${packed.length}\r\n\r\n`, base64: packed.toString('base64') }))(gzipSync(s3Error('SlowDown')))]), { status: 503 }).slice(1).map((test) => ({ ...test, name: 'packed', expect: { ...test.expect, code: ['HTTP_503', 'SlowDown'] } })),
-      ...final(raw(answer('403 No', { 'content-encoding': 'gzip' }, s3Error('AccessDenied'))), { status: 403, category: 'auth', code: ['AccessDenied', 'HTTP_403'] }),
+      ...retried(raw(['HTTP/1.1 503 Later\r\ncontent-encoding: gzip\r\n', ((compressed) => ({ text: `content-length: ${compressed.length}\r\n\r\n`, base64: compressed.toString('base64') }))(gzipSync(s3Error('SlowDown')))]), { status: 503 }).slice(1).map((test) => ({ ...test, name: 'compressed', expect: { ...test.expect, code: ['HTTP_503', 'SlowDown'] } })),
+      ...final(raw(response('403 No', { 'content-encoding': 'gzip' }, s3Error('AccessDenied'))), { status: 403, category: 'auth', code: ['AccessDenied', 'HTTP_403'] }),
     ],
   },
   {
     id: 'R-10',
     what: 'The message of an error has line breaks, escape sequences, 2 KiB, and our own secrets',
     cases: [
-      ...final(raw(answer('403 No', { 'content-type': 'application/xml' }, s3Error('SignatureDoesNotMatch', `line\r\nbreak \u001b[31mred ${'x'.repeat(2048)}`))), { code: ['SignatureDoesNotMatch', 'HTTP_403'] }, {
+      ...final(raw(response('403 No', { 'content-type': 'application/xml' }, s3Error('SignatureDoesNotMatch', `line\r\nbreak \u001b[31mred ${'x'.repeat(2048)}`))), { code: ['SignatureDoesNotMatch', 'HTTP_403'] }, {
         name: 'odd characters',
         check: (context, { error }, assert) => assert.ok(!/[\r\n\u001b]/.test(error.message) && error.message.length < 700, JSON.stringify(error.message)),
       }),
-      ...final(raw(answer('403 No', { 'content-type': 'application/xml' }, s3Error('SignatureDoesNotMatch', 'AWSAccessKeyId local StringToSign AWS4-HMAC-SHA256 Credential=local/CANARY Signature=CANARY'))), { code: 'SignatureDoesNotMatch' }, { name: 'secrets' }),
+      ...final(raw(response('403 No', { 'content-type': 'application/xml' }, s3Error('SignatureDoesNotMatch', 'AWSAccessKeyId local StringToSign AWS4-HMAC-SHA256 Credential=local/CANARY Signature=CANARY'))), { code: 'SignatureDoesNotMatch' }, { name: 'secrets' }),
     ],
   },
 ]
 
-module.exports = { title: 'W, H, R: answers', rows }
+module.exports = { title: 'W, H, R: responses', rows }

@@ -1,10 +1,10 @@
 'use strict'
 
 // The S3 operations, as far as R2 has them and uploads need them. Each takes a request that is whole and checked, and
-// gives an answer.
+// gives a response.
 
 const { validateHeaderValue } = require('node:http')
-const { Refusal, xmlAnswer } = require('./responses.js')
+const { Refusal, xmlResponse } = require('./responses.js')
 const { names } = require('./bucket.js')
 const { md5 } = require('./checksums.js')
 
@@ -62,12 +62,12 @@ function getObject({ bucket, key, query, headers }) {
   const unmet = readCondition(object, headers)
   if (unmet) return unmet
   const overridden = OVERRIDABLE.filter((name) => query.has(`response-${name}`)).map((name) => [name, headerValue(query.get(`response-${name}`))])
-  const answered = { ...headersOf(object), ...Object.fromEntries(overridden) }
+  const served = { ...headersOf(object), ...Object.fromEntries(overridden) }
   const range = rangeOf(headers.range, object.size)
-  if (!range) return { status: 200, headers: answered, body: object.body }
+  if (!range) return { status: 200, headers: served, body: object.body }
   const [first, last] = range
-  answered['content-range'] = `bytes ${first}-${last}/${object.size}`
-  return { status: 206, headers: answered, body: object.body.subarray(first, last + 1) }
+  served['content-range'] = `bytes ${first}-${last}/${object.size}`
+  return { status: 206, headers: served, body: object.body.subarray(first, last + 1) }
 }
 
 function headerValue(value) {
@@ -79,7 +79,7 @@ function headerValue(value) {
   }
 }
 
-/** The answer of a read whose condition does not hold, in the order of RFC 9110, section 13.2.2. */
+/** The response of a read whose condition does not hold, in the order of RFC 9110, section 13.2.2. */
 function readCondition(object, headers) {
   const modified = Math.floor(object.lastModified / 1000) * 1000
   const { 'if-match': match, 'if-none-match': noneMatch } = headers
@@ -126,7 +126,7 @@ function listObjects({ name, bucket, query }) {
   }
   const page = [...entries].slice(0, most)
   const truncated = page.length < entries.size && most > 0
-  return xmlAnswer(200, 'ListBucketResult', {
+  return xmlResponse(200, 'ListBucketResult', {
     Name: name,
     Prefix: encode(prefix),
     Delimiter: delimiter === '' ? undefined : encode(delimiter),
@@ -150,7 +150,7 @@ function listObjects({ name, bucket, query }) {
 
 function createUpload({ name, bucket, key, headers }) {
   const upload = bucket.begin(key, factsOf(headers))
-  return xmlAnswer(200, 'InitiateMultipartUploadResult', { Bucket: name, Key: key, UploadId: upload.id })
+  return xmlResponse(200, 'InitiateMultipartUploadResult', { Bucket: name, Key: key, UploadId: upload.id })
 }
 
 function uploadPart({ bucket, key, query, body }) {
@@ -173,7 +173,7 @@ function completeUpload({ name, bucket, key, query, headers, body }) {
   }))
   bucket.requireWriteCondition(key, headers)
   const { etag } = bucket.complete(upload, parts)
-  return xmlAnswer(200, 'CompleteMultipartUploadResult', { Location: `/${name}/${key}`, Bucket: name, Key: key, ETag: `"${etag}"` })
+  return xmlResponse(200, 'CompleteMultipartUploadResult', { Location: `/${name}/${key}`, Bucket: name, Key: key, ETag: `"${etag}"` })
 }
 
 function abortUpload({ bucket, key, query }) {
@@ -188,7 +188,7 @@ function listParts({ name, bucket, key, query }) {
   const parts = [...upload.parts].filter(([number]) => number > after).sort(([a], [b]) => a - b)
   const page = parts.slice(0, most)
   const truncated = page.length < parts.length && most > 0
-  return xmlAnswer(200, 'ListPartsResult', {
+  return xmlResponse(200, 'ListPartsResult', {
     Bucket: name,
     Key: key,
     UploadId: upload.id,
@@ -215,7 +215,7 @@ function listUploads({ name, bucket, query }) {
     .sort((a, b) => Buffer.compare(place(a), place(b)))
   const page = uploads.slice(0, most)
   const truncated = page.length < uploads.length && most > 0
-  return xmlAnswer(200, 'ListMultipartUploadsResult', {
+  return xmlResponse(200, 'ListMultipartUploadsResult', {
     Bucket: name,
     Prefix: encode(prefix),
     MaxUploads: most,
@@ -234,22 +234,22 @@ function count(text, name) {
 }
 
 /** The operation that a request asks for, by its method, its query and whether it has a key. */
-function verbOf({ method, key, query, headers }) {
+function operationOf({ method, key, query, headers }) {
   const has = (name) => query.has(name)
   if (key === '') {
     if (method === 'HEAD') return () => nothing(200)
     if (method === 'GET' && has('uploads')) return listUploads
     if (method === 'GET' && query.get('list-type') === '2') return listObjects
   } else if (has('uploadId')) {
-    const verb = { PUT: uploadPart, POST: completeUpload, DELETE: abortUpload, GET: listParts }[method]
-    if (verb && headers['x-amz-copy-source'] === undefined) return verb
+    const operation = { PUT: uploadPart, POST: completeUpload, DELETE: abortUpload, GET: listParts }[method]
+    if (operation && headers['x-amz-copy-source'] === undefined) return operation
   } else if (method === 'POST' && has('uploads')) {
     return createUpload
   } else if (headers['x-amz-copy-source'] === undefined && !['acl', 'tagging', 'retention', 'legal-hold'].some(has)) {
-    const verb = { PUT: putObject, GET: getObject, HEAD: getObject, DELETE: deleteObject }[method]
-    if (verb) return verb
+    const operation = { PUT: putObject, GET: getObject, HEAD: getObject, DELETE: deleteObject }[method]
+    if (operation) return operation
   }
   throw new Refusal('NotImplemented', 'This server has no such operation.')
 }
 
-module.exports = { verbOf }
+module.exports = { operationOf }

@@ -1,4 +1,4 @@
-//! The floor behind the seam: what is left of an upload from Node.js when nothing is done but to copy the body, to send
+//! The baseline behind the N-API boundary: what is left of an upload from Node.js when nothing is done but to copy the body, to send
 //! a ready-made request, and to settle a promise.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +10,14 @@ use napi_derive::napi;
 use reliable_r2_rig::bare::{Failure, Peer, Sender};
 
 #[napi]
-pub struct Floor {
+pub struct Baseline {
     peer: Arc<Peer>,
     /// Connections that nobody uses now.
     idle: Arc<Mutex<Vec<Sender>>>,
 }
 
 #[napi]
-impl Floor {
+impl Baseline {
     #[napi(constructor)]
     pub fn new(url: String, authority_path: String) -> Result<Self> {
         let peer = Peer::new(&url, Some(&authority_path)).map_err(to_js)?;

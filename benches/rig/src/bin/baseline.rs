@@ -1,7 +1,7 @@
-//! `floor`: bare hyper sending a ready-made request over and over: the least that a client on this machine can do. One
+//! `baseline`: bare hyper sending a ready-made request over and over: the least that a client on this machine can do. One
 //! thread, since more of them make small requests dearer.
 //!
-//! `floor URL BYTES CONCURRENCY SECONDS [CA.pem]` prints one line of JSON, as `support/load.mjs` does for the others.
+//! `baseline URL BYTES CONCURRENCY SECONDS [CA.pem]` prints one line of JSON, as `support/load.mjs` does for the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use reliable_r2_rig::bare::{Failure, Peer, Sender};
 use serde_json::json;
 use tokio::time::Instant;
 
-const USAGE: &str = "usage: floor URL BYTES CONCURRENCY SECONDS [CA.pem]";
+const USAGE: &str = "usage: baseline URL BYTES CONCURRENCY SECONDS [CA.pem]";
 
 /// Sends one request after another until the time is over; gives how long each took, in milliseconds.
 async fn send(peer: &Peer, sender: &mut Sender, body: &Bytes, until: Instant) -> Result<Vec<f64>, Failure> {
