@@ -122,6 +122,20 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     assert.ok(lab.stored('forgotten.bin').equals(body))
   })
 
+  test('a list of parts that the storage cannot have sent says nothing of the upload, which is resumed later', async () => {
+    const options = { key: 'impostor.bin', body, checkpoint: file() }
+    await failingOnce(options)
+    const part = '<Part><PartNumber>1</PartNumber><ETag>"00000000000000000000000000000000"</ETag><Size>5</Size></Part>'
+    const xml = `<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>${part}</ListPartsResult>`
+    const text = `HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: ${xml.length}\r\n\r\n${xml}`
+    await lab.faults({ fault: 'raw', method: 'GET', response: [{ text }] })
+    await assert.rejects(storage.uploadFile(options), { code: 'ERR_PROTOCOL', message: /does not end/ })
+    assert.equal(await puts(), 0)
+    await lab.faults()
+    assert.deepEqual((await storage.uploadFile(options)).resumedParts, 2)
+    assert.ok(lab.stored('impostor.bin').equals(body))
+  })
+
   test('a checkpoint that is none, or of another object', async () => {
     const options = { key: 'odd.bin', body, checkpoint: file() }
     for (const text of ['', 'null', '[]', '{"version":1}', '{"version":99,"key":"odd.bin"}', '\0\0\0']) {

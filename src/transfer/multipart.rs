@@ -127,9 +127,12 @@ impl<S: ObjectStore + 'static> Multipart<'_, S> {
 
     /// None if the store has no parts to list: the upload was completed or aborted, has expired, or its id is none of
     /// this store's. A store that refuses the list for another reason says so when the next upload is created.
+    ///
+    /// # Errors
+    /// What is no response of the store says nothing of the upload: its parts and its checkpoint stay.
     async fn parts_of(&self, upload: &MultipartUpload) -> Result<Option<Vec<ListedPart>>> {
         match self.store.list_parts(upload, self.context).await {
-            Err(error) if error.retryability == Retryability::Permanent => Ok(None),
+            Err(error) if error.retryability == Retryability::Permanent && &*error.code != code::PROTOCOL => Ok(None),
             parts => parts.map(Some),
         }
     }
