@@ -174,7 +174,7 @@ describe('the command line', { timeout: 120_000 }, () => {
       'a missing key': [{ STORAGE_SECRET_KEY: '' }, 'configuration', /secretKey/],
       'a wrong endpoint': [{ STORAGE_ENDPOINT: 'https://short.r2.cloudflarestorage.com' }, 'configuration', /endpoint/],
       'a host that is not there': [{ STORAGE_ENDPOINT: 'https://no-such-host.invalid' }, 'DNS', /host name|DNS/],
-      'a closed port': [{ STORAGE_ENDPOINT: 'http://127.0.0.1:1' }, 'TCP', /Nothing listens/],
+      'a closed port': [{ STORAGE_ENDPOINT: 'http://127.0.0.1:1' }, 'TCP', /nothing is listening/],
       'another bucket': [{ STORAGE_BUCKET: 'no-such-bucket' }, 'credentials and bucket', /STORAGE_BUCKET/],
       'a wrong secret': [{ STORAGE_SECRET_KEY: 'CANARYWRONG' }, 'credentials and bucket', /STORAGE_SECRET_KEY/],
       'an unknown key': [{ STORAGE_ACCESS_KEY: 'unknown' }, 'credentials and bucket', /STORAGE_ACCESS_KEY/],

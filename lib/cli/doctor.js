@@ -7,7 +7,7 @@ const net = require('node:net')
 const tls = require('node:tls')
 const { randomUUID } = require('node:crypto')
 const { buffer } = require('node:stream/consumers')
-const { adviceFor: nextSteps } = require('../observability/remediation.js')
+const { adviceFor: remediationOf, meaningOf } = require('../observability/remediation.js')
 const { StorageError } = require('../errors.js')
 const { readPublicly } = require('./public-domain.js')
 const { UsageError } = require('./usage.js')
@@ -19,33 +19,6 @@ const WORRYING_SKEW_MS = 60_000
 
 const SPEAKS_HTTP = 'The server speaks http on this port, not https. Write http in STORAGE_ENDPOINT (a local server), or the port that speaks TLS.'
 const SPEAKS_TLS = 'The server speaks https on this port. Write https in STORAGE_ENDPOINT.'
-
-/** What to do about a code, in plain words. */
-const ADVICE = {
-  ENOTFOUND: 'The host name does not exist. Is the account id in STORAGE_ENDPOINT right? Does this machine have DNS?',
-  EAI_AGAIN: 'DNS does not respond. Is this machine online?',
-  ECONNREFUSED: 'Nothing listens there. Is the port in STORAGE_ENDPOINT right?',
-  ETIMEDOUT: 'Nothing responds. Does a firewall or a proxy block outgoing connections?',
-  ECONNRESET: 'The connection is cut. Does a firewall or a proxy on the way inspect TLS?',
-  EHOSTUNREACH: 'There is no way to the host from here. Check the network and VPN of this machine.',
-  ENETUNREACH: 'There is no way to the network from here. Check the network and VPN of this machine.',
-  EPROTO: 'The server refuses the TLS handshake: R2 does that for an account id that it does not know. Check STORAGE_ENDPOINT.',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE:
-    'The server refuses the TLS handshake: R2 does that for an account id that it does not know. Check STORAGE_ENDPOINT.',
-  CERT_HAS_EXPIRED: "The server's certificate has expired, or this machine's clock is wrong.",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'The certificate is of an unknown authority. Give its PEM file as NODE_EXTRA_CA_CERTS.',
-  SELF_SIGNED_CERT_IN_CHAIN: 'The certificate is of an unknown authority. Give its PEM file as NODE_EXTRA_CA_CERTS.',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'The certificate is signed by itself. Give its PEM file as NODE_EXTRA_CA_CERTS.',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate is for another host. Check STORAGE_ENDPOINT.',
-  InvalidAccessKeyId: 'STORAGE_ACCESS_KEY is not known there. Make an R2 API token for this account, and use its Access Key ID.',
-  Unauthorized: 'STORAGE_ACCESS_KEY is not known there. Make an R2 API token for this account, and use its Access Key ID.',
-  NotSignedUp: 'STORAGE_ACCESS_KEY is not known there. Make an R2 API token for this account, and use its Access Key ID.',
-  SignatureDoesNotMatch: 'STORAGE_SECRET_KEY does not belong to STORAGE_ACCESS_KEY. Copy both anew, without spaces or quotes.',
-  AccessDenied: 'The token may not do this. Give it "Object Read & Write" for this bucket.',
-  NoSuchBucket: 'There is no such bucket in this account and jurisdiction. Check STORAGE_BUCKET, and whether the endpoint needs .eu, .us or .fedramp.',
-  RequestTimeTooSkewed: "This machine's clock is wrong. Let it be set by NTP.",
-  PreconditionFailed: 'Something is there already.',
-}
 
 const NO_DOMAIN = {
   text: 'none',
@@ -154,9 +127,12 @@ function adviceFor(error) {
   if (error instanceof StorageError && error.category === 'input' && error.option) {
     return `Set it in the environment, in .env.local or in .env; see the error above for ${error.option}.`
   }
-  const known = [error.code, error.errors?.[0]?.code].find((code) => Object.hasOwn(ADVICE, code))
-  if (known) return ADVICE[known]
-  if (error instanceof StorageError) return nextSteps(error).steps[0]
+  const { category, status } = error
+  const code = [error.code, error.errors?.[0]?.code].find(meaningOf)
+  if (code || error instanceof StorageError) {
+    const { means, steps } = remediationOf({ code, category, status })
+    return `${means} ${steps[0]}`
+  }
   return 'Compare STORAGE_ENDPOINT with the S3 API address of the bucket (R2, bucket, Settings), and try again.'
 }
 

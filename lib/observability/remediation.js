@@ -28,6 +28,13 @@ const network = {
       'Do not switch verification off: the credentials would go to whoever responds.',
     ],
   },
+  handshake: {
+    means: 'The host refused the TLS handshake. R2 does so for an account id that it does not know.',
+    steps: [
+      'Check the account id in STORAGE_ENDPOINT (32 hex digits), and its jurisdiction (eu, fedramp, us).',
+      'Check that the port speaks TLS. A new account’s endpoint may take some minutes to appear.',
+    ],
+  },
   files: {
     means: 'The operating system has no file descriptors left.',
     steps: ['Raise the limit (ulimit -n, LimitNOFILE).', 'Find what leaks files or sockets in this process, and lower maxConnections.'],
@@ -133,13 +140,7 @@ const BY_CODE = {
     steps: ['Something here opens and drops connections quickly: look at `ss -s`.', 'Keep one storage for the whole process; lower maxConnections.'],
   },
   ...sharing(network.files, 'EMFILE', 'ENFILE'),
-  EPROTO: {
-    means: 'The host refused the TLS handshake. R2 does so for an account id that it does not know.',
-    steps: [
-      'Check the account id in STORAGE_ENDPOINT (32 hex digits), and its jurisdiction (eu, fedramp, us).',
-      'Check that the port speaks TLS. A new account’s endpoint may take some minutes to appear.',
-    ],
-  },
+  ...sharing(network.handshake, 'EPROTO', 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'),
   ...sharing(
     network.certificate,
     'CERT_NOT_YET_VALID',
@@ -147,12 +148,14 @@ const BY_CODE = {
     'ERR_TLS_CERT_INVALID',
     'ERR_TLS_CERT_ALTNAME_INVALID',
     'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
   ),
   ETIMEDOUT: {
     means: 'No response came in time.',
     steps: [
+      'All sizes: a firewall or a proxy blocks outgoing connections, or the network or the storage is slow. Compare p50 and p99, and ' + STATUS_PAGE.replace('Look', 'look'),
       'Large objects on a slow line: raise retry.timeout, or let them go in parts (multipartThresholdBytes).',
-      'All sizes: the network or the storage is slow. Compare p50 and p99, and ' + STATUS_PAGE.replace('Look', 'look'),
       'On a serverless platform: is the function’s own time limit longer than the call’s?',
     ],
   },
@@ -173,7 +176,7 @@ const BY_CODE = {
     'RequestLimitExceeded',
     'TooMuchConcurrency',
   ),
-  ...sharing(auth.keys, 'Unauthorized', 'InvalidAccessKeyId'),
+  ...sharing(auth.keys, 'Unauthorized', 'InvalidAccessKeyId', 'NotSignedUp'),
   SignatureDoesNotMatch: {
     means: 'The signature is not the one that the storage computed.',
     steps: [
