@@ -77,6 +77,9 @@ export declare class NativeStorage {
   close(): void
 }
 
+/** What is wrong with the `concurrency` of `uploadFiles`, if anything. */
+export declare function checkConcurrency(concurrency: number): string | null
+
 /** Checks what is given; what is missing is no error yet. */
 export declare function checkStorageOptions(options: NativeStorageOptions): NativeFailure | null
 

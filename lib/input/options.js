@@ -206,12 +206,8 @@ function readAddress(options, call) {
 
 function readBatch(options, call) {
   const { concurrency, signal } = readObject(BATCH, options ?? {}, 'options', call)
-  const failure = concurrency === undefined ? null : native.checkStorageOptions({ uploadConcurrency: concurrency })
-  if (failure) {
-    const { operation } = call
-    const userMessage = native.userMessage(failure.category, failure.code)
-    throw fromFailure({ ...failure, operation, userMessage, option: 'concurrency', message: failure.message.replace(failure.operation, operation).replace('uploadConcurrency', 'concurrency') })
-  }
+  const problem = concurrency === undefined ? null : native.checkConcurrency(concurrency)
+  if (problem) throw invalid('concurrency', problem, call)
   return { concurrency, signal }
 }
 

@@ -17,7 +17,7 @@ use super::upload_results::UploadResults;
 use crate::error::Error;
 use crate::resilience::admission::BreakerWatcher;
 use crate::source::buffers::Buffers;
-use crate::storage::{Call, FileLimits, ObjectOptions, Storage, StorageConfig};
+use crate::storage::{Call, FileLimits, ObjectOptions, Storage, StorageConfig, limits};
 
 /// The id of a call, or what can also end it.
 type Operation<'a> = Either<u32, ClassInstance<'a, NativeOperation>>;
@@ -30,6 +30,12 @@ const HELD_BYTES: i64 = 450 * 1024;
 #[napi(catch_unwind)]
 pub fn check_storage_options(options: NativeStorageOptions) -> Option<NativeFailure> {
     StorageConfig::from(options).check().err().map(Into::into)
+}
+
+/// What is wrong with the `concurrency` of `uploadFiles`, if anything.
+#[napi(catch_unwind)]
+pub fn check_concurrency(concurrency: f64) -> Option<String> {
+    limits::concurrency("concurrency", concurrency).err().map(|error| error.detail.clone())
 }
 
 /// Both functions are called on the JavaScript thread: with an event, and with the results

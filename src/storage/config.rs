@@ -18,7 +18,6 @@ use crate::transfer::multipart::MultipartOptions;
 use crate::transfer::plan;
 
 const MAX_ENDPOINTS: usize = 8;
-const MAX_CONCURRENCY: u32 = 256;
 const MAX_CONNECTIONS: u32 = 10_000;
 const MAX_PART_CONCURRENCY: u32 = 16;
 
@@ -240,7 +239,7 @@ impl StorageConfig {
             },
             multipart: self.multipart()?,
             upload_concurrency: match self.upload_concurrency {
-                Some(count) => limits::count("uploadConcurrency", count, MAX_CONCURRENCY)?,
+                Some(count) => limits::concurrency("uploadConcurrency", count)?,
                 None => defaults::UPLOAD_CONCURRENCY,
             },
         })

@@ -12,6 +12,7 @@ use crate::transfer::plan;
 /// JavaScript's timers hold 31 bits of milliseconds (24.8 days); nothing here needs more.
 const MAX_MS: f64 = 2_147_483_647.0;
 const MAX_ATTEMPTS: f64 = 100.0;
+const MAX_CONCURRENCY: u32 = 256;
 /// The largest whole number that JavaScript counts to without gaps.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
@@ -86,6 +87,14 @@ pub fn file(length: u64, most: Option<u64>) -> Result<()> {
 /// `ERR_INVALID_OPTION` naming `name`.
 pub fn place(name: &str, value: f64) -> Result<u64> {
     whole(name, value, 0.0, MAX_SAFE_INTEGER, || "a whole number of bytes, at least 0".to_owned())
+}
+
+/// How many uploads of one call go at once.
+///
+/// # Errors
+/// `ERR_INVALID_OPTION` naming `name`.
+pub fn concurrency(name: &str, value: f64) -> Result<u32> {
+    count(name, value, MAX_CONCURRENCY)
 }
 
 /// A whole number within `1..=most`.
