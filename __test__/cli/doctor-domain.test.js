@@ -101,7 +101,7 @@ describe('doctor reads its probe by STORAGE_DOMAIN', { timeout: 120_000 }, () =>
     await new Promise((resolve) => servers.pop().close(resolve))
     const { code, last } = await diagnose({ STORAGE_DOMAIN: domain })
     assert.deepEqual([code, last.code], [1, 'ECONNREFUSED'])
-    assert.match(last.advice, /nothing is listening/)
+    assert.match(last.advice, /Nothing listens there/)
   })
 
   test('finds an https endpoint where the server speaks http', async () => {

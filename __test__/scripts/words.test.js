@@ -3,7 +3,7 @@
 const { test } = require('node:test')
 const assert = require('node:assert/strict')
 
-const found = async (text, file = 'src/x.rs') => (await import('../../scripts/words.mjs')).findingsIn(file, text).map(({ line, word }) => [line, word.toLowerCase()])
+const found = async (text, file = 'src/lib.rs') => (await import('../../scripts/words.mjs')).findingsIn(file, text).map(({ line, word }) => [line, word.toLowerCase()])
 
 // words-allow: the words themselves are the test
 const PLAIN = ['the answer', 'was told', 'a seam', 'Strangers', 'calledOff', 'is_worth_a_look', 'HEARD', 'the laboratory', 'it goes on', 'no room']
