@@ -1,7 +1,7 @@
 'use strict'
 
-// A server that sends back what it was sent, in every text of a response: no secret reaches an error, a log line, an event,
-// a metric or what the dashboard and recentFailures show.
+// A server or a source that sends back what it was sent, in every text of a response: no secret reaches an error, a log
+// line, an event, a metric or what the dashboard and recentFailures show.
 
 const assert = require('node:assert/strict')
 const { createServer } = require('node:http')
@@ -23,6 +23,19 @@ const encodings = {
   'all percent-encoded': (text) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
   'in base64': (text) => Buffer.from(text).toString('base64'),
   'in hex': (text) => Buffer.from(text).toString('hex'),
+}
+/** What a source may say, and what makes its response a failure. */
+const statuses = { 200: { 'content-encoding': 'unknown' }, 206: { 'content-range': 'bytes 5-9/10' }, 302: {}, 404: {}, 503: {} }
+const fromSource = {
+  'status text': (text) => ({ reason: text }),
+  'content-type': (text) => ({ headers: { 'content-type': text } }),
+  'content-encoding': (text) => ({ headers: { 'content-encoding': text } }),
+  'content-range': (text) => ({ headers: { 'content-range': `bytes ${text}` } }),
+  'content-disposition': (text) => ({ headers: { 'content-disposition': `attachment; filename="${text}"` } }),
+  location: (text) => ({ headers: { location: `http://127.0.0.1:1/?token=${text}` } }),
+  'location without a scheme': (text) => ({ headers: { location: `//${text}@[::/` } }),
+  'other headers': (text) => ({ headers: { etag: `"${text}"`, 'last-modified': text, 'retry-after': text, date: text, server: text } }),
+  body: (text) => ({ body: text }),
 }
 const escaped = (text) => text.replace(/[&<>]/g, (char) => `&#${char.charCodeAt(0)};`)
 const error = (fields) => `<Error>${Object.entries({ Code: 'AccessDenied', Message: 'no', ...fields }).map(([name, text]) => `<${name}>${escaped(text)}</${name}>`).join('')}</Error>`
@@ -51,6 +64,42 @@ async function shown(storage, calls) {
   seen.push(JSON.stringify(storage.recentFailures()), storage.metricsText(), JSON.stringify(storage.metrics()), await page.text())
   return seen.join('\n')
 }
+
+describe('text of a source', { timeout: 120_000 }, () => {
+  for (const [place, respond] of Object.entries(fromSource)) {
+    test(`in ${place} shows neither its signed URL nor its credentials`, async (t) => {
+      let status
+      let text
+      const server = createServer((request, reply) => {
+        const { reason, headers = {}, body = '' } = respond(text)
+        request.resume().on('end', () => reply.writeHead(status, reason, { ...statuses[status], ...headers, connection: 'close' }).end(body))
+      })
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+      t.after(() => server.close())
+      const lines = []
+      const line = (...args) => lines.push(util.format(...args))
+      const logger = { debug: line, info: line, warn: line, error: line }
+      const storage = newStorage({ endpoint: 'http://127.0.0.1:1', region: 'auto', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logger, logLevel: 'debug', allowPrivateNetworks: true, retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } })
+      for (const encode of Object.values(encodings)) {
+        for (const secret of [SECRET, TOKEN]) {
+          text = encode(secret)
+          const url = `http://127.0.0.1:${server.address().port}/picture.png?X-Amz-Signature=${encodeURIComponent(SECRET)}`
+          const sourceHeaders = { authorization: `Bearer ${TOKEN}` }
+          const calls = Object.keys(statuses).map((number) => () => {
+            status = Number(number)
+            return storage.downloadAndUpload({ key: 'a', url, sourceHeaders })
+          })
+          const all = `${await shown(storage, calls)}\n${lines.join('\n')}`
+          assert.match(all, /ERR_SOURCE_STATUS/)
+          for (const canary of [text.slice(0, 12), SECRET.slice(0, 12), TOKEN.slice(0, 12)]) {
+            assert.ok(!all.includes(canary), all.slice(Math.max(0, all.indexOf(canary) - 120), all.indexOf(canary) + 60))
+          }
+        }
+      }
+      storage.close()
+    })
+  }
+})
 
 describe('text of a server', { timeout: 120_000 }, () => {
   for (const [place, respond] of Object.entries(places)) {

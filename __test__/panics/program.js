@@ -52,6 +52,7 @@ async function main() {
     }))
     await step('a checkpoint', () => storage.uploadFile({ key: 'checkpointed', body: 'x', checkpoint: `${file}.checkpoint` }))
     await step('a file', () => storage.uploadFile({ key: 'd', body: api.fromFile(file) }))
+    await step('uploadFiles', () => storage.uploadFiles([], { concurrency: 2 }))
     await step('downloadAndUpload', async () => {
       const { url } = await storage.presign({ key: 'a' })
       await storage.downloadAndUpload({ key: 'e', url })
