@@ -17,23 +17,17 @@ use tokio::time::timeout;
 
 use super::limits::{DNS_TIMEOUT, MAX_SYSTEM_LOOKUPS};
 
-/// Why a name gave no address.
+/// Why a name gave no address. Without the name: that of a redirect is the source's text, and an error has its host.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{code}: could not resolve the host name {host}")]
+#[error("{code}: the host name could not be resolved")]
 pub struct DnsError {
     /// `ENOTFOUND` (the name does not exist) or `EAI_AGAIN` (the resolver did not know at this time).
     pub code: &'static str,
-    pub host: String,
 }
 
 impl DnsError {
-    pub(super) fn not_found(host: &str) -> Self {
-        Self { code: "ENOTFOUND", host: host.to_owned() }
-    }
-
-    pub(super) fn try_again(host: &str) -> Self {
-        Self { code: "EAI_AGAIN", host: host.to_owned() }
-    }
+    pub(super) const NOT_FOUND: Self = Self { code: "ENOTFOUND" };
+    pub(super) const TRY_AGAIN: Self = Self { code: "EAI_AGAIN" };
 }
 
 pub type Addresses = Arc<[SocketAddr]>;
@@ -99,7 +93,7 @@ impl SystemResolver {
         let threads = Arc::clone(&self.threads);
         let name = host.to_owned();
         let lookup = self.lookups.join(host, move || on_own_thread(name, threads, getaddrinfo));
-        timeout(DNS_TIMEOUT, lookup).await.unwrap_or_else(|_| Err(DnsError::try_again(host)))
+        timeout(DNS_TIMEOUT, lookup).await.unwrap_or(Err(DnsError::TRY_AGAIN))
     }
 }
 
@@ -109,8 +103,7 @@ async fn on_own_thread(
     threads: Arc<Semaphore>,
     lookup: impl FnOnce(&str) -> Outcome + Send + 'static,
 ) -> Outcome {
-    let again = DnsError::try_again(&host);
-    let Ok(permit) = threads.acquire_owned().await else { return Err(again) };
+    let Ok(permit) = threads.acquire_owned().await else { return Err(DnsError::TRY_AGAIN) };
     let (sender, receiver) = oneshot::channel();
     let thread = thread::Builder::new().name("r2-dns".to_owned()).stack_size(256 * 1024).spawn(move || {
         let outcome = lookup(&host);
@@ -118,9 +111,9 @@ async fn on_own_thread(
         let _ = sender.send(outcome);
     });
     if thread.is_err() {
-        return Err(again);
+        return Err(DnsError::TRY_AGAIN);
     }
-    receiver.await.unwrap_or(Err(again))
+    receiver.await.unwrap_or(Err(DnsError::TRY_AGAIN))
 }
 
 fn getaddrinfo(host: &str) -> Outcome {
@@ -132,10 +125,10 @@ fn getaddrinfo(host: &str) -> Outcome {
     match dns_lookup::getaddrinfo(Some(bare(host)), None, Some(hints)) {
         Ok(found) => {
             let addresses: Addresses = found.flatten().map(|info| info.sockaddr).collect();
-            if addresses.is_empty() { Err(DnsError::not_found(host)) } else { Ok(addresses) }
+            if addresses.is_empty() { Err(DnsError::NOT_FOUND) } else { Ok(addresses) }
         }
-        Err(error) if matches!(error.kind(), NoName | NoData) => Err(DnsError::not_found(host)),
-        Err(_) => Err(DnsError::try_again(host)),
+        Err(error) if matches!(error.kind(), NoName | NoData) => Err(DnsError::NOT_FOUND),
+        Err(_) => Err(DnsError::TRY_AGAIN),
     }
 }
 
@@ -149,7 +142,7 @@ mod tests {
     use super::*;
 
     fn loopback(_: &str) -> Outcome {
-        literal("127.0.0.1").ok_or_else(|| DnsError::not_found("never"))
+        literal("127.0.0.1").ok_or(DnsError::NOT_FOUND)
     }
 
     #[tokio::test]

@@ -61,19 +61,17 @@ impl PublicResolver {
         let (permits, name) = (Arc::clone(&self.permits), host.to_owned());
         let lookup = self.lookups.join(host, move || {
             async move {
-                let Ok(_permit) = permits.try_acquire() else { return Err(DnsError::try_again(&name)) };
+                let Ok(_permit) = permits.try_acquire() else { return Err(DnsError::TRY_AGAIN) };
                 let asked = timeout(DNS_TIMEOUT, resolver.lookup_ip(name.as_str())).await;
                 match asked {
                     Ok(Ok(found)) => {
                         let mut addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(ip, 0)).collect();
                         // IPv6 without a route is more common than the opposite; the connector tries the others soon.
                         addresses.sort_by_key(SocketAddr::is_ipv6);
-                        if addresses.is_empty() { Err(DnsError::not_found(&name)) } else { Ok(addresses.into()) }
+                        if addresses.is_empty() { Err(DnsError::NOT_FOUND) } else { Ok(addresses.into()) }
                     }
-                    Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => {
-                        Err(DnsError::not_found(&name))
-                    }
-                    Ok(Err(_)) | Err(_) => Err(DnsError::try_again(&name)),
+                    Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Err(DnsError::NOT_FOUND),
+                    Ok(Err(_)) | Err(_) => Err(DnsError::TRY_AGAIN),
                 }
             }
             .boxed()

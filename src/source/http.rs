@@ -22,6 +22,7 @@ use crate::net::content_range::{self, ContentRange};
 use crate::net::headers::{decode, text};
 use crate::net::limits::MAX_REDIRECTS;
 use crate::resilience::{classify, retry_after};
+use crate::secret::Redactor;
 
 /// What to fetch and how much of it at most.
 #[derive(Clone)]
@@ -58,7 +59,10 @@ impl HttpDownload<'_> {
             let same_origin = url.origin() == self.request.url.origin();
             let mut headers = if same_origin { headers.clone() } else { HeaderMap::new() };
             headers.extend(range.iter().map(|(name, value)| (name.clone(), value.clone())));
-            let response = self.client.get(&url, headers, !guard.opens(&host), &host).await?;
+            let guarded = !guard.opens(&host);
+            // A source may put what it was sent into the name of the next host.
+            let host = if url.host() == self.request.url.host() { host } else { self.redacted(&host) };
+            let response = self.client.get(&url, headers, guarded, &host).await?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((response, host));
             }
@@ -67,6 +71,14 @@ impl HttpDownload<'_> {
             }
         }
         Err(redirect_error(&format!("the source redirects more than {MAX_REDIRECTS} times, which is the limit")))
+    }
+
+    /// A text of the source without what the caller sends to it.
+    fn redacted(&self, text: &str) -> String {
+        let SourceRequest { url, headers, .. } = &self.request;
+        let parameters: Vec<_> = url.query_pairs().map(|(_, value)| value).collect();
+        let headers = headers.values().filter_map(|value| value.to_str().ok());
+        Redactor::new(headers.chain(parameters.iter().map(AsRef::as_ref))).clean(text)
     }
 }
 
@@ -94,7 +106,7 @@ impl Reopen for HttpDownload<'_> {
             let detail = format!(
                 "the source sent its bytes encoded ({}) though the request asked for identity; download it, decode it \
                  and pass it to uploadFile",
-                printable(&coding, 60)
+                printable(&self.redacted(&coding), 60)
             );
             return Err(source_error(code::SOURCE_ENCODING, &detail));
         }
