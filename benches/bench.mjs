@@ -63,7 +63,15 @@ async function measure(contender, scenario, sink) {
   if (scenario.file && contender.inMemoryOnly) return undefined
   const { bytes, concurrency, file } = scenario
   const url = scenario.tls ? sink.tls : sink.plain
-  const plan = { name: contender.name, url, bytes: file ? undefined : bytes, file, concurrency, seconds, addon: baselineAddon }
+  const plan = {
+    name: contender.name,
+    url,
+    bytes: file ? undefined : bytes,
+    file,
+    concurrency,
+    seconds,
+    addon: baselineAddon,
+  }
   const args =
     contender.name === 'baseline'
       ? [url, bytes, concurrency, seconds, sink.authority].map(String)
@@ -85,7 +93,8 @@ async function makeFile(bytes) {
   const file = path.join(tmpdir(), `reliable-r2-bench-${process.pid}.bin`)
   const out = createWriteStream(file)
   const piece = Buffer.alloc(1024 * 1024, 'reliable')
-  for (let left = bytes; left > 0; left -= piece.length) if (!out.write(piece.subarray(0, left))) await once(out, 'drain')
+  for (let left = bytes; left > 0; left -= piece.length)
+    if (!out.write(piece.subarray(0, left))) await once(out, 'drain')
   out.end()
   await once(out, 'close')
   return file
@@ -129,4 +138,8 @@ try {
   if (file) rmSync(file)
 }
 if (options['as-built'] || options.only) console.log('\ndocs/benchmarks.md is left as it is.')
-else writeFileSync(path.join(root, 'docs', 'reports', 'benchmarks.md'), page(results, { rounds, seconds, full: options.full }))
+else
+  writeFileSync(
+    path.join(root, 'docs', 'reports', 'benchmarks.md'),
+    page(results, { rounds, seconds, full: options.full }),
+  )

@@ -143,7 +143,10 @@ const measurements = {
 async function inProcess(name, ...args) {
   const options = name === 'waiting' ? ['--expose-gc'] : []
   const env = { ...process.env, NODE_ENV: 'production' }
-  const child = spawn(process.execPath, [...options, here, name, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...options, here, name, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let output = ''
   child.stdout.on('data', (text) => (output += text))
   const [code] = await once(child, 'close')
@@ -211,17 +214,26 @@ function page({ start, peers, first, idle, waiting, many, large }) {
   const ms = (value) => (value < 10 ? value.toFixed(2) : Math.round(value))
   const best = Math.max(...many.map(({ perSecond }) => perSecond))
   const rows = [
-    ['`require(\'reliable-r2\')`, median of ' + ROUNDS, `${ms(median(start.map((one) => one.ms)))} ms`],
+    ["`require('reliable-r2')`, median of " + ROUNDS, `${ms(median(start.map((one) => one.ms)))} ms`],
     ...PEERS.map((peer, index) => [`the same of ${peer}`, `${ms(median(peers[index].map((one) => one.ms)))} ms`]),
     ['threads that it starts before the first call', start[0].threads ?? 'not counted here'],
     ['the first upload of a process, 1 KiB', `${ms(median(first.map((one) => one.first)))} ms`],
     ['one after it, 1 KiB', `${ms(median(first.map((one) => one.warm)))} ms`],
-    [`CPU in ${idle.seconds} s of idleness after 64 uploads at once: its threads, the process`, `${idle.ownMs === null ? '–' : ms(idle.ownMs)} ms, ${ms(idle.cpuMs)} ms`],
-    [`memory of each of ${WAITING.toLocaleString('en')} uploads of 1 KiB that wait`, `${Math.round(waiting.bytes / KIB)} KiB`],
+    [
+      `CPU in ${idle.seconds} s of idleness after 64 uploads at once: its threads, the process`,
+      `${idle.ownMs === null ? '–' : ms(idle.ownMs)} ms, ${ms(idle.cpuMs)} ms`,
+    ],
+    [
+      `memory of each of ${WAITING.toLocaleString('en')} uploads of 1 KiB that wait`,
+      `${Math.round(waiting.bytes / KIB)} KiB`,
+    ],
     ['to begin each of them', `${((waiting.ms / WAITING) * 1000).toFixed(0)} µs`],
     [`\`uploadFile\` of ${LARGE.bytes / 1e6} MB over TLS, until it returns (its copy)`, `${ms(large.copyMs)} ms`],
     ['the same into memory that is new: median, most', `${ms(large.freshMs)} ms, ${ms(large.mostFreshMs)} ms`],
-    [`delay of the event loop while ${LARGE.uploads} such uploads run, round after round: p99, most`, `${ms(large.p99Ms)} ms, ${ms(large.maxMs)} ms`],
+    [
+      `delay of the event loop while ${LARGE.uploads} such uploads run, round after round: p99, most`,
+      `${ms(large.p99Ms)} ms, ${ms(large.maxMs)} ms`,
+    ],
     ['the binary', `${(statSync(path.join(root, addon)).size / MIB).toFixed(2)} MiB`],
   ]
   const throughput = many.map(({ perSecond, jsMs }, index) => {

@@ -56,7 +56,17 @@ if (spawnSync('valgrind', ['--version']).status !== 0 || target !== expected.tar
 
 requireTools()
 console.log('Building the program to count (some minutes the first time) ...')
-await run('cargo', ['build', '--quiet', '--release', '--target', TARGET, '--package', 'reliable-r2-benches', '--bin', 'puts'])
+await run('cargo', [
+  'build',
+  '--quiet',
+  '--release',
+  '--target',
+  TARGET,
+  '--package',
+  'reliable-r2-benches',
+  '--bin',
+  'puts',
+])
 const rustc = spawnSync('rustc', ['--version'], { encoding: 'utf8' }).stdout.split(' ')[1]
 const counted = Object.fromEntries(Object.entries(cases).map(([name, args]) => [name, perUpload(args)]))
 
@@ -69,11 +79,16 @@ if (process.argv.includes('--update')) {
 const more = []
 for (const [name, instructions] of Object.entries(counted)) {
   const change = instructions / (expected.instructions[name] ?? instructions) - 1
-  console.log(`${name.padEnd(30)} ${instructions.toLocaleString('en').padStart(12)} instructions, ${(change * 100).toFixed(1)} % more than expected`)
+  console.log(
+    `${name.padEnd(30)} ${instructions.toLocaleString('en').padStart(12)} instructions, ${(change * 100).toFixed(1)} % more than expected`,
+  )
   if (change > expected.tolerance) more.push(name)
-  if (change < -expected.tolerance) console.log('  Fewer: keep that, with `npm run task bench:instructions -- --update`.')
+  if (change < -expected.tolerance)
+    console.log('  Fewer: keep that, with `npm run task bench:instructions -- --update`.')
 }
 if (more.length > 0 && !process.argv.includes('--update')) {
   const compiler = rustc === expected.rustc ? '' : ` (Counted with rustc ${rustc}, expected with ${expected.rustc}.)`
-  giveUp(`More instructions than expected: ${more.join(', ')}.${compiler}\nIf they are worth it, run \`npm run task bench:instructions -- --update\` and say why in the commit.`)
+  giveUp(
+    `More instructions than expected: ${more.join(', ')}.${compiler}\nIf they are worth it, run \`npm run task bench:instructions -- --update\` and say why in the commit.`,
+  )
 }

@@ -25,10 +25,16 @@ const ROUNDS = 3
 const BOUND_MIB = 4 * 8 + 16
 
 const scenarios = {
-  'uploadFile of a file of 1 GiB': ({ storage, file, fromFile }) => storage.uploadFile({ key: 'file', body: fromFile(file) }),
+  'uploadFile of a file of 1 GiB': ({ storage, file, fromFile }) =>
+    storage.uploadFile({ key: 'file', body: fromFile(file) }),
   'uploadFile of a stream of 1 GiB': ({ storage }) => storage.uploadFile({ key: 'stream', body: stream(GIB) }),
   'downloadAndUpload of 1 GiB': ({ storage, url }) =>
-    storage.downloadAndUpload({ key: 'copy', url: `${url}/source?bytes=${GIB}`, maxBytes: 2 * GIB, allowPrivateNetworks: true }),
+    storage.downloadAndUpload({
+      key: 'copy',
+      url: `${url}/source?bytes=${GIB}`,
+      maxBytes: 2 * GIB,
+      allowPrivateNetworks: true,
+    }),
   'uploadFile of 1 MiB, for comparison': ({ storage }) => storage.uploadFile({ key: 'small', body: Buffer.alloc(MIB) }),
   'bare: `https.request` with a file of 1 GiB': async ({ url, file }) => {
     const sent = request(`${url}/null/bare`, { method: 'PUT', headers: { 'content-length': GIB } })
@@ -89,7 +95,9 @@ async function main() {
         const one = JSON.parse(await inProcess(sink.authority, name, sink.tls, file))
         measured[name].push(one)
         const { size, seconds, beforeMib, peakMib } = one
-        console.log(`${name}: ${Math.round(peakMib - beforeMib)} MiB over ${Math.round(beforeMib)} MiB, ${Math.round(size / MIB / seconds)} MiB/s`)
+        console.log(
+          `${name}: ${Math.round(peakMib - beforeMib)} MiB over ${Math.round(beforeMib)} MiB, ${Math.round(size / MIB / seconds)} MiB/s`,
+        )
       }
     }
   } finally {
@@ -98,14 +106,23 @@ async function main() {
   }
   const rows = Object.entries(measured).map(([name, rounds]) => {
     const of = (field) => median(rounds.map((one) => one[field]))
-    return { name, beforeMib: of('beforeMib'), peakMib: of('peakMib'), over: of('peakMib') - of('beforeMib'), seconds: of('seconds') }
+    return {
+      name,
+      beforeMib: of('beforeMib'),
+      peakMib: of('peakMib'),
+      over: of('peakMib') - of('beforeMib'),
+      seconds: of('seconds'),
+    }
   })
   writeFileSync(path.join(root, 'docs', 'reports', 'memory.md'), page(rows))
 }
 
 function page(rows) {
   const round = Math.round
-  const table = rows.map(({ name, beforeMib, peakMib, over, seconds }) => `| ${name} | ${round(beforeMib)} | ${round(peakMib)} | ${round(over)} | ${seconds.toFixed(1)} |`)
+  const table = rows.map(
+    ({ name, beforeMib, peakMib, over, seconds }) =>
+      `| ${name} | ${round(beforeMib)} | ${round(peakMib)} | ${round(over)} | ${seconds.toFixed(1)} |`,
+  )
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   return `# Memory
 

@@ -19,7 +19,9 @@ import { clients } from './support/peers-clients.mjs'
 import { page } from './support/peers-page.mjs'
 import { CHANCE, SEED, WITHIN_MS, bodyOf, faultClasses, keyOf, loads } from './support/peers-plan.mjs'
 
-const { values: options } = parseArgs({ options: { only: { type: 'string', default: '' }, client: { type: 'string', default: '' } } })
+const { values: options } = parseArgs({
+  options: { only: { type: 'string', default: '' }, client: { type: 'string', default: '' } },
+})
 /** Most runs wait; those of large objects work. */
 const AT_ONCE = { small: 10, large: 2 }
 /** Between the starts of runs that wait for minutes, which are not counted among those. */
@@ -104,13 +106,17 @@ async function inMemory(client, stores, fault, load, withinMs) {
 
 /** What a client is to go through. */
 function jobsOf(contender) {
-  const jobs = contender.loads.flatMap((load) => faultClasses.filter((fault) => load === 'small' || fault.large).map((fault) => ({ fault, load })))
+  const jobs = contender.loads.flatMap((load) =>
+    faultClasses.filter((fault) => load === 'small' || fault.large).map((fault) => ({ fault, load })),
+  )
   return jobs.filter(({ fault }) => fault.name.includes(options.only))
 }
 
 async function measure({ contender, client, stores, lab }, { fault, load }, quiet = false) {
   const withinMs = fault.withinMs ?? WITHIN_MS
-  const facts = fault.tls ? await overTls(client, lab, fault, load, withinMs) : await inMemory(client, stores, fault, load, withinMs)
+  const facts = fault.tls
+    ? await overTls(client, lab, fault, load, withinMs)
+    : await inMemory(client, stores, fault, load, withinMs)
   const row = { client: contender.name, fault: fault.name, load, ...count(facts) }
   if (!quiet) console.log(lineOf(row))
   return row
@@ -130,7 +136,10 @@ function count({ outcomes, broken, stray = [], stored, requests, busy, openUploa
   if (broken) return { broken }
   const all = outcomes.map((outcome, index) => ({ ...outcome, stored: stored[index] }))
   const number = (is) => all.filter(is).length
-  const times = all.filter(({ reported }) => reported === 'stored').map(({ ms }) => ms).sort((a, b) => a - b)
+  const times = all
+    .filter(({ reported }) => reported === 'stored')
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b)
   const percentile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? null
   const unsettled = number(({ reported }) => reported === 'nothing')
   return {
@@ -153,7 +162,19 @@ function count({ outcomes, broken, stray = [], stored, requests, busy, openUploa
 
 function lineOf({ client, fault, load, broken, ...row }) {
   if (broken) return `${fault} ${load}  ${client}: ${broken}`
-  const { succeeded, count, falseSuccesses, falseFailures, corrupted, unsettled, requestsPerUpload, p50Ms, p99Ms, leaked, codes } = row
+  const {
+    succeeded,
+    count,
+    falseSuccesses,
+    falseFailures,
+    corrupted,
+    unsettled,
+    requestsPerUpload,
+    p50Ms,
+    p99Ms,
+    leaked,
+    codes,
+  } = row
   return `${fault} ${load}  ${client}: ${succeeded}/${count}, false successes ${falseSuccesses}, false failures ${falseFailures}, corrupted ${corrupted}, hang ${unsettled}, leaked ${leaked}, ${requestsPerUpload.toFixed(2)} requests, p50 ${p50Ms?.toFixed(0)}, p99 ${p99Ms?.toFixed(0)} ms ${JSON.stringify(codes)}`
 }
 
@@ -172,17 +193,30 @@ try {
     Object.assign(bench, await bench.client.started)
     if (!bench.ready) rows.push({ client: contender.name, unavailable: bench.why })
   }
-  const jobs = benches.filter(({ ready }) => ready).flatMap((bench) => jobsOf(bench.contender).map((job) => ({ ...job, run: () => measure(bench, job) })))
+  const jobs = benches
+    .filter(({ ready }) => ready)
+    .flatMap((bench) => jobsOf(bench.contender).map((job) => ({ ...job, run: () => measure(bench, job) })))
   // Fault by fault: what else the machine does then falls on all clients.
   jobs.sort((a, b) => faultClasses.indexOf(a.fault) - faultClasses.indexOf(b.fault))
   const runs = (is) => jobs.filter(is).map(({ run }) => run)
   // Once each, so that nobody is measured while it is still being compiled.
-  await inTurn(benches.filter(({ ready }) => ready).map((bench) => () => measure(bench, { fault: faultClasses[0], load: bench.contender.loads[0] }, true)), 2)
+  await inTurn(
+    benches
+      .filter(({ ready }) => ready)
+      .map((bench) => () => measure(bench, { fault: faultClasses[0], load: bench.contender.loads[0] }, true)),
+    2,
+  )
   const waiting = runs(({ fault }) => fault.withinMs)
   const long = waiting.map((run, index) => sleep(index * SPACING_MS).then(run))
   await sleep(waiting.length * SPACING_MS)
   // Those that work disturb those that wait, and so come last.
-  for (const [load, atOnce] of Object.entries(AT_ONCE)) rows.push(...(await inTurn(runs((job) => job.load === load && !job.fault.withinMs), atOnce)))
+  for (const [load, atOnce] of Object.entries(AT_ONCE))
+    rows.push(
+      ...(await inTurn(
+        runs((job) => job.load === load && !job.fault.withinMs),
+        atOnce,
+      )),
+    )
   rows.push(...(await Promise.all(long)))
 } finally {
   for (const { client, stores } of benches) {
@@ -196,7 +230,10 @@ console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)
 if (options.only || options.client) console.log('Not all of it: docs/reports/comparison.md is left as it is.')
 else writeFileSync(path.join(root, 'docs', 'reports', 'comparison.md'), page(rows))
 
-const broken = rows.filter(({ client, broken, falseSuccesses, corrupted, leaked }) => client.startsWith('reliable-r2') && (broken || falseSuccesses > 0 || leaked > 0))
+const broken = rows.filter(
+  ({ client, broken, falseSuccesses, corrupted, leaked }) =>
+    client.startsWith('reliable-r2') && (broken || falseSuccesses > 0 || leaked > 0),
+)
 if (broken.length > 0) giveUp(`reliable-r2 broke its promise:\n${broken.map(lineOf).join('\n')}`)
 
 function countOf(names) {

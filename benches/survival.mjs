@@ -69,11 +69,18 @@ for (const plan of plans) {
   }
 }
 if (quick) console.log('A quick run: docs/reports/fault-tolerance.md is left as it is.')
-else writeFileSync(path.join(root, 'docs', 'reports', 'fault-tolerance.md'), page(rows, { concurrency: CONCURRENCY, timeoutMs: TIMEOUT_MS }))
+else
+  writeFileSync(
+    path.join(root, 'docs', 'reports', 'fault-tolerance.md'),
+    page(rows, { concurrency: CONCURRENCY, timeoutMs: TIMEOUT_MS }),
+  )
 
 const promised = rows.filter(({ name }) => name.includes('persistent'))
 const broken = promised.filter(({ lost, falseSuccesses }) => lost > 0 || falseSuccesses > 0)
-if (broken.length > 0 || rows.some(({ name, falseSuccesses }) => name.startsWith('reliable-r2') && falseSuccesses > 0)) {
+if (
+  broken.length > 0 ||
+  rows.some(({ name, falseSuccesses }) => name.startsWith('reliable-r2') && falseSuccesses > 0)
+) {
   for (const { errors } of broken) for (const error of errors.slice(0, 5)) console.error(error)
   giveUp('reliable-r2 broke its promise: an upload was lost, or said to be stored and is not.')
 }

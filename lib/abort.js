@@ -5,7 +5,9 @@ const { property } = require('./own-properties.js')
 /** Whether `value` is an AbortSignal: of this realm, of another, or of a polyfill, which may have no tag. */
 function isAbortSignal(value) {
   try {
-    const isEventTarget = ['addEventListener', 'removeEventListener'].every((method) => typeof property(value, method) === 'function')
+    const isEventTarget = ['addEventListener', 'removeEventListener'].every(
+      (method) => typeof property(value, method) === 'function',
+    )
     return isEventTarget && typeof property(value, 'aborted') === 'boolean'
   } catch {
     // A proxy of one, whose getters are not for proxies.

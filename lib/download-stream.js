@@ -38,7 +38,8 @@ function bodyOf(download, operation, signal, onEnd) {
           controller.close()
           return succeeded()
         }
-        if (!isFailure(piece)) return controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))
+        if (!isFailure(piece))
+          return controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))
         const error = fromFailure(piece)
         controller.error(error)
         failed(error)

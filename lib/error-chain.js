@@ -49,13 +49,16 @@ function statusOf(link) {
 
 function retryAfterOf(link) {
   if (link instanceof StorageError) return link.retryAfterMs ? String(Math.ceil(link.retryAfterMs / 1000)) : undefined
-  const candidates = [link, get(link, 'response'), get(link, '$response')].map((holder) => headerOf(get(holder, 'headers')))
+  const candidates = [link, get(link, 'response'), get(link, '$response')].map((holder) =>
+    headerOf(get(holder, 'headers')),
+  )
   return candidates.find((value) => value !== undefined)
 }
 
 function headerOf(headers) {
   const read = get(headers, 'get')
-  const value = typeof read === 'function' ? attempt(() => read.call(headers, 'retry-after')) : get(headers, 'retry-after')
+  const value =
+    typeof read === 'function' ? attempt(() => read.call(headers, 'retry-after')) : get(headers, 'retry-after')
   return string(typeof value === 'number' ? String(value) : value)
 }
 

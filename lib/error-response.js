@@ -30,7 +30,12 @@ function errorResponse(error, init) {
   if (retryAfter !== undefined && !headers.has('Retry-After')) headers.set('Retry-After', String(retryAfter))
   if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
   headers.set('Content-Type', 'application/json')
-  return new Response(JSON.stringify({ code, userMessage }), { __proto__: null, statusText: given.statusText ?? '', status, headers })
+  return new Response(JSON.stringify({ code, userMessage }), {
+    __proto__: null,
+    statusText: given.statusText ?? '',
+    status,
+    headers,
+  })
 }
 
 /** A request that was sent and failed has its log line; a missing variable, or a mistake in the route, has none yet. */

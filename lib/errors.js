@@ -35,7 +35,8 @@ class StorageError extends Error {
     super(message, Object.hasOwn(facts, 'cause') ? { cause: facts.cause } : undefined)
     for (const name of FACTS) {
       // An absent fact is an absent property, so that a printed error shows only what there is.
-      if (Object.hasOwn(facts, name) && facts[name] !== undefined && facts[name] !== null) define(this, name, facts[name])
+      if (Object.hasOwn(facts, name) && facts[name] !== undefined && facts[name] !== null)
+        define(this, name, facts[name])
     }
   }
 
@@ -89,7 +90,12 @@ const CLASS_OF_CODE = { __proto__: null, ERR_CIRCUIT_OPEN: CircuitOpenError }
 const OURS = new Set([StorageError, ...Object.values(CLASS_OF), ...Object.values(CLASS_OF_CODE)])
 
 for (const Class of OURS) {
-  Object.defineProperty(Class.prototype, 'name', { __proto__: null, value: Class.name, configurable: true, writable: true })
+  Object.defineProperty(Class.prototype, 'name', {
+    __proto__: null,
+    value: Class.name,
+    configurable: true,
+    writable: true,
+  })
 }
 Object.defineProperty(StorageError.prototype, BRAND, { __proto__: null, value: true })
 

@@ -10,7 +10,9 @@ const PUBLIC = ['uploadError', 'key', 'filename', 'url', 'size', 'contentType', 
 
 function storedOutcome(result) {
   const outcome = { ...result, uploadError: false }
-  return hide(outcome, 'toJSON', () => Object.fromEntries(PUBLIC.filter((name) => Object.hasOwn(outcome, name)).map((name) => [name, outcome[name]])))
+  return hide(outcome, 'toJSON', () =>
+    Object.fromEntries(PUBLIC.filter((name) => Object.hasOwn(outcome, name)).map((name) => [name, outcome[name]])),
+  )
 }
 
 function failedOutcome(error, key) {

@@ -21,7 +21,10 @@ function property(object, name) {
 
 /** Object.prototype, of this realm or of another. */
 function isRoot(prototype) {
-  return prototype === Object.prototype || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
+  return (
+    prototype === Object.prototype ||
+    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
+  )
 }
 
 /** Whether an object is a plain one: made by a literal, by JSON, or without a prototype. */

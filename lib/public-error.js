@@ -18,8 +18,10 @@ function publicError(error) {
     return { code: CODE.test(code) ? code : 'ERR_INTERNAL', userMessage, httpStatus, retryAfterMs }
   }
   // The reasons that an AbortSignal has by itself: the visitor has left, or the route's own time is up.
-  if (error?.name === 'AbortError') return { code: 'ERR_ABORTED', userMessage, httpStatus: 499, retryAfterMs: undefined }
-  if (error?.name === 'TimeoutError') return { code: 'ETIMEDOUT', userMessage, httpStatus: 503, retryAfterMs: undefined }
+  if (error?.name === 'AbortError')
+    return { code: 'ERR_ABORTED', userMessage, httpStatus: 499, retryAfterMs: undefined }
+  if (error?.name === 'TimeoutError')
+    return { code: 'ETIMEDOUT', userMessage, httpStatus: 503, retryAfterMs: undefined }
   return { code: 'ERR_INTERNAL', userMessage, httpStatus: 500, retryAfterMs: undefined }
 }
 

@@ -6,7 +6,7 @@ const native = require('./native/index.js')
 const { endQuietly, onAbort, reasonOf, throwIfAborted } = require('./abort.js')
 const { PendingUploads } = require('./native/pending-uploads.js')
 const { readBlob } = require('./input/blob.js')
-const { invalid, tooLarge } = require('./input/body.js')
+const { requireLength, tooLarge } = require('./input/body.js')
 const { readEnvironment } = require('./input/environment.js')
 const { StorageError, fromFailure, isFailure } = require('./errors.js')
 const { closedError, inputError } = require('./local-errors.js')
@@ -77,9 +77,14 @@ class Storage {
     const opened = own(openBody(body, call))
     const { path, source } = opened
     if (path !== undefined) {
-      return await this.#store(call, observers, object, (storage, ...given) => storage.uploadPath(...given, { path, length: contentLength, maxBytes }))
+      return await this.#store(call, observers, object, (storage, ...given) =>
+        storage.uploadPath(...given, { path, length: contentLength, maxBytes }),
+      )
     }
-    if (source) return await this.#uploadSource(call, observers, object, { ...source, length: contentLength ?? source.length, maxBytes })
+    if (source) {
+      const given = { ...source, length: contentLength ?? source.length, maxBytes }
+      return await this.#uploadSource(call, observers, object, given)
+    }
     // Nothing is awaited before the addon has its copy, except for a Blob, which nobody can change.
     let { bytes } = opened
     if (opened.blob) {
@@ -112,7 +117,7 @@ class Storage {
   #upload(call, observers, object, begin) {
     const { key, contentType, ...others } = own(object)
     if (property(observers, 'onProgress')) others.progress = true
-    const options = isEmpty(others) ? undefined : others
+    const options = Object.keys(others).length > 0 ? others : undefined
     return this.#run(call, observers, (storage, operation, id) =>
       this.#pending.of(id, () => begin(storage, operation ?? id, key, contentType, options)),
     )
@@ -127,7 +132,8 @@ class Storage {
     }
     if (source.contentType) object.declaredType = source.contentType
     if (source.contentEncoding) object.declaredEncoding = source.contentEncoding
-    const start = () => this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
+    const start = () =>
+      this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
     return await pushDuring(start, source, sink, call)
   }
 
@@ -141,7 +147,9 @@ class Storage {
       Storage.#require(self, 'downloadAndUpload')
       const { source, object, observers } = readDownload(options, call)
       observers.signal ??= signal
-      return await self.#store(call, observers, object, (storage, ...given) => storage.downloadAndUpload(...given, source))
+      return await self.#store(call, observers, object, (storage, ...given) =>
+        storage.downloadAndUpload(...given, source),
+      )
     } catch (error) {
       // It takes none; one that was given with the URL is refused like any other.
       releaseBodyOf(call, options)
@@ -203,7 +211,8 @@ class Storage {
     const running = this.#begin(call, observers)
     const download = await this.#settle(running, (storage, operation) => storage.download(operation, object))
     const info = fromInfo(object.key, download.takeInfo())
-    const succeeded = () => this.#succeeded(running, { bucket: info.bucket, size: info.size, attempts: download.attempts })
+    const succeeded = () =>
+      this.#succeeded(running, { bucket: info.bucket, size: info.size, attempts: download.attempts })
     const failed = (error) => this.#failed(running, error)
     const { bodyOf } = require('./download-stream.js')
     const onEnd = { succeeded: AsyncResource.bind(succeeded), failed: AsyncResource.bind(failed) }
@@ -240,7 +249,11 @@ class Storage {
     let continuation
     do {
       const next = await this.#run(call, observers, (storage, operation) =>
-        storage.list(operation, { ...page, ...(continuation && { continuation }) }, (pages ??= new native.NativePages())),
+        storage.list(
+          operation,
+          { ...page, ...(continuation && { continuation }) },
+          (pages ??= new native.NativePages()),
+        ),
       )
       yield* next.objects.map(fromListed)
       continuation = next.continuation
@@ -401,7 +414,9 @@ class Storage {
   async #outcomeOf(item, signal) {
     try {
       const fromUrl = (property(item, 'url') ?? undefined) !== undefined
-      const result = await (fromUrl ? Storage.#downloadAndUpload(this, item, signal) : Storage.#uploadFile(this, item, signal))
+      const result = await (fromUrl
+        ? Storage.#downloadAndUpload(this, item, signal)
+        : Storage.#uploadFile(this, item, signal))
       return storedOutcome(result)
     } catch (error) {
       const { key } = describe('uploadFiles', item)
@@ -472,15 +487,6 @@ if (Symbol.asyncDispose) {
   Storage.prototype[Symbol.asyncDispose] = async function asyncDispose() {
     this.close()
   }
-}
-
-function isEmpty(object) {
-  return Object.keys(object).length === 0
-}
-
-function requireLength({ byteLength }, contentLength, call) {
-  if (contentLength === undefined || contentLength === byteLength) return
-  throw invalid(`body has ${byteLength} bytes, not the ${contentLength} of contentLength`, call)
 }
 
 function newStorage(config) {

@@ -9,7 +9,8 @@ const { MIN_CALLS, OPERATIONS, STANDARD } = standard
 export const file = path.join(import.meta.dirname, '..', 'docs', 'operations', 'alerts.yml')
 
 const operations = `operation=~"${OPERATIONS.join('|')}"`
-const calls = (outcome) => `reliable_r2_calls_total{${operations}, outcome${outcome.includes('|') ? '=~' : '='}"${outcome}"}`
+const calls = (outcome) =>
+  `reliable_r2_calls_total{${operations}, outcome${outcome.includes('|') ? '=~' : '='}"${outcome}"}`
 const over = (what, series, by = 'job, operation') => `sum by (${by}) (${what}(${series}[5m]))`
 const ofAtLeast = (series) => `and\n${over('increase', series)}\n  >= ${MIN_CALLS}`
 
@@ -22,7 +23,8 @@ const rules = [
 ${over('rate', calls('succeeded|failed'))}
   < ${successRate.threshold}
 ${ofAtLeast(calls('succeeded|failed'))}`,
-    summary: '"Uploads fail: {{ $value | humanizePercentage }} of {{ $labels.operation }} of {{ $labels.job }} succeed"',
+    summary:
+      '"Uploads fail: {{ $value | humanizePercentage }} of {{ $labels.operation }} of {{ $labels.job }} succeed"',
     description: `Less than ${successRate.threshold * 100} % of the calls of the last five minutes succeeded, retries included.`,
   },
   {
@@ -38,7 +40,8 @@ ${ofAtLeast(calls('succeeded|failed'))}`,
 ${over('rate', `reliable_r2_attempts_total{${operations}}`)}
   > ${retryRate.threshold}
 ${ofAtLeast(`reliable_r2_attempts_total{${operations}}`)}`,
-    summary: '"{{ $value | humanizePercentage }} of the attempts of {{ $labels.operation }} of {{ $labels.job }} are repeated"',
+    summary:
+      '"{{ $value | humanizePercentage }} of the attempts of {{ $labels.operation }} of {{ $labels.job }} are repeated"',
     description: `More than ${retryRate.threshold * 100} % of the attempts of the last five minutes failed and were followed by another.`,
   },
   {
@@ -46,14 +49,16 @@ ${ofAtLeast(`reliable_r2_attempts_total{${operations}}`)}`,
     expression: `histogram_quantile(0.99, ${over('rate', `reliable_r2_call_duration_seconds_bucket{${operations}}`, 'job, operation, le')})
   > ${p99Ms.threshold / 1000}
 ${ofAtLeast(`reliable_r2_call_duration_seconds_count{${operations}}`)}`,
-    summary: '"One call in a hundred of {{ $labels.operation }} of {{ $labels.job }} takes {{ $value | humanizeDuration }} or longer"',
+    summary:
+      '"One call in a hundred of {{ $labels.operation }} of {{ $labels.job }} takes {{ $value | humanizeDuration }} or longer"',
     description: `The 99th percentile of whole calls, waits and retries included, is above ${p99Ms.threshold / 1000} seconds.`,
   },
   {
     ...breaker,
     expression: 'max by (job, endpoint, bucket, role) (reliable_r2_breaker_state{state=~"open|half_open"})\n  == 1',
     summary: '"The circuit breaker of {{ $labels.endpoint }} is open in {{ $labels.job }}"',
-    description: 'The {{ $labels.role }} endpoint did not respond at all. Calls wait for it, fail over, or fail at once.',
+    description:
+      'The {{ $labels.role }} endpoint did not respond at all. Calls wait for it, fail over, or fail at once.',
   },
 ]
 

@@ -43,23 +43,38 @@ const addon = build()
 const tests = testFiles(['facade', 'faults', 'cli', 'testing'], Object.keys(LEFT_OUT))
 const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...tests], {
   cwd: root,
-  env: { ...watched, NODE_OPTIONS: `--require ${path.join(root, '__test__', 'support', 'other-addon.js')}`, OTHER_ADDON: addon },
+  env: {
+    ...watched,
+    NODE_OPTIONS: `--require ${path.join(root, '__test__', 'support', 'other-addon.js')}`,
+    OTHER_ADDON: addon,
+  },
   encoding: 'utf8',
   maxBuffer: 2 ** 28,
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 const found = findings()
-if (status !== 0) console.log(stdout.split('\n').filter((line) => /^\s*not ok|error:|^# /.test(line)).join('\n'))
+if (status !== 0)
+  console.log(
+    stdout
+      .split('\n')
+      .filter((line) => /^\s*not ok|error:|^# /.test(line))
+      .join('\n'),
+  )
 if (found) giveUp(found)
 if (status !== 0) giveUp('Tests failed under AddressSanitizer, which itself found nothing.')
 const passed = /^# pass (\d+)$/m.exec(stdout)[1]
 console.log(`${passed} tests passed, AddressSanitizer found nothing`)
-writeSection('AddressSanitizer', `\`npm run task asan\` builds the addon's Rust code, that of all crates with it, under AddressSanitizer, and runs the Node \
+writeSection(
+  'AddressSanitizer',
+  `\`npm run task asan\` builds the addon's Rust code, that of all crates with it, under AddressSanitizer, and runs the Node \
 tests with it: uploads through faults, streams, cancellation, worker threads that end. Before, \
 a library that uses freed memory on purpose has to be caught.
 
 ${passed} tests passed, nothing was found, on ${new Date().toISOString().slice(0, 10)}; ${machine()}. Left out: \
-${Object.entries(LEFT_OUT).map(([file, why]) => `\`${file}\`, which ${why}`).join('; ')}.`)
+${Object.entries(LEFT_OUT)
+  .map(([file, why]) => `\`${file}\`, which ${why}`)
+  .join('; ')}.`,
+)
 
 /** A check that cannot fail says nothing. */
 function catchesWhatItIsFor() {
@@ -79,9 +94,14 @@ extern "C" fn use_after_free() {
 `,
   )
   const canary = path.join(folder, 'canary.node')
-  read('rustc', ['--edition=2024', '--crate-type=cdylib', '-Zsanitizer=address', `--target=${host}`, '-o', canary, source], compiler)
+  read(
+    'rustc',
+    ['--edition=2024', '--crate-type=cdylib', '-Zsanitizer=address', `--target=${host}`, '-o', canary, source],
+    compiler,
+  )
   spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${JSON.stringify(canary)})`], { env: watched })
-  if (!findings().includes('heap-use-after-free')) giveUp('AddressSanitizer does not see what it is for; nothing was tested.')
+  if (!findings().includes('heap-use-after-free'))
+    giveUp('AddressSanitizer does not see what it is for; nothing was tested.')
   for (const file of reportFiles()) rmSync(file)
 }
 
@@ -89,12 +109,16 @@ function build() {
   // A folder of its own: flags that differ would have everything built anew, here and there in turn.
   const target = path.join(root, 'target', 'asan')
   // Without mimalloc, in whose memory AddressSanitizer would see nothing.
-  read('cargo', ['build', '--lib', '--no-default-features', '--features', 'binding', '--locked', '--quiet', '--target', host], {
-    ...compiler,
-    CARGO_TARGET_DIR: target,
-    CARGO_PROFILE_DEV_DEBUG: 'line-tables-only',
-    RUSTFLAGS: '-Zsanitizer=address',
-  })
+  read(
+    'cargo',
+    ['build', '--lib', '--no-default-features', '--features', 'binding', '--locked', '--quiet', '--target', host],
+    {
+      ...compiler,
+      CARGO_TARGET_DIR: target,
+      CARGO_PROFILE_DEV_DEBUG: 'line-tables-only',
+      RUSTFLAGS: '-Zsanitizer=address',
+    },
+  )
   const addon = path.join(folder, 'asan.node')
   copyFileSync(path.join(target, host, 'debug', 'libreliable_r2.so'), addon)
   return addon
@@ -102,9 +126,13 @@ function build() {
 
 /** One for each process that something was found in. */
 function reportFiles() {
-  return readdirSync(folder).filter((name) => name.startsWith('report.')).map((name) => path.join(folder, name))
+  return readdirSync(folder)
+    .filter((name) => name.startsWith('report.'))
+    .map((name) => path.join(folder, name))
 }
 
 function findings() {
-  return reportFiles().map((file) => readFileSync(file, 'utf8')).join('\n')
+  return reportFiles()
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n')
 }

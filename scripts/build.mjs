@@ -14,5 +14,7 @@ const env = { ...process.env }
 if (isRelease && process.platform !== 'win32') env.CARGO = path.join(root, 'scripts', 'cargo-cdylib.mjs')
 const options = ['--platform', '--no-const-enum', '--no-js', '--dts', 'native.d.ts', '--output-dir', '.']
 if (isRelease) options.push('--release')
-await run('npx', ['--no-install', 'napi', 'build', ...options, ...given.filter((option) => option !== '--debug')], { env })
+await run('npx', ['--no-install', 'napi', 'build', ...options, ...given.filter((option) => option !== '--debug')], {
+  env,
+})
 writeLoader()

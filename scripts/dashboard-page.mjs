@@ -28,7 +28,10 @@ export async function makePage() {
     PAGE: assemble(read(sources, 'page.html'), pageStyle, script),
     LOGIN: assemble(login.replace('<!-- wrong -->', ''), loginStyle),
     WRONG_TOKEN: assemble(login.replace('<!-- wrong -->', alert('That is not the token.')), loginStyle),
-    TOO_MANY_GUESSES: assemble(login.replace('<!-- wrong -->', alert('Too many wrong tokens. Try again in a few minutes.')), loginStyle),
+    TOO_MANY_GUESSES: assemble(
+      login.replace('<!-- wrong -->', alert('Too many wrong tokens. Try again in a few minutes.')),
+      loginStyle,
+    ),
   }
   const lines = Object.entries(parts).map(([name, part]) => `exports.${name} = ${JSON.stringify(part)}\n`)
   return `'use strict'\n\n// Made by scripts/dashboard-page.mjs from page/; never edited.\n${lines.join('')}`

@@ -54,7 +54,8 @@ function writeExamples(examples) {
     assert.ok(!existsSync(file), `two examples are ${place}, one of them in ${page}`)
     mkdirSync(path.dirname(file), { recursive: true })
     writeFileSync(file, place === 'next.config.ts' ? withDefaults(code) : code)
-    if (code.includes("'./save-picture.js'")) cpSync(path.join(root, 'examples', 'testing', 'save-picture.js'), path.join(app, 'examples', 'save-picture.js'))
+    if (code.includes("'./save-picture.js'"))
+      cpSync(path.join(root, 'examples', 'testing', 'save-picture.js'), path.join(app, 'examples', 'save-picture.js'))
   }
   assert.ok(existsSync(path.join(app, 'next.config.ts')), 'the README has a next.config.ts')
 }
@@ -86,9 +87,17 @@ async function checkMetrics(url) {
   assert.equal(response.status, 200)
   assert.equal(response.headers.get('content-type'), 'application/openmetrics-text; version=1.0.0; charset=utf-8')
   assert.doesNotMatch(await response.text(), /operation="uploadFile",outcome="succeeded"/)
-  const saved = await fetch(`${url}/api/save`, { method: 'PUT', body: 'a note', headers: { 'content-type': 'text/plain' } })
+  const saved = await fetch(`${url}/api/save`, {
+    method: 'PUT',
+    body: 'a note',
+    headers: { 'content-type': 'text/plain' },
+  })
   assert.equal(saved.status, 200, await saved.text())
-  assert.match(await (await scrape(`Bearer ${TOKEN}`)).text(), /operation="uploadFile",outcome="succeeded"\} 1/, 'it is live')
+  assert.match(
+    await (await scrape(`Bearer ${TOKEN}`)).text(),
+    /operation="uploadFile",outcome="succeeded"\} 1/,
+    'it is live',
+  )
   assert.equal((await fetch(`${url}/ops/storage`)).status, 401)
   const refused = await upload(url, new Blob([PNG], { type: 'image/png' }))
   assert.equal(refused.status, 401, 'until the reader writes a session check, only next dev may upload')
@@ -112,7 +121,11 @@ async function checkUpload(url) {
     assert.equal(status, expected, JSON.stringify(body))
     assert.match(body.userMessage, /^[A-Z].*\.$/)
   }
-  assert.equal(readdirSync(path.join(r2.data, 'inputs')).filter((name) => name.endsWith('.png')).length, 1, 'nothing else is stored')
+  assert.equal(
+    readdirSync(path.join(r2.data, 'inputs')).filter((name) => name.endsWith('.png')).length,
+    1,
+    'nothing else is stored',
+  )
   const page = await fetch(`${url}/upload`)
   assert.match(await page.text(), /type="file"/)
 }
@@ -131,7 +144,12 @@ async function send(url, body) {
 async function serve(command, check) {
   const port = await freePort()
   const env = { ...r2.env, METRICS_TOKEN: TOKEN, DASHBOARD_TOKEN: TOKEN, NODE_ENV: undefined, NODE_PATH: undefined }
-  const server = await startServer([next, command, '--port', String(port)], { cwd: app, port, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const server = await startServer([next, command, '--port', String(port)], {
+    cwd: app,
+    port,
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   try {
     await check(server.url)
   } finally {
@@ -153,6 +171,8 @@ function run(command, args, environment) {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`))))
+    child.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)),
+    )
   })
 }

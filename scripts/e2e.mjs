@@ -8,7 +8,16 @@ import { spawn } from 'node:child_process'
 import { findBrowser } from './lib/browser.mjs'
 import { startLocalR2 } from './lib/local-r2.mjs'
 import { freePort, startNextApp } from './lib/next-app.mjs'
-import { buildAddon, buildExample, buildLab, example, giveUp, installPackage, requireTools, root } from './lib/prepare.mjs'
+import {
+  buildAddon,
+  buildExample,
+  buildLab,
+  example,
+  giveUp,
+  installPackage,
+  requireTools,
+  root,
+} from './lib/prepare.mjs'
 
 requireTools()
 const browser = await findBrowser()

@@ -23,8 +23,21 @@ for (const name of targets) {
   // What is found and not worth keeping for others continues from here next time.
   const found = path.join(root, 'fuzz', 'target', 'corpus', name)
   mkdirSync(found, { recursive: true })
-  const { code, output } = await fuzz('run', name, found, corpus(name), '--', `-max_total_time=${seconds}`, `-max_len=${LONGEST_BYTES}`, '-timeout=10', '-print_final_stats=0')
-  if (code !== 0) giveUp(`${name} has an input that breaks its property; it is in fuzz/artifacts/${name}.\nPut it into fuzz/corpus/${name}, and the test of tests/corpus.rs fails until it is fixed.`)
+  const { code, output } = await fuzz(
+    'run',
+    name,
+    found,
+    corpus(name),
+    '--',
+    `-max_total_time=${seconds}`,
+    `-max_len=${LONGEST_BYTES}`,
+    '-timeout=10',
+    '-print_final_stats=0',
+  )
+  if (code !== 0)
+    giveUp(
+      `${name} has an input that breaks its property; it is in fuzz/artifacts/${name}.\nPut it into fuzz/corpus/${name}, and the test of tests/corpus.rs fails until it is fixed.`,
+    )
   const added = await keep(name, found)
   const [, runs] = /Done (\d+) runs in/.exec(output) ?? []
   const [, cov, features] = [...output.matchAll(/cov: (\d+) ft: (\d+)/g)].at(-1) ?? []
@@ -39,7 +52,9 @@ async function keep(name, found) {
   const { code } = await fuzz('run', name, corpus(name), found, '--', '-set_cover_merge=1', `-max_len=${LONGEST_BYTES}`)
   if (code !== 0) giveUp(`the corpus of ${name} could not be made smaller`)
   const size = (file) => statSync(path.join(corpus(name), file)).size
-  const added = readdirSync(corpus(name)).filter((file) => !before.has(file)).sort((a, b) => size(a) - size(b))
+  const added = readdirSync(corpus(name))
+    .filter((file) => !before.has(file))
+    .sort((a, b) => size(a) - size(b))
   const surplus = added.splice(Math.max(0, MOST_KEPT - before.size))
   for (const file of surplus) rmSync(path.join(corpus(name), file))
   return added.length
@@ -48,12 +63,19 @@ async function keep(name, found) {
 /** Sanitizers and coverage are for compilers of the nightly channel, or for one that is instructed to act as one. */
 function toolchain() {
   const nightly = spawnSync('cargo', ['+nightly', '--version'], { encoding: 'utf8' })
-  if (spawnSync('cargo', ['fuzz', '--version'], { stdio: 'ignore' }).status !== 0) giveUp('cargo-fuzz is missing: cargo install cargo-fuzz --locked')
-  return nightly.status === 0 ? { flags: ['+nightly'], environment: {} } : { flags: [], environment: { RUSTC_BOOTSTRAP: '1' } }
+  if (spawnSync('cargo', ['fuzz', '--version'], { stdio: 'ignore' }).status !== 0)
+    giveUp('cargo-fuzz is missing: cargo install cargo-fuzz --locked')
+  return nightly.status === 0
+    ? { flags: ['+nightly'], environment: {} }
+    : { flags: [], environment: { RUSTC_BOOTSTRAP: '1' } }
 }
 
 function fuzz(command, ...args) {
-  const child = spawn('cargo', [...flags, 'fuzz', command, ...args], { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'inherit', 'pipe'] })
+  const child = spawn('cargo', [...flags, 'fuzz', command, ...args], {
+    cwd: root,
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
   let output = ''
   child.stderr.on('data', (text) => {
     output += text

@@ -50,7 +50,10 @@ if (!built && named.length === 0) writeSection('Installed into Next.js', report(
 function packRelease() {
   clear()
   const host = hostTarget()
-  const platforms = targets.map((target) => [target.manifest.name, target === host ? packPlatform(target) : packPlaceholder(target)])
+  const platforms = targets.map((target) => [
+    target.manifest.name,
+    target === host ? packPlatform(target) : packPlaceholder(target),
+  ])
   return { main: packMain(), platforms: Object.fromEntries(platforms) }
 }
 
@@ -87,7 +90,11 @@ async function install({ next, react, config, folder }) {
   await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], folder)
 
   const installed = readdirSync(path.join(folder, 'node_modules')).filter((name) => name.startsWith('reliable-r2'))
-  assert.deepEqual(installed, ['reliable-r2', hostTarget().manifest.name], 'the package and that of this system, no other')
+  assert.deepEqual(
+    installed,
+    ['reliable-r2', hostTarget().manifest.name],
+    'the package and that of this system, no other',
+  )
 }
 
 async function serve(name, cwd, args) {
@@ -131,7 +138,9 @@ function run(command, args, cwd) {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`))))
+    child.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)),
+    )
   })
 }
 

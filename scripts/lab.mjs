@@ -28,7 +28,8 @@ await prepareAll()
 const { families } = createRequire(import.meta.url)('../__test__/catalogue/index.js')
 const { rows, jobs, networkJobs } = pickRows(families, { quick, named })
 const network = networkJobs.length > 0 ? await findNetwork() : { command: [] }
-if (network.reason) console.log(`\nSKIPPED: ${networkJobs.length} rows need a network of their own: ${network.reason}\n`)
+if (network.reason)
+  console.log(`\nSKIPPED: ${networkJobs.length} rows need a network of their own: ${network.reason}\n`)
 
 const workerFile = path.join(root, '__test__', 'catalogue', 'support', 'worker.js')
 const results = new Map(rows.map((row) => [row.id, []]))
@@ -38,7 +39,9 @@ const began = Date.now()
 async function workThrough(queue, start) {
   while (queue.length > 0) {
     const worker = start()
-    const exit = new Promise((resolve) => worker.once('exit', (code, signal) => resolve({ end: signal ?? `code ${code}` })))
+    const exit = new Promise((resolve) =>
+      worker.once('exit', (code, signal) => resolve({ end: signal ?? `code ${code}` })),
+    )
     const message = () => Promise.race([exit, new Promise((resolve) => worker.once('message', resolve))])
     let response = await message()
     while (response.end === undefined && queue.length > 0) {
@@ -47,7 +50,14 @@ async function workThrough(queue, start) {
       const timer = setTimeout(() => worker.kill('SIGKILL'), ROW_TIMEOUT_MS)
       response = await message()
       clearTimeout(timer)
-      const done = response.results ?? job.cases.map((index) => ({ index, name: '', outcome: { broke: true }, problems: [`the process ended: ${response.end}`] }))
+      const done =
+        response.results ??
+        job.cases.map((index) => ({
+          index,
+          name: '',
+          outcome: { broke: true },
+          problems: [`the process ended: ${response.end}`],
+        }))
       results.get(job.id).push(...done)
       for (const { name, problems } of done) {
         for (const problem of problems) console.log(`FAILED ${job.id} ${name}: ${problem}`)
@@ -69,7 +79,9 @@ const [program, ...before] = network.command
 const inNetwork = () => spawn(program, [...before, process.execPath, workerFile, '--network'], inherit)
 const crews = Array.from({ length: Math.min(WORKERS, jobs.length) }, () => workThrough(jobs, plain))
 if (!network.reason) {
-  crews.push(...Array.from({ length: Math.min(NETWORK_WORKERS, networkJobs.length) }, () => workThrough(networkJobs, inNetwork)))
+  crews.push(
+    ...Array.from({ length: Math.min(NETWORK_WORKERS, networkJobs.length) }, () => workThrough(networkJobs, inNetwork)),
+  )
 }
 await Promise.all(crews)
 rmSync(folder, { recursive: true, force: true })

@@ -22,7 +22,9 @@ for (const kind of [...Object.keys(kinds), WORKERS]) {
   const report = await measure([kind], kind === WORKERS ? WORKER_COUNT : COUNT)
   leaked ||= report.leaks.length > 0
   rows.push([kind, report])
-  console.log(`${kind}: ${report.calls} in ${report.seconds.toFixed(0)} s, ${JSON.stringify(report.outcomes)}, growth ${JSON.stringify(report.growth)}`)
+  console.log(
+    `${kind}: ${report.calls} in ${report.seconds.toFixed(0)} s, ${JSON.stringify(report.outcomes)}, growth ${JSON.stringify(report.growth)}`,
+  )
   for (const leak of report.leaks) console.error(`  ${leak}`)
 }
 writeSection('Leaks', page())
@@ -43,7 +45,15 @@ function page() {
     unhandled.length,
     leaks.length === 0 ? 'none' : leaks.join('; '),
   ])
-  const heads = ['fails by', 'calls', 'descriptors', 'active resources', 'threads', 'RSS, first half', 'RSS, second half']
+  const heads = [
+    'fails by',
+    'calls',
+    'descriptors',
+    'active resources',
+    'threads',
+    'RSS, first half',
+    'RSS, second half',
+  ]
   return `
 Uploads that fail, one kind after the other, each in a process of its own after a tenth as many to warm up; bodies are bytes, strings,
 Node streams, web streams and files in turn. Descriptors (\`/proc/self/fd\`), active resources

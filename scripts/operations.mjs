@@ -14,6 +14,8 @@ const env = { ...process.env, ...(promtool && { PROMTOOL: promtool }) }
 const child = spawn(process.execPath, ['--test', tests], { cwd: root, stdio: 'inherit', env })
 const code = await new Promise((resolve) => child.once('exit', resolve))
 if (!promtool) {
-  console.error('\nNOT CHECKED: the rules themselves. There is no promtool here; install Prometheus, or set PROMTOOL to its path.\n')
+  console.error(
+    '\nNOT CHECKED: the rules themselves. There is no promtool here; install Prometheus, or set PROMTOOL to its path.\n',
+  )
 }
 process.exit(code ?? 1)

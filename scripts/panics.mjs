@@ -32,7 +32,8 @@ if (process.argv.includes('--report')) writeSection('Panics', report())
 
 /** Copies the source and puts a command before the body of each export and of each future. */
 function instrument() {
-  for (const name of ['src', 'build.rs', 'Cargo.lock']) cpSync(path.join(root, name), path.join(folder, name), { recursive: true })
+  for (const name of ['src', 'build.rs', 'Cargo.lock'])
+    cpSync(path.join(root, name), path.join(folder, name), { recursive: true })
   // A crate by itself and of another name, so that its build leaves that of the addon alone.
   const manifest = readFileSync(path.join(root, 'Cargo.toml'), 'utf8')
     .replace(/^members = .*$/m, '')
@@ -74,16 +75,25 @@ function endOfArguments(text, from) {
 
 function build() {
   const target = path.join(root, 'target')
-  const { status, stdout } = spawnSync('cargo', ['build', '--lib', '--offline', '--quiet', '--message-format=json-render-diagnostics'], {
-    cwd: folder,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, CARGO_TARGET_DIR: target },
-  })
+  const { status, stdout } = spawnSync(
+    'cargo',
+    ['build', '--lib', '--offline', '--quiet', '--message-format=json-render-diagnostics'],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, CARGO_TARGET_DIR: target },
+    },
+  )
   if (status !== 0) giveUp('the copy could not be built')
-  const built = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
-  const library = built.flatMap(({ target, filenames }) => (target?.name === NAME.replaceAll('-', '_') ? filenames : [])).find((file) => /\.(so|dylib|dll)$/.test(file))
+  const built = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+  const library = built
+    .flatMap(({ target, filenames }) => (target?.name === NAME.replaceAll('-', '_') ? filenames : []))
+    .find((file) => /\.(so|dylib|dll)$/.test(file))
   const addon = path.join(folder, 'panics.node')
   copyFileSync(library, addon)
   return addon
@@ -91,11 +101,21 @@ function build() {
 
 /** Whether the process lives, and all that its calls rejected with is typed. */
 function survives(place) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [path.join(root, '__test__', 'panics', 'program.js')], {
-    encoding: 'utf8',
-    timeout: 60_000,
-    env: { ...process.env, NODE_ENV: 'production', NODE_OPTIONS: `--require ${path.join(root, '__test__', 'support', 'other-addon.js')}`, OTHER_ADDON: addon, PANIC_AT: place },
-  })
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    [path.join(root, '__test__', 'panics', 'program.js')],
+    {
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        NODE_OPTIONS: `--require ${path.join(root, '__test__', 'support', 'other-addon.js')}`,
+        OTHER_ADDON: addon,
+        PANIC_AT: place,
+      },
+    },
+  )
   const reached = stderr.includes(`on command at ${place}`)
   const sound = status === 0 && reached
   console.log(`${sound ? 'ok' : 'not ok'}  ${place}${reached ? '' : ' (was not reached)'}`)

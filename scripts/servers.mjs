@@ -13,7 +13,9 @@ const bin = path.join(folder, onWindows ? 'Scripts' : 'bin')
 const done = path.join(folder, 'installed')
 
 function findPython() {
-  const found = ['python3.11', 'python3', 'python'].find((name) => spawnSync(name, ['-c', 'import venv, sys; assert sys.version_info >= (3, 9)']).status === 0)
+  const found = ['python3.11', 'python3', 'python'].find(
+    (name) => spawnSync(name, ['-c', 'import venv, sys; assert sys.version_info >= (3, 9)']).status === 0,
+  )
   return found ?? giveUp('Python 3.9 or later with venv is missing: the servers are installed by its pip.')
 }
 
@@ -21,7 +23,17 @@ await prepareAll()
 if (!existsSync(done) || newest(done) < newest(requirements)) {
   console.log('Installing the servers ...')
   await run(findPython(), ['-m', 'venv', '--clear', folder])
-  await run(path.join(bin, 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements])
+  await run(path.join(bin, 'python'), [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--requirement',
+    requirements,
+  ])
   writeFileSync(done, '')
 }
-await run(process.execPath, ['--test', path.join('__test__', 'servers', 'servers.test.js')], { env: { ...process.env, SERVERS: bin } })
+await run(process.execPath, ['--test', path.join('__test__', 'servers', 'servers.test.js')], {
+  env: { ...process.env, SERVERS: bin },
+})

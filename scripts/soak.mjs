@@ -18,7 +18,13 @@ const MAX_FAILED = 0.001
 /** What memory may grow by from the middle to the end, all uploads done: less is the allocator, that has had 20 MB often. */
 const MAX_GROWTH = { rss: 128 * 1024 * 1024, js: 2 * 1024 * 1024 }
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' }, report: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    report: { type: 'boolean' },
+  },
+})
 const [minutes, seed] = [Number(values.minutes), Number(values.seed)]
 if (!(minutes > 0)) giveUp('--minutes takes a number above 0.')
 if (process.platform !== 'linux') giveUp('Descriptors and threads are counted in /proc, which Linux alone has.')
@@ -32,7 +38,10 @@ const { more } = require('../__test__/support/holdings.js')
 const lab = await Lab.start()
 const temporary = mkdtempSync(path.join(tmpdir(), 'reliable-r2-soak-'))
 const outcome = await soak()
-const left = { uploads: readdirSync(lab.folder).filter((name) => name.startsWith('.upload')), files: readdirSync(temporary) }
+const left = {
+  uploads: readdirSync(lab.folder).filter((name) => name.startsWith('.upload')),
+  files: readdirSync(temporary),
+}
 await lab.stop()
 rmSync(temporary, { recursive: true, force: true })
 
@@ -64,7 +73,10 @@ async function soak() {
   for await (const line of createInterface({ input: child.stdout })) {
     last = JSON.parse(line)
     const { round, rounds, stored, failed, wrong, rss } = last
-    if (round) console.log(`${round}/${rounds}: ${stored} stored, ${failed} failed, ${wrong} wrong, RSS ${(rss / 2 ** 20).toFixed(0)} MiB`)
+    if (round)
+      console.log(
+        `${round}/${rounds}: ${stored} stored, ${failed} failed, ${wrong} wrong, RSS ${(rss / 2 ** 20).toFixed(0)} MiB`,
+      )
   }
   const code = await ended
   if (code !== 0 || !last?.samples) {
@@ -87,11 +99,15 @@ function judge(outcome) {
   return [
     ...(stored > 0 ? [] : ['nothing was stored']),
     // Four standard deviations below what was asked for.
-    ...(hits >= requests * RATE - 4 * Math.sqrt(requests * RATE * (1 - RATE)) ? [] : [`only ${hits} of ${requests} requests met a fault`]),
+    ...(hits >= requests * RATE - 4 * Math.sqrt(requests * RATE * (1 - RATE))
+      ? []
+      : [`only ${hits} of ${requests} requests met a fault`]),
     ...[...wrong, ...missing].map((key) => `${key} was reported to be stored, and is not, or differs`),
     ...(failed.length > Math.max(1, stored * MAX_FAILED) ? [`${failed.length} uploads failed in the end`] : []),
     ...more(before, after),
-    ...Object.entries(MAX_GROWTH).flatMap(([name, most]) => (growth(outcome, name) > most ? [`${name} grew by ${growth(outcome, name)} bytes`] : [])),
+    ...Object.entries(MAX_GROWTH).flatMap(([name, most]) =>
+      growth(outcome, name) > most ? [`${name} grew by ${growth(outcome, name)} bytes`] : [],
+    ),
     ...unhandled.map((text) => `unhandled rejection: ${text}`),
     ...[...left.uploads, ...left.files].map((name) => `${name} is left over`),
   ]
@@ -107,13 +123,31 @@ function summary(outcome) {
     ['minutes', (seconds / 60).toFixed(1)],
     ['uploads reported to be stored', `${whole(stored)}, ${whole(inParts)} of them in parts`],
     ['uploads that were reported to have failed', failed.length],
-    ['reported to be stored, and missing or different', `${wrong.length} at once, ${missing.length} of the last ${whole(lookedAtTwice)} in the end`],
-    ['requests and cut handshakes', `${whole(requests)}, of which ${whole(requests - (actions.forward ?? 0))} met a fault`],
-    ['stored', `${whole(bytes / 2 ** 20)} MiB, ${(bytes / 2 ** 20 / seconds).toFixed(1)} MiB and ${(stored / seconds).toFixed(1)} uploads a second`],
+    [
+      'reported to be stored, and missing or different',
+      `${wrong.length} at once, ${missing.length} of the last ${whole(lookedAtTwice)} in the end`,
+    ],
+    [
+      'requests and cut handshakes',
+      `${whole(requests)}, of which ${whole(requests - (actions.forward ?? 0))} met a fault`,
+    ],
+    [
+      'stored',
+      `${whole(bytes / 2 ** 20)} MiB, ${(bytes / 2 ** 20 / seconds).toFixed(1)} MiB and ${(stored / seconds).toFixed(1)} uploads a second`,
+    ],
     ['time of an upload', `p50 ${whole(ms.p50)} ms, p99 ${whole(ms.p99)} ms, at most ${whole(ms.most)} ms`],
-    ['memory, from the middle to the end', `RSS ${mib(growth(outcome, 'rss'))}, JavaScript ${mib(growth(outcome, 'js'))}`],
-    ['held in the end', `${descriptors(outcome.after)} descriptors and ${outcome.after.threads} threads, after the first round ${descriptors(outcome.before)} and ${outcome.before.threads}`],
-    ['left over', `${left.uploads.length} uploads in parts, ${left.files.length} temporary files, ${outcome.unhandled.length} unhandled rejections`],
+    [
+      'memory, from the middle to the end',
+      `RSS ${mib(growth(outcome, 'rss'))}, JavaScript ${mib(growth(outcome, 'js'))}`,
+    ],
+    [
+      'held in the end',
+      `${descriptors(outcome.after)} descriptors and ${outcome.after.threads} threads, after the first round ${descriptors(outcome.before)} and ${outcome.before.threads}`,
+    ],
+    [
+      'left over',
+      `${left.uploads.length} uploads in parts, ${left.files.length} temporary files, ${outcome.unhandled.length} unhandled rejections`,
+    ],
   ]
 }
 

@@ -11,7 +11,8 @@ import { buildAddon, buildExample, buildLab, giveUp, installPackage, requireTool
 const REQUIRED = ['STORAGE_ENDPOINT', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY', 'STORAGE_BUCKET']
 
 const port = Number(process.env.PORT ?? 3000)
-if (!Number.isInteger(port) || port < 1 || port > 65_535) giveUp(`PORT must be a number from 1 to 65535, not ${process.env.PORT}.`)
+if (!Number.isInteger(port) || port < 1 || port > 65_535)
+  giveUp(`PORT must be a number from 1 to 65535, not ${process.env.PORT}.`)
 if (!(await portIsFree(port))) giveUp(portIsTaken(port))
 const given = REQUIRED.filter((name) => process.env[name])
 const usesRealR2 = given.length > 0
@@ -40,7 +41,11 @@ try {
   const r2 = usesRealR2 ? undefined : await startLocalR2(path.join(root, '.local-r2'))
   if (r2) running.push(r2)
   const token = process.env.DASHBOARD_TOKEN || randomBytes(16).toString('hex')
-  const app = await startNextApp(port, { ...r2?.env, DASHBOARD_TOKEN: token }, () => void stop(1), ['ignore', 'ignore', 'inherit'])
+  const app = await startNextApp(port, { ...r2?.env, DASHBOARD_TOKEN: token }, () => void stop(1), [
+    'ignore',
+    'ignore',
+    'inherit',
+  ])
   running.push(app)
   console.log(`\n  The example app: ${app.url}`)
   console.log(`  Its dashboard:   ${app.url}/ops/storage (token ${token})`)

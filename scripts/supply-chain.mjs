@@ -17,7 +17,9 @@ import { main, readJson, targets } from './release/targets.mjs'
 const CARGO_DENY = '0.20.2'
 const ADVISORIES = 'https://github.com/RustSec/advisory-db'
 
-const { values } = parseArgs({ options: { 'without-advisories': { type: 'boolean' }, 'advisory-db': { type: 'string' } } })
+const { values } = parseArgs({
+  options: { 'without-advisories': { type: 'boolean' }, 'advisory-db': { type: 'string' } },
+})
 const outcomes = []
 const report = (name, verdict, detail) => {
   outcomes.push({ name, verdict, detail })
@@ -42,7 +44,12 @@ else {
 
 writeSection('Supply chain', page())
 const wrong = outcomes.filter(({ verdict }) => verdict === 'failed' || verdict === 'not checked')
-if (wrong.length > 0) giveUp(wrong.map(({ name, verdict, detail }) => `${name}: ${verdict.toUpperCase()}${detail ? `, ${detail}` : ''}`).join('\n'))
+if (wrong.length > 0)
+  giveUp(
+    wrong
+      .map(({ name, verdict, detail }) => `${name}: ${verdict.toUpperCase()}${detail ? `, ${detail}` : ''}`)
+      .join('\n'),
+  )
 
 /** Built in target/tools where it is not installed: some minutes, once. */
 async function cargoDeny() {
@@ -58,27 +65,46 @@ async function cargoDeny() {
 }
 
 function cargo(options, env) {
-  const { status, stdout, stderr } = spawnSync(deny, ['--color', 'never', '--locked', ...options], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26, env: { ...process.env, ...env } })
+  const { status, stdout, stderr } = spawnSync(deny, ['--color', 'never', '--locked', ...options], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+    env: { ...process.env, ...env },
+  })
   return { status, output: `${stdout}${stderr}` }
 }
 
 function count(output, pattern) {
   const counts = {}
   for (const [, name] of output.matchAll(pattern)) counts[name] = (counts[name] ?? 0) + 1
-  return Object.entries(counts).map(([name, times]) => `${times} × ${name}`).join(', ')
+  return Object.entries(counts)
+    .map(([name, times]) => `${times} × ${name}`)
+    .join(', ')
 }
 
 /** A checksum for everything that comes from a registry. */
 function checkLockfiles() {
   const { packages } = readJson('package-lock.json')
-  const bare = Object.entries(packages).filter(([place, entry]) => place !== '' && !entry.link && !entry.integrity && !entry.inBundle).map(([place]) => place)
-  report('packages, checksums in package-lock.json', bare.length === 0 ? 'passed' : 'failed', bare.join(', ') || `${Object.keys(packages).length - 1} packages`)
-  const entries = readFileSync(path.join(root, 'Cargo.lock'), 'utf8').split('[[package]]').filter((entry) => entry.includes('\nsource = '))
+  const bare = Object.entries(packages)
+    .filter(([place, entry]) => place !== '' && !entry.link && !entry.integrity && !entry.inBundle)
+    .map(([place]) => place)
+  report(
+    'packages, checksums in package-lock.json',
+    bare.length === 0 ? 'passed' : 'failed',
+    bare.join(', ') || `${Object.keys(packages).length - 1} packages`,
+  )
+  const entries = readFileSync(path.join(root, 'Cargo.lock'), 'utf8')
+    .split('[[package]]')
+    .filter((entry) => entry.includes('\nsource = '))
   const unsummed = entries.filter((entry) => !entry.includes('\nchecksum = ')).length
   report('crates, checksums in Cargo.lock', unsummed === 0 ? 'passed' : 'failed', `${entries.length} crates`)
   const { dependencies = {}, scripts } = main
   const hooks = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => scripts[name])
-  report('what people install', Object.keys(dependencies).length + hooks.length === 0 ? 'passed' : 'failed', 'no dependency, no script that npm runs')
+  report(
+    'what people install',
+    Object.keys(dependencies).length + hooks.length === 0 ? 'passed' : 'failed',
+    'no dependency, no script that npm runs',
+  )
 }
 
 function adviseOnCrates() {
@@ -86,12 +112,21 @@ function adviseOnCrates() {
   const { options, env } = clone ? insteadOfFetching(path.resolve(clone)) : { options: [] }
   const { status, output } = cargo([...options, 'check', '--hide-inclusion-graph', 'advisories'], env)
   if (/failed to (?:fetch|load) advisory database/.test(output)) {
-    return report('crates, advisories', 'not checked', 'the database cannot be fetched from here; --advisory-db takes a clone of it')
+    return report(
+      'crates, advisories',
+      'not checked',
+      'the database cannot be fetched from here; --advisory-db takes a clone of it',
+    )
   }
   if (status !== 0) console.error(output)
   const found = count(output, /^(?:error|warning)\[(\S+)\]/gm)
-  const date = () => spawnSync('git', ['-C', clone, 'log', '-1', '--format=%cs', 'main'], { encoding: 'utf8' }).stdout.trim()
-  report('crates, advisories', status === 0 ? 'passed' : 'failed', [clone && `by RustSec's database as of ${date()}`, found].filter(Boolean).join(', '))
+  const date = () =>
+    spawnSync('git', ['-C', clone, 'log', '-1', '--format=%cs', 'main'], { encoding: 'utf8' }).stdout.trim()
+  report(
+    'crates, advisories',
+    status === 0 ? 'passed' : 'failed',
+    [clone && `by RustSec's database as of ${date()}`, found].filter(Boolean).join(', '),
+  )
 }
 
 /** Has git take that clone for the database, and cargo-deny its copy into a folder that ends with us. */
@@ -100,8 +135,15 @@ function insteadOfFetching(clone) {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const config = path.join(folder, 'deny.toml')
   // The advisories are its last section.
-  writeFileSync(config, `${readFileSync(path.join(root, 'deny.toml'), 'utf8')}db-path = ${JSON.stringify(path.join(folder, 'databases'))}\n`)
-  const env = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: `url.${pathToFileURL(clone).href}.insteadOf`, GIT_CONFIG_VALUE_0: ADVISORIES }
+  writeFileSync(
+    config,
+    `${readFileSync(path.join(root, 'deny.toml'), 'utf8')}db-path = ${JSON.stringify(path.join(folder, 'databases'))}\n`,
+  )
+  const env = {
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: `url.${pathToFileURL(clone).href}.insteadOf`,
+    GIT_CONFIG_VALUE_0: ADVISORIES,
+  }
   return { options: ['--config', config], env }
 }
 
@@ -109,8 +151,15 @@ function adviseOnPackages() {
   const { status, stdout } = attemptNpm('audit', '--json', '--audit-level=high')
   const report = parse(stdout)
   const found = report?.metadata?.vulnerabilities
-  if (!found) return report('packages for development, advisories', 'not checked', `npm audit has no response from here (${report?.statusCode ?? 'none'})`)
-  const some = Object.entries(found).filter(([level, times]) => level !== 'total' && times > 0).map(([level, times]) => `${times} × ${level}`)
+  if (!found)
+    return report(
+      'packages for development, advisories',
+      'not checked',
+      `npm audit has no response from here (${report?.statusCode ?? 'none'})`,
+    )
+  const some = Object.entries(found)
+    .filter(([level, times]) => level !== 'total' && times > 0)
+    .map(([level, times]) => `${times} × ${level}`)
   report('packages for development, advisories', status === 0 ? 'passed' : 'failed', some.join(', '))
 }
 
@@ -125,7 +174,11 @@ function parse(text) {
 function page() {
   const sizes = targets.map(({ triple, platform }) => [platform, linkedCrates(triple).crates.length])
   const heads = ['check', 'outcome', '']
-  const lines = outcomes.map(({ name, verdict, detail }) => [name, verdict === 'passed' ? verdict : `**${verdict}**`, detail || ''])
+  const lines = outcomes.map(({ name, verdict, detail }) => [
+    name,
+    verdict === 'passed' ? verdict : `**${verdict}**`,
+    detail || '',
+  ])
   return `
 cargo-deny ${CARGO_DENY} with \`deny.toml\`, npm audit, and the lockfiles. A \`duplicate\` is a crate of which two versions are linked.
 

@@ -8,7 +8,19 @@ console.log('\nRust tests')
 await run('cargo', ['test', '--workspace', '--no-default-features', '--features', 'reliable-r2/allocator', '--quiet'])
 
 console.log('\nNode tests')
-const tests = testFiles(['facade', 'faults', 'testing', 'catalogue', 'cli', 'dashboard', 'docs', 'live', 'release', 'scripts', 'structure'])
+const tests = testFiles([
+  'facade',
+  'faults',
+  'testing',
+  'catalogue',
+  'cli',
+  'dashboard',
+  'docs',
+  'live',
+  'release',
+  'scripts',
+  'structure',
+])
 await run(process.execPath, ['--test', ...tests])
 
 console.log('\nLint, types and package')

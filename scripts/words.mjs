@@ -39,7 +39,8 @@ export const WORDS = [
 const OF_NPM_PACK = /^(scripts\/release\/|docs\/releasing\.md|\.github\/workflows\/release\.yml)/
 
 /** Generated, or of the past. */
-const LEFT_OUT = /^(CHANGELOG\.md|package-lock\.json|Cargo\.lock|fuzz\/Cargo\.lock|scripts\/words\.mjs|native\.d\.ts|deny\.toml|LICENSE|docs\/reports\/)|\.generated\.|package-lock\.json$|\/corpus\//
+const LEFT_OUT =
+  /^(CHANGELOG\.md|package-lock\.json|Cargo\.lock|fuzz\/Cargo\.lock|scripts\/words\.mjs|native\.d\.ts|deny\.toml|LICENSE|docs\/reports\/)|\.generated\.|package-lock\.json$|\/corpus\//
 
 const TEXT = /\.(rs|js|mjs|cjs|ts|mts|tsx|css|html|md|yml|toml|json|txt)$/
 
@@ -72,9 +73,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes('--count')) {
     const counts = new Map()
     for (const { word } of all) counts.set(word.toLowerCase(), (counts.get(word.toLowerCase()) ?? 0) + 1)
-    for (const [word, count] of [...counts].sort(([, a], [, b]) => b - a)) console.log(`${String(count).padStart(5)} ${word}`)
+    for (const [word, count] of [...counts].sort(([, a], [, b]) => b - a))
+      console.log(`${String(count).padStart(5)} ${word}`)
   } else {
-    for (const { file, line, word, better, text } of all) console.log(`${file}:${line}: '${word}': write ${better}\n    ${text.slice(0, 160)}`)
+    for (const { file, line, word, better, text } of all)
+      console.log(`${file}:${line}: '${word}': write ${better}\n    ${text.slice(0, 160)}`)
   }
   console.log(`${all.length} found`)
   process.exitCode = all.length > 0 ? 1 : 0

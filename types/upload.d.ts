@@ -116,7 +116,10 @@ export interface UploadSuccess extends UploadResult {
 
 /** A stored object, as JSON has it of an outcome. */
 export interface PublicUploadResult
-  extends Pick<UploadResult, 'key' | 'filename' | 'url' | 'size' | 'contentType' | 'contentEncoding' | 'etag' | 'sha256'> {
+  extends Pick<
+    UploadResult,
+    'key' | 'filename' | 'url' | 'size' | 'contentType' | 'contentEncoding' | 'etag' | 'sha256'
+  > {
   uploadError: false
 }
 

@@ -22,7 +22,10 @@ const towards = (lab) => new URL(lab.proxy).port
 /** The client's ends of the connections that are made to the test server. */
 function portsTowards(lab) {
   const port = (address) => parseInt(address.split(':')[1], 16)
-  const lines = readFileSync('/proc/self/net/tcp', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/))
+  const lines = readFileSync('/proc/self/net/tcp', 'utf8')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
   const established = lines.filter(([, , remote, state]) => state === '01' && port(remote) === Number(towards(lab)))
   return established.map(([, local]) => port(local))
 }
@@ -38,20 +41,24 @@ const rows = [
   {
     id: 'C-01',
     what: 'Nobody listens on the port',
-    cases: [
-      { name: 'always', storage: at(CLOSED), expect: { ...NETWORK, code: 'ECONNREFUSED', attempts: 4 } },
-    ],
+    cases: [{ name: 'always', storage: at(CLOSED), expect: { ...NETWORK, code: 'ECONNREFUSED', attempts: 4 } }],
   },
   {
     id: 'C-02',
-    what: 'The server\'s queue is full: a connection is never taken up',
-    cases: [{ storage: ({ lab }) => ({ endpoint: lab.full, connectTimeoutMs: 400 }), expect: { ...TIMEOUT, attempts: 4 } }],
+    what: "The server's queue is full: a connection is never taken up",
+    cases: [
+      { storage: ({ lab }) => ({ endpoint: lab.full, connectTimeoutMs: 400 }), expect: { ...TIMEOUT, attempts: 4 } },
+    ],
   },
   {
     id: 'C-03',
     what: 'Packets to the port are dropped',
     cases: [
-      { storage: () => ({ endpoint: CLOSED, connectTimeoutMs: 400 }), network: filter('tcp dport 9 drop'), expect: { ...TIMEOUT, attempts: 4 } },
+      {
+        storage: () => ({ endpoint: CLOSED, connectTimeoutMs: 400 }),
+        network: filter('tcp dport 9 drop'),
+        expect: { ...TIMEOUT, attempts: 4 },
+      },
     ],
   },
   {
@@ -99,7 +106,11 @@ const rows = [
     what: 'A connection is taken up and ended before the response',
     cases: [
       { name: 'twice', faults: [{ fault: 'fin', afterBytes: 0, times: 2 }], expect: { ok: true, attempts: 3 } },
-      { name: 'always', faults: [{ fault: 'fin', afterBytes: 0 }], expect: { ...NETWORK, code: ['ECONNRESET', 'EPIPE'], attempts: 4 } },
+      {
+        name: 'always',
+        faults: [{ fault: 'fin', afterBytes: 0 }],
+        expect: { ...NETWORK, code: ['ECONNRESET', 'EPIPE'], attempts: 4 },
+      },
     ],
   },
   {
@@ -108,8 +119,16 @@ const rows = [
     cases: [
       // Up to three connections to an attempt.
       { name: 'twice', faults: [{ fault: 'refuse', times: 2 }], expect: { ok: true, attempts: [1, 3], requests: 1 } },
-      { name: 'three times', faults: [{ fault: 'refuse', times: 3 }], expect: { ok: true, attempts: [1, 4], requests: 1 } },
-      { name: 'always', faults: [{ fault: 'refuse' }], expect: { ...NETWORK, code: 'ECONNRESET', attempts: 4, requests: 0 } },
+      {
+        name: 'three times',
+        faults: [{ fault: 'refuse', times: 3 }],
+        expect: { ok: true, attempts: [1, 4], requests: 1 },
+      },
+      {
+        name: 'always',
+        faults: [{ fault: 'refuse' }],
+        expect: { ...NETWORK, code: 'ECONNRESET', attempts: 4, requests: 0 },
+      },
     ],
   },
   {
@@ -204,7 +223,10 @@ const rows = [
           assert.deepEqual({ code: value.code, signal: value.signal }, { code: 0, signal: null }, value.output)
           const codes = JSON.parse(value.output.trim().split('\n').at(-1))
           assert.equal(codes.length, 200)
-          assert.ok(codes.every((code) => ['stored', 'EMFILE'].includes(code)), value.output)
+          assert.ok(
+            codes.every((code) => ['stored', 'EMFILE'].includes(code)),
+            value.output,
+          )
         },
       },
     ],
@@ -239,7 +261,9 @@ const rows = [
           const ports = portsTowards(context.lab)
           if (ports.length === 0) throw new Error('no connection was kept')
           // What is made from here on passes.
-          command(`nft add rule inet lab incoming tcp sport '{' ${ports.join(', ')} '}' tcp dport ${towards(context.lab)} drop`)
+          command(
+            `nft add rule inet lab incoming tcp sport '{' ${ports.join(', ')} '}' tcp dport ${towards(context.lab)} drop`,
+          )
           return context.storage.uploadFile({ body: context.body, ...options })
         },
         options: { retry: { timeout: 800, timeoutGrowth: 8 } },
@@ -256,8 +280,13 @@ const rows = [
         options: { retry: { maxAttempts: 50, maxDelayMs: 500, deadlineMs: 300_000 } },
         call: async (context, options) => {
           const keys = Array.from({ length: 200 }, (_, n) => `crowd/${n}.bin`)
-          const results = await Promise.all(keys.map((key) => context.storage.uploadFile({ body: context.body, ...options, key })))
-          return { all: results.length, whole: keys.filter((key) => context.lab.stored(key)?.equals(context.body)).length }
+          const results = await Promise.all(
+            keys.map((key) => context.storage.uploadFile({ body: context.body, ...options, key })),
+          )
+          return {
+            all: results.length,
+            whole: keys.filter((key) => context.lab.stored(key)?.equals(context.body)).length,
+          }
         },
         expect: { ok: true, stored: 'any', withinMs: [0, 300_000] },
         check: (context, { value }, assert) => assert.deepEqual(value, { all: 200, whole: 200 }),

@@ -38,13 +38,19 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.ok(object('files/a.png').equals(noise(1000)))
 
     const listed = await run(['ls', 'files/'])
-    assert.match(listed.out, /^ {4}1000 B {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}files\/a\.png\n {3}5\.9 KiB .* files\/b\.txt\n$/)
+    assert.match(
+      listed.out,
+      /^ {4}1000 B {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}files\/a\.png\n {3}5\.9 KiB .* files\/b\.txt\n$/,
+    )
 
     assert.equal((await run(['get', 'files/a.png', 'got.png'])).code, 0)
     assert.ok(readFileSync(path.join(folder, 'got.png')).equals(noise(1000)))
     assert.ok((await run(['get', 'files/a.png', '-'])).stdout.equals(noise(1000)))
 
-    assert.match((await run(['rm', 'files/a.png', 'files/b.txt'])).out, /removed files\/a\.png\nremoved files\/b\.txt\n/)
+    assert.match(
+      (await run(['rm', 'files/a.png', 'files/b.txt'])).out,
+      /removed files\/a\.png\nremoved files\/b\.txt\n/,
+    )
     assert.equal(object('files/a.png'), undefined)
     assert.equal((await run(['ls'])).out, '')
   })
@@ -52,7 +58,11 @@ describe('the command line', { timeout: 120_000 }, () => {
   test('put to a key, from standard input, compressed, and only once', async () => {
     assert.equal((await run(['put', 'a.png', 'one/key.png'])).code, 0)
     assert.ok(object('one/key.png'))
-    assert.equal((await run(['put', '-', 'stdin.txt', '--type', 'text/plain', '--compress', 'auto'], { input: 'x'.repeat(5000) })).code, 0)
+    assert.equal(
+      (await run(['put', '-', 'stdin.txt', '--type', 'text/plain', '--compress', 'auto'], { input: 'x'.repeat(5000) }))
+        .code,
+      0,
+    )
     assert.equal(gunzipSync(object('stdin.txt')).toString(), 'x'.repeat(5000))
     const again = await run(['put', 'a.png', 'one/key.png', '--if-absent'])
     assert.deepEqual([again.code, /PreconditionFailed/.test(again.stderr)], [1, true])
@@ -68,7 +78,13 @@ describe('the command line', { timeout: 120_000 }, () => {
 
   test('--json is a line of JSON for each result, and for an error', async () => {
     const { out } = await run(['put', 'a.png', 'b.txt', '--json'])
-    assert.deepEqual(out.trim().split('\n').map((line) => JSON.parse(line).key), ['a.png', 'b.txt'])
+    assert.deepEqual(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).key),
+      ['a.png', 'b.txt'],
+    )
     const { code, stderr } = await run(['get', 'nothing', '--json'])
     assert.deepEqual([code, JSON.parse(stderr).error.code], [1, 'NotFound'])
     assert.equal(existsSync(path.join(folder, 'nothing')), false)
@@ -84,7 +100,18 @@ describe('the command line', { timeout: 120_000 }, () => {
   })
 
   test('exit codes distinguish wrong usage, failure, and failure for now', async () => {
-    for (const args of [[], ['nonsense'], ['put'], ['put', '-'], ['get'], ['rm'], ['ls', 'a', 'b'], ['ls', '--nonsense'], ['put', 'missing.png'], ['ls', '--env', 'missing']]) {
+    for (const args of [
+      [],
+      ['nonsense'],
+      ['put'],
+      ['put', '-'],
+      ['get'],
+      ['rm'],
+      ['ls', 'a', 'b'],
+      ['ls', '--nonsense'],
+      ['put', 'missing.png'],
+      ['ls', '--env', 'missing'],
+    ]) {
       assert.equal((await run(args)).code, 2, args.join(' '))
     }
     await lab.faults({ fault: 'status', status: 403, code: 'AccessDenied' })
@@ -97,7 +124,10 @@ describe('the command line', { timeout: 120_000 }, () => {
     writeFileSync(path.join(folder, 'one.txt'), 'x')
     mkdirSync(path.join(folder, 'sub'), { recursive: true })
     writeFileSync(path.join(folder, 'sub', 'one.txt'), 'y')
-    for (const args of [['sub/one.txt', 'one.txt'], ['sub/one.txt', 'one.txt', 'pics/']]) {
+    for (const args of [
+      ['sub/one.txt', 'one.txt'],
+      ['sub/one.txt', 'one.txt', 'pics/'],
+    ]) {
       const { code, stderr } = await run(['put', ...args])
       assert.deepEqual([code, /two files would be stored as (pics\/)?one\.txt/.test(stderr)], [2, true], stderr)
     }
@@ -110,8 +140,13 @@ describe('the command line', { timeout: 120_000 }, () => {
     rmSync(path.join(folder, '.env'), { recursive: true })
   })
 
-  test('who has read enough ends it', { skip: process.platform === 'win32' && 'Windows has no pipes of that kind' }, async () => {
-    const child = spawn('sh', ['-c', '"$0" "$1" --help | true', process.execPath, bin], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  test('who has read enough ends it', {
+    skip: process.platform === 'win32' && 'Windows has no pipes of that kind',
+  }, async () => {
+    const child = spawn('sh', ['-c', '"$0" "$1" --help | true', process.execPath, bin], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     const complaints = Buffer.concat(await child.stderr.toArray()).toString()
     assert.equal(complaints, '')
   })
@@ -119,7 +154,11 @@ describe('the command line', { timeout: 120_000 }, () => {
   test('of several files all are there before the first is stored', async () => {
     writeFileSync(path.join(folder, 'alone.txt'), 'x')
     const { code, stderr } = await run(['put', 'alone.txt', 'b.txt', 'folder'])
-    assert.deepEqual([code, /there is no file folder; a PREFIX for several files ends in \//.test(stderr)], [2, true], stderr)
+    assert.deepEqual(
+      [code, /there is no file folder; a PREFIX for several files ends in \//.test(stderr)],
+      [2, true],
+      stderr,
+    )
     assert.equal(object('alone.txt'), undefined)
   })
 
@@ -129,7 +168,9 @@ describe('the command line', { timeout: 120_000 }, () => {
     assert.equal((await run(['-v'])).out.trim(), require('../../package.json').version)
   })
 
-  test('an interrupted upload leaves nothing and says so', { skip: process.platform === 'win32' && 'Windows has no signals' }, async () => {
+  test('an interrupted upload leaves nothing and says so', {
+    skip: process.platform === 'win32' && 'Windows has no signals',
+  }, async () => {
     await lab.faults({ fault: 'hang', method: 'PUT' })
     const { code, stderr } = await run(['put', 'a.png', 'interrupted'], { signalAfterMs: 1500 })
     assert.deepEqual([code, stderr], [130, 'reliable-r2: interrupted\n'])
@@ -150,14 +191,20 @@ describe('the command line', { timeout: 120_000 }, () => {
   describe('doctor', () => {
     const diagnose = async (env = {}) => {
       const { code, out } = await run(['doctor', '--json', '--retry', 'fast'], { env: { ...environment, ...env } })
-      const steps = out.trim().split('\n').map((line) => JSON.parse(line))
+      const steps = out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
       return { code, steps, last: steps.at(-1) }
     }
 
     test('finds all well', async () => {
       const { code, out, stderr } = await run(['doctor'])
       assert.equal(code, 0, out + stderr)
-      assert.match(out, /✓ configuration .*\n✓ DNS .*\n✓ TCP .*\n✓ TLS .*\n✓ clock .*\n✓ credentials and bucket .*\n✓ write .*\n✓ read .*\n! public domain .*\n✓ delete /)
+      assert.match(
+        out,
+        /✓ configuration .*\n✓ DNS .*\n✓ TCP .*\n✓ TLS .*\n✓ clock .*\n✓ credentials and bucket .*\n✓ write .*\n✓ read .*\n! public domain .*\n✓ delete /,
+      )
       assert.match(stderr, /All is well/)
       assert.equal((await run(['ls', 'reliable-r2-doctor/'])).out, '', 'the probe is gone')
     })

@@ -35,8 +35,16 @@ describe('doctor reads its probe by STORAGE_DOMAIN', { timeout: 120_000 }, () =>
   const probeOf = (request) => lab.stored(decodeURIComponent(request.url.slice(1)))
 
   const diagnose = async (env) => {
-    const { code, out } = await commandLine(folder, { ...lab.environment, ...env })(['doctor', '--json', '--retry', 'fast'])
-    const steps = out.trim().split('\n').map((line) => JSON.parse(line))
+    const { code, out } = await commandLine(folder, { ...lab.environment, ...env })([
+      'doctor',
+      '--json',
+      '--retry',
+      'fast',
+    ])
+    const steps = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
     assert.deepEqual(probesLeft(), [], 'the probe is gone')
     return { code, step: steps.find(({ step }) => step === 'public domain'), last: steps.at(-1) }
   }
@@ -49,7 +57,9 @@ describe('doctor reads its probe by STORAGE_DOMAIN', { timeout: 120_000 }, () =>
   }
 
   test('where the domain shows the bucket, all is well', async () => {
-    const domain = await serve((request, response) => response.setHeader('cf-cache-status', 'BYPASS').end(probeOf(request)))
+    const domain = await serve((request, response) =>
+      response.setHeader('cf-cache-status', 'BYPASS').end(probeOf(request)),
+    )
     const { code, step } = await diagnose({ STORAGE_DOMAIN: domain })
     assert.deepEqual([code, step.ok, step.warning], [0, true, undefined])
     assert.equal(step.found, `the same bytes by ${domain}, cache BYPASS`)
@@ -62,11 +72,28 @@ describe('doctor reads its probe by STORAGE_DOMAIN', { timeout: 120_000 }, () =>
   })
 
   const faults = {
-    'other bytes': [(_, response) => response.setHeader('content-type', 'text/html').end('<h1>A site</h1>'), /other bytes \(text\/html\)/, /shows something else than this bucket/],
-    'a missing object': [(_, response) => response.writeHead(404).end(), /responds with 404/, /does not show this bucket/],
+    'other bytes': [
+      (_, response) => response.setHeader('content-type', 'text/html').end('<h1>A site</h1>'),
+      /other bytes \(text\/html\)/,
+      /shows something else than this bucket/,
+    ],
+    'a missing object': [
+      (_, response) => response.writeHead(404).end(),
+      /responds with 404/,
+      /does not show this bucket/,
+    ],
     'a refusal': [(_, response) => response.writeHead(403).end(), /responds with 403/, /public access/],
-    'a redirect to https': [(request, response) => response.writeHead(301, { location: `https://${request.headers.host}${request.url}` }).end(), /redirect to https:/, /write STORAGE_DOMAIN=https:/],
-    'a redirect to a login': [(_, response) => response.writeHead(302, { location: 'https://login.example.com/?kid=CANARY' }).end(), /redirect to https:\/\/login\.example\.com/, /Cloudflare Access/],
+    'a redirect to https': [
+      (request, response) =>
+        response.writeHead(301, { location: `https://${request.headers.host}${request.url}` }).end(),
+      /redirect to https:/,
+      /write STORAGE_DOMAIN=https:/,
+    ],
+    'a redirect to a login': [
+      (_, response) => response.writeHead(302, { location: 'https://login.example.com/?kid=CANARY' }).end(),
+      /redirect to https:\/\/login\.example\.com/,
+      /Cloudflare Access/,
+    ],
     'trouble of the server': [(_, response) => response.writeHead(522).end(), /responds with 522/, /cloudflarestatus/],
   }
   for (const [name, [respond, problem, advice]] of Object.entries(faults)) {

@@ -51,7 +51,10 @@ describe('commands with several items', { timeout: 120_000 }, () => {
     const { code, out, stderr } = await run(['put', 'a.png', 'missing.png', 'folder.png', 'b.png', 'many/'])
     assert.equal(code, 1)
     assert.match(out, /many\/a\.png .*\n.*many\/b\.png [^\n]*\n$/)
-    assert.match(stderr, /^reliable-r2: .*missing\.png.*\nreliable-r2: .*folder\.png.*\n2 of 4 stored, 2 failed: missing\.png, folder\.png\n$/)
+    assert.match(
+      stderr,
+      /^reliable-r2: .*missing\.png.*\nreliable-r2: .*folder\.png.*\n2 of 4 stored, 2 failed: missing\.png, folder\.png\n$/,
+    )
     assert.ok(lab.stored('many/a.png') && lab.stored('many/b.png'))
   })
 
@@ -66,8 +69,14 @@ describe('commands with several items', { timeout: 120_000 }, () => {
 
   test('put with --json has the failures and the summary on standard error', async () => {
     const { code, out, stderr } = await run(['put', 'a.png', 'missing.png', 'json/', '--json'])
-    const lines = stderr.trim().split('\n').map((line) => JSON.parse(line))
-    assert.deepEqual([code, JSON.parse(out).key, lines[0].item, lines[1]], [1, 'json/a.png', 'missing.png', { summary: { stored: 1, failed: 1 } }])
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      [code, JSON.parse(out).key, lines[0].item, lines[1]],
+      [1, 'json/a.png', 'missing.png', { summary: { stored: 1, failed: 1 } }],
+    )
   })
 
   test('put stores several at a time, no more than asked', async () => {
@@ -79,7 +88,8 @@ describe('commands with several items', { timeout: 120_000 }, () => {
       store.close()
       assert.deepEqual([code, store.most()], [0, concurrency], stderr)
     }
-    for (const wrong of ['0', '65', 'x', '1.5']) assert.equal((await run(['put', 'a.png', '--concurrency', wrong])).code, 2)
+    for (const wrong of ['0', '65', 'x', '1.5'])
+      assert.equal((await run(['put', 'a.png', '--concurrency', wrong])).code, 2)
   })
 
   test('put exits with 75 only where another try may help all that failed', async () => {
@@ -89,12 +99,16 @@ describe('commands with several items', { timeout: 120_000 }, () => {
   })
 
   test('a missing variable is reported once, for all files', async () => {
-    const { code, stderr } = await run(['put', 'a.png', 'b.png', 'c.png', 'x/'], { env: { ...lab.environment, STORAGE_SECRET_KEY: '' } })
+    const { code, stderr } = await run(['put', 'a.png', 'b.png', 'c.png', 'x/'], {
+      env: { ...lab.environment, STORAGE_SECRET_KEY: '' },
+    })
     assert.equal(code, 2)
     assert.equal(stderr.match(/STORAGE_SECRET_KEY/g).length, 1, stderr)
   })
 
-  test('an interrupt ends all of them', { skip: process.platform === 'win32' && 'Windows has no signals' }, async () => {
+  test('an interrupt ends all of them', {
+    skip: process.platform === 'win32' && 'Windows has no signals',
+  }, async () => {
     await lab.faults({ fault: 'hang', method: 'PUT' })
     const { code, stderr } = await run(['put', 'a.png', 'b.png', 'c.png', 'i/'], { signalAfterMs: 1500 })
     assert.equal(code, 130, stderr)
@@ -126,7 +140,12 @@ describe('commands with several items', { timeout: 120_000 }, () => {
     t.after(() => r2.stop())
     const env = { ...r2.env }
     await run(['put', 'a.png', 'b.png', 'tree/'], { env })
-    const operands = [['tree/', /tree\/ is a prefix and no object/], ['tree', /rm --recursive tree\//], ['tree/*.png', /expands no pattern/], ['tree/[ab].png', /expands no pattern/]]
+    const operands = [
+      ['tree/', /tree\/ is a prefix and no object/],
+      ['tree', /rm --recursive tree\//],
+      ['tree/*.png', /expands no pattern/],
+      ['tree/[ab].png', /expands no pattern/],
+    ]
     for (const [operand, reason] of operands) {
       const { code, out, stderr } = await run(['rm', operand], { env })
       assert.deepEqual([code, out], [1, ''], operand)

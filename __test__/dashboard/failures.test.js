@@ -29,7 +29,18 @@ describe('recent failures', { timeout: 60_000 }, () => {
     assert.deepEqual(others, [])
     assert.ok(at >= before && at <= Date.now())
     const { code, category, status, host, requestId, attempts, elapsedMs, message, userMessage } = error
-    const facts = { operation: 'uploadFile', key: 'outputs/1.png', code, category, status, host, attempts, elapsedMs, message, userMessage }
+    const facts = {
+      operation: 'uploadFile',
+      key: 'outputs/1.png',
+      code,
+      category,
+      status,
+      host,
+      attempts,
+      elapsedMs,
+      message,
+      userMessage,
+    }
     assert.deepEqual(failure, requestId === undefined ? facts : { ...facts, requestId })
     assert.equal(attempts, 4)
     assert.ok(advice.means.endsWith('.') && advice.steps.length > 0)
@@ -40,7 +51,10 @@ describe('recent failures', { timeout: 60_000 }, () => {
     await lab.faults(denied)
     for (let index = 0; index < 53; index += 1) await assert.rejects(storage.uploadFile({ key: `${index}`, body: 'x' }))
     const wanted = Array.from({ length: 50 }, (_, index) => `${52 - index}`)
-    assert.deepEqual(storage.recentFailures().map(({ key }) => key), wanted)
+    assert.deepEqual(
+      storage.recentFailures().map(({ key }) => key),
+      wanted,
+    )
   })
 
   test('keep what opened the breaker, however many calls the breaker fails', async () => {
@@ -49,9 +63,13 @@ describe('recent failures', { timeout: 60_000 }, () => {
     await assert.rejects(storage.uploadFile({ key: 'cause', body: 'x' }))
     await lab.faults({ ...denied, status: 503, code: 'ServiceUnavailable' })
     storage.setBreaker('open')
-    for (let index = 0; index < 60; index += 1) await assert.rejects(storage.uploadFile({ key: `${index}`, body: 'x' }), { code: 'ERR_CIRCUIT_OPEN' })
+    for (let index = 0; index < 60; index += 1)
+      await assert.rejects(storage.uploadFile({ key: `${index}`, body: 'x' }), { code: 'ERR_CIRCUIT_OPEN' })
     const failures = storage.recentFailures()
-    assert.deepEqual([failures.length, failures[0].key, failures[48].key, failures[49].code], [50, '59', '11', 'AccessDenied'])
+    assert.deepEqual(
+      [failures.length, failures[0].key, failures[48].key, failures[49].code],
+      [50, '59', '11', 'AccessDenied'],
+    )
   })
 
   test('cannot be changed from outside', async () => {
@@ -72,7 +90,10 @@ describe('recent failures', { timeout: 60_000 }, () => {
     await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { ...denied, method: 'GET' })
     const { body } = await storage.download({ key: 'large' })
     await assert.rejects(new Response(body).arrayBuffer())
-    assert.deepEqual(storage.recentFailures().map(({ operation, key, code }) => [operation, key, code]), [['download', 'large', 'AccessDenied']])
+    assert.deepEqual(
+      storage.recentFailures().map(({ operation, key, code }) => [operation, key, code]),
+      [['download', 'large', 'AccessDenied']],
+    )
   })
 
   test('are not aborts, refused input, or the response that there is no such object', async () => {
@@ -132,7 +153,17 @@ describe('advice', () => {
   })
 
   test('there is some for every category, and for codes that nobody foresaw', () => {
-    for (const category of ['network', 'timeout', 'throttled', 'auth', 'input', 'source', 'service', 'internal', undefined]) {
+    for (const category of [
+      'network',
+      'timeout',
+      'throttled',
+      'auth',
+      'input',
+      'source',
+      'service',
+      'internal',
+      undefined,
+    ]) {
       for (const code of ['HTTP_520', 'constructor', '__proto__', undefined]) {
         const { means, steps } = adviceFor({ code, category })
         assert.ok(means.length > 10 && steps.length > 0)
@@ -143,6 +174,10 @@ describe('advice', () => {
   test('a network failure of downloadAndUpload may be that of the source', () => {
     const facts = { code: 'ECONNREFUSED', category: 'network', host: 'images.example' }
     assert.match(adviceFor({ ...facts, operation: 'downloadAndUpload' }).steps[0], /images\.example/)
-    assert.ok(!adviceFor({ ...facts, operation: 'uploadFile' }).steps.join().includes('images.example'))
+    assert.ok(
+      !adviceFor({ ...facts, operation: 'uploadFile' })
+        .steps.join()
+        .includes('images.example'),
+    )
   })
 })

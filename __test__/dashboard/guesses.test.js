@@ -26,12 +26,21 @@ function cookieFor(token, ends = Math.floor(Date.now() / 1000) + 3600) {
 
 /** The ways to show a token. Each gives the response. */
 const WAYS = {
-  bearer: ({ GET }, client, token) => GET(new Request('http://a/ops', { headers: from(client, { authorization: `Bearer ${token}` }) })),
-  'bearer for JSON': ({ GET }, client, token) => GET(new Request('http://a/ops?format=json', { headers: from(client, { authorization: `bearer ${token}` }) })),
-  'a cookie': ({ GET }, client, token) => GET(new Request('http://a/ops', { headers: from(client, cookieFor(token, 4_000_000_000)) })),
-  'the form': ({ POST }, client, token) => POST(new Request('http://a/ops', { method: 'POST', headers: from(client), body: new URLSearchParams({ token }) })),
+  bearer: ({ GET }, client, token) =>
+    GET(new Request('http://a/ops', { headers: from(client, { authorization: `Bearer ${token}` }) })),
+  'bearer for JSON': ({ GET }, client, token) =>
+    GET(new Request('http://a/ops?format=json', { headers: from(client, { authorization: `bearer ${token}` }) })),
+  'a cookie': ({ GET }, client, token) =>
+    GET(new Request('http://a/ops', { headers: from(client, cookieFor(token, 4_000_000_000)) })),
+  'the form': ({ POST }, client, token) =>
+    POST(new Request('http://a/ops', { method: 'POST', headers: from(client), body: new URLSearchParams({ token }) })),
 }
-const guess = fc.record({ way: fc.constantFrom(...Object.keys(WAYS)), client: fc.constantFrom('none', '192.0.2.1', '192.0.2.2', '192.0.2.1, 10.0.0.1'), number: fc.nat(14), afterMs: fc.constantFrom(0, 0, 0, 1000, WINDOW_MS / 2, WINDOW_MS) })
+const guess = fc.record({
+  way: fc.constantFrom(...Object.keys(WAYS)),
+  client: fc.constantFrom('none', '192.0.2.1', '192.0.2.2', '192.0.2.1, 10.0.0.1'),
+  number: fc.nat(14),
+  afterMs: fc.constantFrom(0, 0, 0, 1000, WINDOW_MS / 2, WINDOW_MS),
+})
 
 describe('guesses at the token of a dashboard', () => {
   test('each client may try some tokens, and waits for the next one; the right one of others is taken', async (t) => {
@@ -55,23 +64,36 @@ describe('guesses at the token of a dashboard', () => {
         } else if (isRight) assert.equal(response.status, way === 'the form' ? 303 : 200)
         else {
           assert.equal(response.status, 401)
-          if (!mine.some((one) => one.number === number && one.isCookie === isCookie)) mine.push({ number, isCookie, at: now })
+          if (!mine.some((one) => one.number === number && one.isCookie === isCookie))
+            mine.push({ number, isCookie, at: now })
         }
         tried.set(client, mine)
       }
       assert.equal((await WAYS.bearer(route, '198.51.100.7', TOKEN)).status, 200, 'of a client that guessed nothing')
     }
-    await fc.assert(fc.asyncProperty(fc.array(guess, { minLength: 1, maxLength: 80, size: 'max' }), check), { seed, path: process.env.FC_PATH, numRuns: 60 })
+    await fc.assert(fc.asyncProperty(fc.array(guess, { minLength: 1, maxLength: 80, size: 'max' }), check), {
+      seed,
+      path: process.env.FC_PATH,
+      numRuns: 60,
+    })
   })
 
-  for (const [name, route] of Object.entries({ dashboard: dashboard(storage, { token: TOKEN }), metricsRoute: metricsRoute(storage, { token: TOKEN }) })) {
+  for (const [name, route] of Object.entries({
+    dashboard: dashboard(storage, { token: TOKEN }),
+    metricsRoute: metricsRoute(storage, { token: TOKEN }),
+  })) {
     test(`${name}: the right token is not compared either, for a client that has guessed too often`, async () => {
-      for (let number = 0; number < MAX_GUESSES; number += 1) assert.equal((await WAYS['bearer for JSON'](route, '192.0.2.1', `wrong-${number}`)).status, 401)
+      for (let number = 0; number < MAX_GUESSES; number += 1)
+        assert.equal((await WAYS['bearer for JSON'](route, '192.0.2.1', `wrong-${number}`)).status, 401)
       const response = await WAYS['bearer for JSON'](route, '192.0.2.1', TOKEN)
       assert.equal(response.status, 429)
       assert.match(response.headers.get('retry-after'), /^(300|299)$/)
       assert.equal((await WAYS['bearer for JSON'](route, '192.0.2.2', TOKEN)).status, 200)
-      assert.equal((await route.GET(new Request('http://a/ops?format=json', { headers: from('192.0.2.1') }))).status, 401, 'who shows nothing guesses nothing')
+      assert.equal(
+        (await route.GET(new Request('http://a/ops?format=json', { headers: from('192.0.2.1') }))).status,
+        401,
+        'who shows nothing guesses nothing',
+      )
     })
   }
 
@@ -114,7 +136,8 @@ describe('guesses at the token of a dashboard', () => {
   })
 
   test('a client is the addresses of all proxies, and half of an IPv6 address', () => {
-    const client = (value) => clientOf(new Request('http://a', { headers: value === undefined ? {} : { 'x-forwarded-for': value } }))
+    const client = (value) =>
+      clientOf(new Request('http://a', { headers: value === undefined ? {} : { 'x-forwarded-for': value } }))
     const same = [
       ['2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:0DB8:1:2::'],
       ['2001:db8::1', '2001:db8:0:0:5::6', '2001:db8::'],

@@ -6,7 +6,14 @@ const { newStorage } = require('../../index.js')
 const { metricsRoute } = require('../../lib/dashboard/index.js')
 
 const TOKEN = '0123456789abcdef0123456789abcdef'
-const storage = newStorage({ endpoint: 'http://127.0.0.1:9', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logger: false, retry: { maxAttempts: 1 } })
+const storage = newStorage({
+  endpoint: 'http://127.0.0.1:9',
+  accessKey: 'a',
+  secretKey: 'b',
+  bucket: 'pictures',
+  logger: false,
+  retry: { maxAttempts: 1 },
+})
 
 function scrape(route, headers = {}) {
   return route.GET(new Request('http://localhost/api/metrics', { headers }))
@@ -26,12 +33,22 @@ describe('metricsRoute', () => {
 
   test('a scrape without the token, or with another, gets 401 and no metrics', async () => {
     const route = metricsRoute(storage, { token: TOKEN })
-    for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }, { authorization: `Basic ${TOKEN}` }, { authorization: `Bearer ${TOKEN}x` }]) {
+    for (const headers of [
+      {},
+      { authorization: 'Bearer wrong' },
+      { authorization: TOKEN },
+      { authorization: `Basic ${TOKEN}` },
+      { authorization: `Bearer ${TOKEN}x` },
+    ]) {
       const response = await scrape(route, headers)
       assert.deepEqual([response.status, response.headers.get('www-authenticate')], [401, 'Bearer'])
       assert.doesNotMatch(await response.text(), /reliable_r2/)
     }
-    assert.equal((await route.GET(new Request(`http://localhost/api/metrics?token=${TOKEN}`))).status, 401, 'never from a URL')
+    assert.equal(
+      (await route.GET(new Request(`http://localhost/api/metrics?token=${TOKEN}`))).status,
+      401,
+      'never from a URL',
+    )
   })
 
   test('without a token and authorize every request gets 404', async () => {
@@ -42,11 +59,27 @@ describe('metricsRoute', () => {
   })
 
   test('authorize decides, and only true opens', async () => {
-    for (const [decision, status] of [[true, 200], [Promise.resolve(true), 200], [false, 404], [1, 404], ['yes', 404], [undefined, 404]]) {
+    for (const [decision, status] of [
+      [true, 200],
+      [Promise.resolve(true), 200],
+      [false, 404],
+      [1, 404],
+      ['yes', 404],
+      [undefined, 404],
+    ]) {
       assert.equal((await scrape(metricsRoute(storage, { authorize: () => decision }))).status, status)
     }
     const thrown = new Error('redirect')
-    await assert.rejects(scrape(metricsRoute(storage, { authorize: () => { throw thrown } })), (error) => error === thrown)
+    await assert.rejects(
+      scrape(
+        metricsRoute(storage, {
+          authorize: () => {
+            throw thrown
+          },
+        }),
+      ),
+      (error) => error === thrown,
+    )
   })
 
   test('the request is read even where nobody has access, so that no framework renders the route in advance', async () => {
@@ -57,8 +90,19 @@ describe('metricsRoute', () => {
   })
 
   test('mistakes are refused when the route is made', () => {
-    for (const [given, options] of [[{}, {}], [null, {}], [storage, { token: 'short' }], [storage, { token: TOKEN, authorize() {} }], [storage, { tokn: TOKEN }], [storage, { authorize: true }]]) {
-      assert.throws(() => metricsRoute(given, options), { name: 'InputError', code: 'ERR_INVALID_OPTION', operation: 'metricsRoute' })
+    for (const [given, options] of [
+      [{}, {}],
+      [null, {}],
+      [storage, { token: 'short' }],
+      [storage, { token: TOKEN, authorize() {} }],
+      [storage, { tokn: TOKEN }],
+      [storage, { authorize: true }],
+    ]) {
+      assert.throws(() => metricsRoute(given, options), {
+        name: 'InputError',
+        code: 'ERR_INVALID_OPTION',
+        operation: 'metricsRoute',
+      })
     }
   })
 })

@@ -20,8 +20,14 @@ test('a line breaks where nothing was counted', async () => {
   const step = 15_000
   const counted = [3, 4, 7].map((index) => ({ at: index * step + 400, retries: index }))
   const points = gapped(counted, step, 0, 10 * step)
-  assert.deepEqual(points.map(({ counted, retries }) => (counted ? retries : null)), [null, null, null, 3, 4, null, null, 7, null, null])
-  assert.deepEqual(points.map(({ at }) => Math.floor(at / step)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  assert.deepEqual(
+    points.map(({ counted, retries }) => (counted ? retries : null)),
+    [null, null, null, 3, 4, null, null, 7, null, null],
+  )
+  assert.deepEqual(
+    points.map(({ at }) => Math.floor(at / step)),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  )
   assert.deepEqual(gapped([], step, 0, 10 * step), [])
   assert.deepEqual(gapped(counted, step, 20 * step, 40 * step), [], 'long ago')
 })

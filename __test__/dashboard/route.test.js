@@ -13,7 +13,8 @@ const ask = (route, { url = URL_OF_PAGE, ...headers } = {}) => route.GET(new Req
 const askJson = (route, headers) => ask(route, { accept: 'application/json', ...headers })
 const bearer = (token) => ({ authorization: `Bearer ${token}` })
 
-const post = (route, fields, headers) => route.POST(new Request(URL_OF_PAGE, { method: 'POST', body: new URLSearchParams(fields), headers }))
+const post = (route, fields, headers) =>
+  route.POST(new Request(URL_OF_PAGE, { method: 'POST', body: new URLSearchParams(fields), headers }))
 
 async function signIn(route, headers) {
   const response = await post(route, { token: TOKEN }, headers)
@@ -24,10 +25,20 @@ async function signIn(route, headers) {
 const cookieOf = (response) => response.headers.get('set-cookie').split(';')[0]
 
 describe('who gets in', () => {
-  for (const [name, options] of Object.entries({ nothing: undefined, 'no options': {}, 'no token': { token: undefined }, 'an empty token': { token: '' } })) {
+  for (const [name, options] of Object.entries({
+    nothing: undefined,
+    'no options': {},
+    'no token': { token: undefined },
+    'an empty token': { token: '' },
+  })) {
     test(`${name}: nobody, and nothing shows that it is there`, async () => {
       const route = dashboard(storage, options)
-      const responses = [await ask(route), await askJson(route, bearer('')), await askJson(route, bearer('undefined')), await post(route, { token: '' })]
+      const responses = [
+        await ask(route),
+        await askJson(route, bearer('')),
+        await askJson(route, bearer('undefined')),
+        await post(route, { token: '' }),
+      ]
       for (const response of responses) {
         assert.equal(response.status, 404)
         assert.equal(await response.text(), 'Not found\n')
@@ -41,7 +52,10 @@ describe('who gets in', () => {
     assert.equal(page.status, 401)
     assert.match(await page.text(), /<input id="?token"? name="?token"? type="?password"?/)
     const json = await askJson(route)
-    assert.deepEqual([json.status, json.headers.get('www-authenticate'), Object.keys(await json.json())], [401, 'Bearer', ['error']])
+    assert.deepEqual(
+      [json.status, json.headers.get('www-authenticate'), Object.keys(await json.json())],
+      [401, 'Bearer', ['error']],
+    )
   })
 
   test('the token as a bearer', async () => {
@@ -87,7 +101,15 @@ describe('who gets in', () => {
     const cookie = cookieOf(await signIn(route))
     const [name, value] = cookie.split('=')
     const [ends, proof] = value.split('.')
-    for (const forged of [`${Number(ends) + 1}.${proof}`, `${ends}.${proof.slice(1)}`, `${ends}.`, ends, '', 'NaN.', `${ends}x.${proof}`]) {
+    for (const forged of [
+      `${Number(ends) + 1}.${proof}`,
+      `${ends}.${proof.slice(1)}`,
+      `${ends}.`,
+      ends,
+      '',
+      'NaN.',
+      `${ends}x.${proof}`,
+    ]) {
       assert.equal((await ask(route, { cookie: `${name}=${forged}` })).status, 401, forged)
     }
     assert.equal((await ask(dashboard(storage, { token: `${TOKEN}2` }), { cookie })).status, 401)
@@ -105,7 +127,11 @@ describe('who gets in', () => {
   })
 
   test("somebody else's page cannot sign out", async () => {
-    const response = await post(dashboard(storage, { token: TOKEN }), { signOut: '1' }, { 'sec-fetch-site': 'cross-site' })
+    const response = await post(
+      dashboard(storage, { token: TOKEN }),
+      { signOut: '1' },
+      { 'sec-fetch-site': 'cross-site' },
+    )
     assert.deepEqual([response.status, response.headers.get('set-cookie')], [401, null])
   })
 
@@ -114,7 +140,12 @@ describe('who gets in', () => {
     const wrong = await post(route, { token: 'wrong' })
     assert.deepEqual([wrong.status, wrong.headers.get('set-cookie')], [401, null])
     assert.match(await wrong.text(), /role="?alert"?>That is not the token/)
-    const bodies = [JSON.stringify({ token: TOKEN }), new URLSearchParams({ token: TOKEN, more: 'x'.repeat(5000) }), new URLSearchParams([]), undefined]
+    const bodies = [
+      JSON.stringify({ token: TOKEN }),
+      new URLSearchParams({ token: TOKEN, more: 'x'.repeat(5000) }),
+      new URLSearchParams([]),
+      undefined,
+    ]
     for (const body of bodies) {
       const response = await route.POST(new Request(URL_OF_PAGE, { method: 'POST', body }))
       assert.deepEqual([response.status, response.headers.get('set-cookie')], [401, null])
@@ -151,12 +182,15 @@ describe('who gets in', () => {
 
   test('what is not thought through is refused at once', () => {
     const refused = (args, option, says) =>
-      assert.throws(() => dashboard(...args), (error) => {
-        assert.deepEqual([error.name, error.option], ['InputError', option])
-        assert.match(error.message, says)
-        assert.ok(!error.message.includes('secret'))
-        return true
-      })
+      assert.throws(
+        () => dashboard(...args),
+        (error) => {
+          assert.deepEqual([error.name, error.option], ['InputError', option])
+          assert.match(error.message, says)
+          assert.ok(!error.message.includes('secret'))
+          return true
+        },
+      )
     refused([{}, { token: TOKEN }], 'storage', /newStorage/)
     refused([undefined, { token: TOKEN }], 'storage', /newStorage/)
     refused([storage, { token: 'secret' }], 'token', /at least 16/)
@@ -204,7 +238,10 @@ describe('headers', () => {
 
   test('the page itself holds nothing that comes from a call', async () => {
     const pages = []
-    for (const shown of [storage, { metrics: () => assert.fail('asked'), recentFailures: () => assert.fail('asked') }]) {
+    for (const shown of [
+      storage,
+      { metrics: () => assert.fail('asked'), recentFailures: () => assert.fail('asked') },
+    ]) {
       pages.push(await (await ask(dashboard(shown, { token: TOKEN }), bearer(TOKEN))).text())
     }
     assert.equal(pages[0], pages[1])

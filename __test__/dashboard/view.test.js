@@ -26,25 +26,34 @@ describe('the JSON view', { timeout: 60_000 }, () => {
     assert.ok(Math.abs(Date.now() - at) < 10_000 && ageMs >= 0)
     assert.equal(responding.pid, process.pid)
     const { health, operations, failures, meanings, version, canSignOut } = view
-    assert.deepEqual({ health, operations, failures, meanings, version, canSignOut }, {
-      health: { state: 'unused', reasons: [] },
-      operations: {},
-      failures: [],
-      meanings: {},
-      version: VERSION,
-      canSignOut: false,
-    })
+    assert.deepEqual(
+      { health, operations, failures, meanings, version, canSignOut },
+      {
+        health: { state: 'unused', reasons: [] },
+        operations: {},
+        failures: [],
+        meanings: {},
+        version: VERSION,
+        canSignOut: false,
+      },
+    )
   })
 
   test('has what metrics() has, what failed, and what codes mean', async () => {
     const storage = lab.storage()
-    await lab.faults({ fault: 'reset', method: 'PUT', times: 2 }, { fault: 'status', status: 403, code: 'AccessDenied', method: 'PUT', keyContains: 'denied' })
+    await lab.faults(
+      { fault: 'reset', method: 'PUT', times: 2 },
+      { fault: 'status', status: 403, code: 'AccessDenied', method: 'PUT', keyContains: 'denied' },
+    )
     await storage.uploadFile({ key: 'a', body: 'hello' })
     await assert.rejects(storage.uploadFile({ key: '<b>denied</b>', body: 'hello' }))
     const view = await viewOf(storage)
     const { operations, endpoints } = storage.metrics()
     assert.deepEqual(view.operations, JSON.parse(JSON.stringify(operations)))
-    assert.deepEqual(view.endpoints.map(({ endpoint, role, bucket }) => ({ endpoint, role, bucket })), [{ endpoint: lab.proxy, role: 'primary', bucket: 'pictures' }])
+    assert.deepEqual(
+      view.endpoints.map(({ endpoint, role, bucket }) => ({ endpoint, role, bucket })),
+      [{ endpoint: lab.proxy, role: 'primary', bucket: 'pictures' }],
+    )
     assert.equal(endpoints.length, 1)
     assert.equal(view.endpoints[0].breaker.state, 'closed')
     const { retries, failed, succeeded } = view.operations.uploadFile.history.lastFiveMinutes.at(-1)

@@ -48,7 +48,12 @@ describe('the examples of the documents run', { timeout: 120_000 }, () => {
       const file = path.join(place, `${index}.mjs`)
       writeFileSync(file, code)
       const spare = { SPARE_ENDPOINT: lab.s3, SPARE_KEY: keys.accessKey, SPARE_SECRET: keys.secretKey }
-      const env = { ...process.env, ...lab.environment, ...spare, EXAMPLE_URL: `http://localhost:${source.address().port}/` }
+      const env = {
+        ...process.env,
+        ...lab.environment,
+        ...spare,
+        EXAMPLE_URL: `http://localhost:${source.address().port}/`,
+      }
       const child = spawn(process.execPath, [file], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let said = ''
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))

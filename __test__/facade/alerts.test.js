@@ -9,7 +9,19 @@ const { startServer } = require('./support/server.js')
 
 const { breakerOpen, failuresAbove, p99Above, retryRateAbove, standardRules, successRateBelow, watch } = alerts
 
-const quiet = { succeeded: 0, failed: 0, rejected: 0, aborted: 0, attempts: 0, retries: 0, storedBytes: 0, successRate: null, retriesByCode: {}, failuresByCode: {}, latencyMs: null }
+const quiet = {
+  succeeded: 0,
+  failed: 0,
+  rejected: 0,
+  aborted: 0,
+  attempts: 0,
+  retries: 0,
+  storedBytes: 0,
+  successRate: null,
+  retriesByCode: {},
+  failuresByCode: {},
+  latencyMs: null,
+}
 
 /** A snapshot in which uploadFile has these numbers in the last five minutes. */
 function snapshot({ endpoints = [], ...stats }) {
@@ -19,7 +31,11 @@ function snapshot({ endpoints = [], ...stats }) {
   return { operations: { uploadFile: { lastFiveMinutes: { ...calls, successRate } } }, endpoints }
 }
 
-const endpoint = (state, retryAfterMs = null) => ({ endpoint: 'https://r2.example', role: 'primary', breaker: { state, retryAfterMs, opened: 1 } })
+const endpoint = (state, retryAfterMs = null) => ({
+  endpoint: 'https://r2.example',
+  role: 'primary',
+  breaker: { state, retryAfterMs, opened: 1 },
+})
 
 describe('rules', () => {
   test('rejected calls fire no rule', () => {
@@ -65,7 +81,10 @@ describe('rules', () => {
 
   test('failuresAbove', () => {
     const [found] = failuresAbove(5)(snapshot({ failed: 6, failuresByCode: { AccessDenied: 6 } }))
-    assert.deepEqual([found.alert, found.message], ['ReliableR2CallsFailing', '6 calls of uploadFile failed, more than 5; mostly AccessDenied'])
+    assert.deepEqual(
+      [found.alert, found.message],
+      ['ReliableR2CallsFailing', '6 calls of uploadFile failed, more than 5; mostly AccessDenied'],
+    )
     assert.deepEqual(failuresAbove(5)(snapshot({ failed: 5 })), [])
   })
 
@@ -76,7 +95,8 @@ describe('rules', () => {
       alert: 'ReliableR2BreakerOpen',
       subject: 'https://r2.example',
       severity: 'critical',
-      message: 'the circuit breaker of https://r2.example (primary) is open; the next request is let through in 4200 ms',
+      message:
+        'the circuit breaker of https://r2.example (primary) is open; the next request is let through in 4200 ms',
     })
     assert.match(rule(snapshot({ endpoints: [endpoint('halfOpen')] }))[0].message, /is half-open$/)
     assert.deepEqual(rule(snapshot({ endpoints: [endpoint('closed')] })), [])
@@ -84,9 +104,22 @@ describe('rules', () => {
 
   test('other windows and calls, each by itself', () => {
     const bad = { ...quiet, succeeded: 10, failed: 30, successRate: 0.25 }
-    const metrics = { operations: { head: { lastHour: bad }, list: { lastHour: bad }, uploadFile: { lastHour: bad } }, endpoints: [] }
-    const found = successRateBelow(0.5, { window: 'lastHour', operations: ['head', 'list', 'abortIncompleteUploads'], severity: 'warning' })(metrics)
-    assert.deepEqual(found.map(({ subject, severity }) => [subject, severity]), [['head', 'warning'], ['list', 'warning']])
+    const metrics = {
+      operations: { head: { lastHour: bad }, list: { lastHour: bad }, uploadFile: { lastHour: bad } },
+      endpoints: [],
+    }
+    const found = successRateBelow(0.5, {
+      window: 'lastHour',
+      operations: ['head', 'list', 'abortIncompleteUploads'],
+      severity: 'warning',
+    })(metrics)
+    assert.deepEqual(
+      found.map(({ subject, severity }) => [subject, severity]),
+      [
+        ['head', 'warning'],
+        ['list', 'warning'],
+      ],
+    )
   })
 
   test('wrong thresholds and options are refused', () => {
@@ -129,10 +162,16 @@ describe('watch', () => {
     t.mock.timers.tick(3000)
     storage.now = snapshot({ succeeded: 100, failed: 1, endpoints: [endpoint('halfOpen')] })
     t.mock.timers.tick(3000)
-    assert.deepEqual(reported.slice(1), ['firing ReliableR2BreakerOpen https://r2.example', 'resolved ReliableR2SuccessRateLow uploadFile'])
+    assert.deepEqual(reported.slice(1), [
+      'firing ReliableR2BreakerOpen https://r2.example',
+      'resolved ReliableR2SuccessRateLow uploadFile',
+    ])
     storage.now = snapshot({ succeeded: 50, failed: 50 })
     t.mock.timers.tick(3000)
-    assert.deepEqual(reported.slice(3), ['firing ReliableR2SuccessRateLow uploadFile', 'resolved ReliableR2BreakerOpen https://r2.example'])
+    assert.deepEqual(reported.slice(3), [
+      'firing ReliableR2SuccessRateLow uploadFile',
+      'resolved ReliableR2BreakerOpen https://r2.example',
+    ])
     watching.stop()
     storage.now = snapshot({})
     t.mock.timers.tick(10_000)
@@ -167,14 +206,31 @@ describe('watch', () => {
     reported.length = 0
     const storage = fake()
     const odd = {
-      throws: () => { throw new Error('mine') },
-      promises: async () => { throw new Error('later') },
-      changes: (metrics) => { metrics.operations.uploadFile.lastFiveMinutes.failed = 0 },
+      throws: () => {
+        throw new Error('mine')
+      },
+      promises: async () => {
+        throw new Error('later')
+      },
+      changes: (metrics) => {
+        metrics.operations.uploadFile.lastFiveMinutes.failed = 0
+      },
       finds: () => [{ name: 'no alert' }],
-      reads: () => ({ alert: 'A', get message() { throw new Error('getter') } }),
+      reads: () => ({
+        alert: 'A',
+        get message() {
+          throw new Error('getter')
+        },
+      }),
     }
     const rules = [...Object.values(odd), failuresAbove(1)]
-    const watching = watch(storage, { rules, onAlert: (alert) => { onAlert(alert); throw new Error('callback') } })
+    const watching = watch(storage, {
+      rules,
+      onAlert: (alert) => {
+        onAlert(alert)
+        throw new Error('callback')
+      },
+    })
     t.after(watching.stop)
     storage.now = snapshot({ failed: 2 })
     watching.check()
@@ -182,9 +238,16 @@ describe('watch', () => {
     storage.now = snapshot({})
     watching.check()
     await new Promise((resolve) => setImmediate(resolve))
-    assert.deepEqual(reported, ['firing ReliableR2CallsFailing uploadFile', 'resolved ReliableR2CallsFailing uploadFile'])
+    assert.deepEqual(reported, [
+      'firing ReliableR2CallsFailing uploadFile',
+      'resolved ReliableR2CallsFailing uploadFile',
+    ])
     for (const [index, name] of Object.keys(odd).entries()) {
-      assert.equal(warnings.filter((text) => text.startsWith(`alert rule ${index + 1} (${name}) threw`)).length, 1, warnings.join('\n'))
+      assert.equal(
+        warnings.filter((text) => text.startsWith(`alert rule ${index + 1} (${name}) threw`)).length,
+        1,
+        warnings.join('\n'),
+      )
     }
     assert.equal(warnings.filter((text) => text.startsWith('onAlert threw')).length, 1)
   })
@@ -192,7 +255,10 @@ describe('watch', () => {
   test('a rule that fails neither begins nor ends an alert', (t) => {
     reported.length = 0
     let findings = [{ alert: 'Mine', message: 'x' }]
-    const rule = () => { if (findings === 'throw') throw new Error('cannot judge'); return findings }
+    const rule = () => {
+      if (findings === 'throw') throw new Error('cannot judge')
+      return findings
+    }
     const watching = watch(fake(), { rules: [rule, () => null, () => undefined], onAlert })
     t.after(watching.stop)
     t.mock.method(process, 'emitWarning', () => {})
@@ -207,9 +273,16 @@ describe('watch', () => {
   test('one of its own', (t) => {
     const found = []
     const quota = ({ operations }) =>
-      operations.uploadFile.lastFiveMinutes.storedBytes > 10 && { alert: 'Quota', message: 'much was stored', severity: 'critical' }
+      operations.uploadFile.lastFiveMinutes.storedBytes > 10 && {
+        alert: 'Quota',
+        message: 'much was stored',
+        severity: 'critical',
+      }
     const storage = fake()
-    const watching = watch(storage, { rules: [(metrics) => quota(metrics) || null], onAlert: (alert) => found.push(alert) })
+    const watching = watch(storage, {
+      rules: [(metrics) => quota(metrics) || null],
+      onAlert: (alert) => found.push(alert),
+    })
     t.after(watching.stop)
     storage.now = snapshot({ storedBytes: 11 })
     watching.check()
@@ -226,7 +299,9 @@ describe('watch', () => {
     assert.throws(() => watch(storage, { onAlert, every: 5 }), /every is not an option/)
   })
 
-  test('its timer keeps no process alive, and `using` ends it', { skip: !Symbol.dispose && 'no Symbol.dispose' }, (t) => {
+  test('its timer keeps no process alive, and `using` ends it', {
+    skip: !Symbol.dispose && 'no Symbol.dispose',
+  }, (t) => {
     const program = `require('reliable-r2/alerts').watch({ metrics: () => ({}) }, { onAlert() {} })`
     assert.equal(spawnSync(process.execPath, ['-e', program], { cwd: `${__dirname}/../..`, timeout: 10_000 }).status, 0)
     const watching = watch(fake(), { onAlert })
@@ -246,11 +321,21 @@ describe('over a real storage', () => {
     const storage = api.newStorage({ ...server.config, retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } })
     t.after(() => storage.close())
     const onAlert = mock.fn()
-    const rules = [successRateBelow(0.9, { minCalls: 10 }), retryRateAbove(0.2, { minCalls: 10 }), p99Above(60_000), failuresAbove(2), breakerOpen()]
+    const rules = [
+      successRateBelow(0.9, { minCalls: 10 }),
+      retryRateAbove(0.2, { minCalls: 10 }),
+      p99Above(60_000),
+      failuresAbove(2),
+      breakerOpen(),
+    ]
     const watching = watch(storage, { rules, onAlert })
     t.after(watching.stop)
     assert.deepEqual(watching.check(), [], 'before the first call')
-    const upload = (key) => storage.uploadFile({ key, body: 'x' }).then(() => true, () => false)
+    const upload = (key) =>
+      storage.uploadFile({ key, body: 'x' }).then(
+        () => true,
+        () => false,
+      )
     for (let n = 0; n < 10; n += 1) assert.ok(await upload(`good ${n}`))
     assert.deepEqual(watching.check(), [])
     for (let n = 0; n < 3; n += 1) {
@@ -265,7 +350,11 @@ describe('over a real storage', () => {
     const began = onAlert.mock.calls.map(({ arguments: [{ state, alert, message }] }) => [state, alert, message])
     assert.deepEqual(began, [
       ['firing', 'ReliableR2SuccessRateLow', '81.2 % of the calls of uploadFile succeeded, less than 90 %'],
-      ['firing', 'ReliableR2RetryRateHigh', '27.2 % of the attempts of uploadFile were repeated, more than 20 %; mostly ECONNRESET'],
+      [
+        'firing',
+        'ReliableR2RetryRateHigh',
+        '27.2 % of the attempts of uploadFile were repeated, more than 20 %; mostly ECONNRESET',
+      ],
       ['firing', 'ReliableR2CallsFailing', '3 calls of uploadFile failed, more than 2; mostly ECONNRESET'],
     ])
     for (const rule of standardRules()) rule(storage.metrics())

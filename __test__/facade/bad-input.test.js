@@ -28,7 +28,20 @@ describe('a configuration is refused at once', () => {
   const odd = [NaN, Infinity, -Infinity, -1, 0, 1.5, '3', 3n, {}, [3], true]
   const table = [
     ['config', [42, 'x', [], () => {}]],
-    ['endpoint', [42, {}, [], true, 'ftp://host', 'not a url', 'http://example.com', 'https://u:CANARY@host', 'https://h/x?CANARY']],
+    [
+      'endpoint',
+      [
+        42,
+        {},
+        [],
+        true,
+        'ftp://host',
+        'not a url',
+        'http://example.com',
+        'https://u:CANARY@host',
+        'https://h/x?CANARY',
+      ],
+    ],
     ['region', [42, 'us east']],
     ['accessKey', [42, {}, 'CANARY KEY', 'CANARY\n', '\ud800']],
     ['secretKey', [42, {}, 'CANARY KEY', 'CANARY\n']],
@@ -60,14 +73,17 @@ describe('a configuration is refused at once', () => {
     test(option, () => {
       for (const value of values) {
         const config = option === 'config' ? value : { [option]: value }
-        assert.throws(() => newStorage(config), (error) => {
-          assert.ok(error instanceof InputError, `${inspect(value)}: ${inspect(error)}`)
-          assert.equal(error.code, 'ERR_INVALID_OPTION')
-          assert.equal(error.option, option)
-          assert.equal(error.attempts, 0)
-          assert.doesNotMatch(inspect(error) + JSON.stringify(error), /CANARY/)
-          return true
-        })
+        assert.throws(
+          () => newStorage(config),
+          (error) => {
+            assert.ok(error instanceof InputError, `${inspect(value)}: ${inspect(error)}`)
+            assert.equal(error.code, 'ERR_INVALID_OPTION')
+            assert.equal(error.option, option)
+            assert.equal(error.attempts, 0)
+            assert.doesNotMatch(inspect(error) + JSON.stringify(error), /CANARY/)
+            return true
+          },
+        )
       }
     })
   }
@@ -83,11 +99,14 @@ describe('a configuration is refused at once', () => {
       [[sound, 'https://b.example'], 'endpoints[1]'],
     ]
     for (const [endpoints, option] of table) {
-      assert.throws(() => newStorage({ endpoints }), (error) => {
-        assert.deepEqual([error.code, error.option], ['ERR_INVALID_OPTION', option])
-        assert.doesNotMatch(inspect(error), /CANARY/)
-        return true
-      })
+      assert.throws(
+        () => newStorage({ endpoints }),
+        (error) => {
+          assert.deepEqual([error.code, error.option], ['ERR_INVALID_OPTION', option])
+          assert.doesNotMatch(inspect(error), /CANARY/)
+          return true
+        },
+      )
     }
     assert.throws(() => newStorage({ endpoint: 'https://a.example', endpoints: [sound] }), { option: 'endpoint' })
     assert.throws(() => newStorage({ profile: 'worker', maxDurationMs: 60_000 }), { option: 'maxDurationMs' })
@@ -113,37 +132,68 @@ describe('a configuration is refused at once', () => {
   })
 
   test('unknown options, with the likely one', () => {
-    const likely = { endpoit: 'endpoint', publicUrl: 'domain', buckets: 'bucket', retrys: 'retry', MAXCONNECTIONS: 'maxConnections' }
+    const likely = {
+      endpoit: 'endpoint',
+      publicUrl: 'domain',
+      buckets: 'bucket',
+      retrys: 'retry',
+      MAXCONNECTIONS: 'maxConnections',
+    }
     for (const [wrong, right] of Object.entries(likely)) {
       const message = new RegExp(`${wrong} is not an option; did you mean '${right}'\\?`)
       assert.throws(() => newStorage({ [wrong]: 'x' }), { code: 'ERR_INVALID_OPTION', option: wrong, message })
     }
-    assert.throws(() => newStorage({ retry: { retries: 3 } }), { option: 'retry.retries', message: /did you mean 'maxAttempts'/ })
-    assert.throws(() => newStorage({ forcePathStyle: true }), { message: /is not an option; there are endpoint, accountId, / })
+    assert.throws(() => newStorage({ retry: { retries: 3 } }), {
+      option: 'retry.retries',
+      message: /did you mean 'maxAttempts'/,
+    })
+    assert.throws(() => newStorage({ forcePathStyle: true }), {
+      message: /is not an option; there are endpoint, accountId, /,
+    })
     assert.throws(() => newStorage({ rejectUnauthorized: false }), { option: 'rejectUnauthorized' })
     assert.throws(() => newStorage(JSON.parse('{"__proto__": {"bucket": "x"}}')), { option: '__proto__' })
-    assert.throws(() => newStorage({ [`a\n${'x'.repeat(1e6)}`]: 1 }), (error) => error.message.length < 700 && !error.message.includes('\n'))
+    assert.throws(
+      () => newStorage({ [`a\n${'x'.repeat(1e6)}`]: 1 }),
+      (error) => error.message.length < 700 && !error.message.includes('\n'),
+    )
     assert.equal({}.bucket, undefined)
   })
 
   test('two names of one option', () => {
-    const names = { retry: 'retryOptions', accessKey: 'accessKeyId', secretKey: 'secretAccessKey', verifyIntegrity: 'verifyEtag', maxDownloadBytes: 'maxBytes', uploadConcurrency: 'concurrency' }
+    const names = {
+      retry: 'retryOptions',
+      accessKey: 'accessKeyId',
+      secretKey: 'secretAccessKey',
+      verifyIntegrity: 'verifyEtag',
+      maxDownloadBytes: 'maxBytes',
+      uploadConcurrency: 'concurrency',
+    }
     const values = { retry: 'fast', verifyIntegrity: true, maxDownloadBytes: 1, uploadConcurrency: 1 }
     for (const [name, alias] of Object.entries(names)) {
       const value = values[name] ?? 'x'
       newStorage({ [alias]: value }).close()
-      for (const both of [{ [name]: value, [alias]: value }, { [alias]: value, [name]: value }]) {
-        assert.throws(() => newStorage(both), { option: alias, message: new RegExp(`${alias} is another name of ${name}`) })
+      for (const both of [
+        { [name]: value, [alias]: value },
+        { [alias]: value, [name]: value },
+      ]) {
+        assert.throws(() => newStorage(both), {
+          option: alias,
+          message: new RegExp(`${alias} is another name of ${name}`),
+        })
       }
     }
   })
 
   test('an R2 account instead of an endpoint', () => {
     const accountId = '0123456789abcdef0123456789abcdef'
-    const made = (config) => newStorage({ accessKeyId: 'a', secretAccessKey: 'b', bucket: 'pictures', ...config }).publicUrl({ key: 'k' })
+    const made = (config) =>
+      newStorage({ accessKeyId: 'a', secretAccessKey: 'b', bucket: 'pictures', ...config }).publicUrl({ key: 'k' })
     assert.equal(made({ accountId }), `https://${accountId}.r2.cloudflarestorage.com/pictures/k`)
     assert.equal(made({ accountId, jurisdiction: 'eu' }), `https://${accountId}.eu.r2.cloudflarestorage.com/pictures/k`)
-    assert.equal(made({ endpoints: [{ accountId }, { accountId, bucket: 'spare' }] }), `https://${accountId}.r2.cloudflarestorage.com/pictures/k`)
+    assert.equal(
+      made({ endpoints: [{ accountId }, { accountId, bucket: 'spare' }] }),
+      `https://${accountId}.r2.cloudflarestorage.com/pictures/k`,
+    )
     assert.throws(() => newStorage({ accountId: 'abc' }), { option: 'accountId' })
     assert.throws(() => newStorage({ accountId, jurisdiction: 'mars' }), { option: 'jurisdiction', message: /eu/ })
     assert.throws(() => newStorage({ jurisdiction: 'eu' }), { option: 'jurisdiction' })
@@ -155,7 +205,13 @@ describe('a configuration is refused at once', () => {
 describe('a configuration is taken', () => {
   test('without an environment, and with nothing in its fields', () => {
     const blank = ''
-    for (const config of [undefined, null, {}, { bucket: null, retry: undefined }, { endpoint: blank, accessKey: blank }]) {
+    for (const config of [
+      undefined,
+      null,
+      {},
+      { bucket: null, retry: undefined },
+      { endpoint: blank, accessKey: blank },
+    ]) {
       assert.ok(newStorage(config) instanceof Storage)
     }
   })
@@ -187,21 +243,44 @@ test('what is missing is reported by the first call, by name', async () => {
     const complete = server.config
     for (const option of ['endpoint', 'accessKey', 'secretKey', 'bucket']) {
       const partial = newStorage({ ...complete, [option]: undefined })
-      await assert.rejects(partial.uploadFile({ body, key }), { name: 'InputError', code: 'ERR_MISSING_OPTION', option })
+      await assert.rejects(partial.uploadFile({ body, key }), {
+        name: 'InputError',
+        code: 'ERR_MISSING_OPTION',
+        option,
+      })
     }
-    const nowhere = newStorage({ ...complete, endpoint: undefined, endpoints: [{ endpoint: complete.endpoint }, { endpoint: undefined }] })
-    await assert.rejects(nowhere.uploadFile({ body, key }), { code: 'ERR_MISSING_OPTION', option: 'endpoints[1].endpoint' })
-    Object.assign(process.env, { R2_BUCKET: 'CANARYBUCKET', AWS_SECRET_ACCESS_KEY: 'CANARYSECRET', CLOUDFLARE_ACCOUNT_ID: 'CANARYACCOUNT', R2_ACCESS_KEY_ID: ' ' })
+    const nowhere = newStorage({
+      ...complete,
+      endpoint: undefined,
+      endpoints: [{ endpoint: complete.endpoint }, { endpoint: undefined }],
+    })
+    await assert.rejects(nowhere.uploadFile({ body, key }), {
+      code: 'ERR_MISSING_OPTION',
+      option: 'endpoints[1].endpoint',
+    })
+    Object.assign(process.env, {
+      R2_BUCKET: 'CANARYBUCKET',
+      AWS_SECRET_ACCESS_KEY: 'CANARYSECRET',
+      CLOUDFLARE_ACCOUNT_ID: 'CANARYACCOUNT',
+      R2_ACCESS_KEY_ID: ' ',
+    })
     await assert.rejects(newStorage().uploadFile({ body, key }), ({ message }) => {
-      for (const variable of ['ENDPOINT', 'ACCESS_KEY', 'SECRET_KEY', 'BUCKET']) assert.ok(message.includes(`STORAGE_${variable}`), message)
+      for (const variable of ['ENDPOINT', 'ACCESS_KEY', 'SECRET_KEY', 'BUCKET'])
+        assert.ok(message.includes(`STORAGE_${variable}`), message)
       assert.match(message, /R2_BUCKET \(rename it to STORAGE_BUCKET\)/)
       assert.match(message, /AWS_SECRET_ACCESS_KEY \(rename it to STORAGE_SECRET_KEY\)/)
       assert.match(message, /STORAGE_ENDPOINT=https:\/\/<value of CLOUDFLARE_ACCOUNT_ID>\.r2\.cloudflarestorage\.com/)
       assert.doesNotMatch(message, /CANARY|R2_ACCESS_KEY_ID/)
       return true
     })
-    const outcomes = await newStorage().uploadFiles([{ body, key }, { url: 'https://example.com/', key: 'b' }])
-    assert.deepEqual(outcomes.map(({ uploadError, error }) => [uploadError, error.code]), Array(2).fill([true, 'ERR_MISSING_OPTION']))
+    const outcomes = await newStorage().uploadFiles([
+      { body, key },
+      { url: 'https://example.com/', key: 'b' },
+    ])
+    assert.deepEqual(
+      outcomes.map(({ uploadError, error }) => [uploadError, error.code]),
+      Array(2).fill([true, 'ERR_MISSING_OPTION']),
+    )
   } finally {
     for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name]
     Object.assign(process.env, saved)
@@ -224,7 +303,24 @@ describe('a call is refused by a rejection', () => {
     test(`options ${inspect(options)}`, refused(options, 'ERR_INVALID_OPTION', 'options'))
   }
   const long = 'x'.repeat(1025)
-  for (const wrong of [undefined, null, 42, {}, ['a'], Symbol('x'), '', long, '€'.repeat(342), 'a\0b', 'a\x1fb', 'a\x7fb', '\ud800', '..', 'a/../b', '/a']) {
+  for (const wrong of [
+    undefined,
+    null,
+    42,
+    {},
+    ['a'],
+    Symbol('x'),
+    '',
+    long,
+    '€'.repeat(342),
+    'a\0b',
+    'a\x1fb',
+    'a\x7fb',
+    '\ud800',
+    '..',
+    'a/../b',
+    '/a',
+  ]) {
     test(`key ${inspect(wrong).slice(0, 20)}`, refused({ body, key: wrong }, 'ERR_INVALID_KEY', 'key'))
   }
   const options = {
@@ -250,23 +346,41 @@ describe('a call is refused by a rejection', () => {
   }
   for (const [option, values] of Object.entries(options)) {
     for (const value of values) {
-      test(`${option} ${inspect(value).slice(0, 30)}`, refused({ body, key, [option]: value }, 'ERR_INVALID_OPTION', option))
+      test(
+        `${option} ${inspect(value).slice(0, 30)}`,
+        refused({ body, key, [option]: value }, 'ERR_INVALID_OPTION', option),
+      )
     }
   }
   test('a metadata value', refused({ body, key, metadata: { a: 1 } }, 'ERR_INVALID_OPTION', 'metadata["a"]'))
-  test('a metadata line break', refused({ body, key, metadata: { a: 'b\r\nc' } }, 'ERR_INVALID_METADATA', 'metadata["a"]'))
+  test(
+    'a metadata line break',
+    refused({ body, key, metadata: { a: 'b\r\nc' } }, 'ERR_INVALID_METADATA', 'metadata["a"]'),
+  )
   test('a header of ours', refused({ body, key, headers: { Host: 'x' } }, 'ERR_INVALID_OPTION', 'headers["Host"]'))
   test('a number', refused({ body, key, retry: { timeout: NaN } }, 'ERR_INVALID_OPTION', 'retry.timeout'))
   test('an unknown option', refused({ body, key, contenttype: 'x' }, 'ERR_INVALID_OPTION', 'contenttype'))
 
   test('a getter that throws', async () => {
     const thrown = new Error('mine')
-    await assert.rejects(storage.uploadFile({ key, get body() { throw thrown } }), thrown)
+    await assert.rejects(
+      storage.uploadFile({
+        key,
+        get body() {
+          throw thrown
+        },
+      }),
+      thrown,
+    )
   })
 
   test('URLs', async () => {
     for (const url of [undefined, null, 42, {}, '', ' ', 'not a url', '/rel', 'http://', 'http://127.0\n.0.1/']) {
-      await assert.rejects(storage.downloadAndUpload({ url, key }), { name: 'InputError', code: 'ERR_INVALID_URL', option: 'url' }, String(url))
+      await assert.rejects(
+        storage.downloadAndUpload({ url, key }),
+        { name: 'InputError', code: 'ERR_INVALID_URL', option: 'url' },
+        String(url),
+      )
     }
   })
 
@@ -289,7 +403,11 @@ describe('a call is refused by a rejection', () => {
       await assert.rejects(storage.uploadFiles([], { concurrency }), refusal)
     }
     const outcomes = await storage.uploadFiles([null, 42, {}, { key }, { key: 1, body }, { key, body, url: 'x' }])
-    assert.ok(outcomes.every(({ uploadError, error, errorMessage }) => uploadError && error instanceof InputError && errorMessage))
+    assert.ok(
+      outcomes.every(
+        ({ uploadError, error, errorMessage }) => uploadError && error instanceof InputError && errorMessage,
+      ),
+    )
     assert.deepEqual(await storage.uploadFiles([]), [])
   })
 
@@ -298,13 +416,20 @@ describe('a call is refused by a rejection', () => {
     await assert.rejects(retryWithBackoff(undefined), { code: 'ERR_INVALID_OPTION', option: 'fn' })
     await assert.rejects(retryWithBackoff(fn, 'agressive'), { option: 'retry', message: /did you mean 'aggressive'/ })
     await assert.rejects(retryWithBackoff(fn, { maxAttempts: 0 }), { option: 'retry.maxAttempts' })
-    await assert.rejects(retryWithBackoff(fn, { maxAttempt: 1 }), { option: 'retry.maxAttempt', message: /did you mean 'maxAttempts'/ })
+    await assert.rejects(retryWithBackoff(fn, { maxAttempt: 1 }), {
+      option: 'retry.maxAttempt',
+      message: /did you mean 'maxAttempts'/,
+    })
     await assert.rejects(retryWithBackoff(fn, { signal: {} }), { option: 'retry.signal' })
   })
 })
 
 test('headers of a source are checked before it is asked', async () => {
-  for (const [name, value] of [['X A', 'CANARY'], ['x-a', 'CANARY\r\nhost: x'], ['', 'CANARY']]) {
+  for (const [name, value] of [
+    ['X A', 'CANARY'],
+    ['x-a', 'CANARY\r\nhost: x'],
+    ['', 'CANARY'],
+  ]) {
     const call = storage.downloadAndUpload({ url: 'https://example.com/a.png', key, sourceHeaders: { [name]: value } })
     await assert.rejects(call, (error) => {
       assert.deepEqual([error.name, error.option, error.attempts], ['InputError', `sourceHeaders["${name}"]`, 0])
@@ -324,7 +449,12 @@ test('a body of another length than it was said to have is refused', async () =>
 })
 
 test('a body of more than maxBytes is refused, in whatever form it comes', async () => {
-  const large = { name: 'InputError', code: 'ERR_TOO_LARGE', option: 'maxBytes', message: /more than maxBytes \(3 bytes\)/ }
+  const large = {
+    name: 'InputError',
+    code: 'ERR_TOO_LARGE',
+    option: 'maxBytes',
+    message: /more than maxBytes \(3 bytes\)/,
+  }
   const four = 'four'
   const bodies = {
     string: four,
@@ -392,7 +522,12 @@ describe('a body is refused with a hint', () => {
     [JSON.parse(JSON.stringify(fromFile(__filename))), /JSON\.stringify/],
     [{ protocol: 'file:', href: `file://${__filename}`, pathname: __filename }, /JSON\.stringify/],
     [Object.assign(Object.create({ path: __filename }), { size: 1, type: 'a' }), /an object/],
-    [(async function* () { yield 42 })(), /a chunk that is of type number/],
+    [
+      (async function* () {
+        yield 42
+      })(),
+      /a chunk that is of type number/,
+    ],
     [Readable.from([{}]), /a chunk that is of type object/],
     ['\ud800', /surrogate/],
     ...views.map((view) => [view, /detached/]),
@@ -408,7 +543,13 @@ describe('a body is refused with a hint', () => {
 })
 
 test('fromFile takes a path or a file: URL, and nothing else', () => {
-  const invalid = (message) => ({ name: 'InputError', code: 'ERR_INVALID_BODY', option: 'path', operation: 'fromFile', message })
+  const invalid = (message) => ({
+    name: 'InputError',
+    code: 'ERR_INVALID_BODY',
+    option: 'path',
+    operation: 'fromFile',
+    message,
+  })
   for (const wrong of [undefined, null, 1, {}, { path: __filename }, [__filename], new URL('https://example.com/a')]) {
     assert.throws(() => fromFile(wrong), invalid(/must be a string or a file: URL/))
   }

@@ -109,12 +109,21 @@ describe('errorResponse', () => {
 
   test('every code in every category has a status that says whose turn it is', async () => {
     const categories = ['network', 'timeout', 'throttled', 'auth', 'input', 'source', 'service', 'aborted', 'internal']
-    const codes = [...new Set(EXPECTED.map(([code]) => code)), 'constructor', '__proto__', 'toString', 'account.example.com']
+    const codes = [
+      ...new Set(EXPECTED.map(([code]) => code)),
+      'constructor',
+      '__proto__',
+      'toString',
+      'account.example.com',
+    ]
     for (const code of codes) {
       for (const category of categories) {
         for (const retryable of [true, false]) {
           const response = api.errorResponse(failure({ code, category, retryable }), silent)
-          assert.ok(response.status >= 400 && response.status <= 599 && ![401, 403].includes(response.status), `${code} ${category}`)
+          assert.ok(
+            response.status >= 400 && response.status <= 599 && ![401, 403].includes(response.status),
+            `${code} ${category}`,
+          )
           const body = await bodyOf(response)
           assert.deepEqual(Object.keys(body), ['code', 'userMessage'])
         }
@@ -123,7 +132,13 @@ describe('errorResponse', () => {
   })
 
   test('Retry-After is in whole seconds, rounded up, and never 0', () => {
-    for (const [retryAfterMs, seconds] of [[undefined, '5'], [0, '1'], [1, '1'], [1001, '2'], [30_000, '30']]) {
+    for (const [retryAfterMs, seconds] of [
+      [undefined, '5'],
+      [0, '1'],
+      [1, '1'],
+      [1001, '2'],
+      [30_000, '30'],
+    ]) {
       const response = api.errorResponse(failure({ retryable: true, retryAfterMs }))
       assert.equal(response.headers.get('retry-after'), seconds)
     }
@@ -132,7 +147,14 @@ describe('errorResponse', () => {
   test('what is not an error of the storage becomes a 500, and is logged', async (t) => {
     const { mock } = t.mock.method(console, 'error', () => {})
     const sentence = native.userMessage('internal', 'ERR_INTERNAL')
-    const odd = [new TypeError('/srv/app/secret.png CANARY'), 'CANARY', null, undefined, 7, { message: 'CANARY', httpStatus: 200, status: 200, code: 'CANARY' }]
+    const odd = [
+      new TypeError('/srv/app/secret.png CANARY'),
+      'CANARY',
+      null,
+      undefined,
+      7,
+      { message: 'CANARY', httpStatus: 200, status: 200, code: 'CANARY' },
+    ]
     for (const [index, error] of odd.entries()) {
       const response = api.errorResponse(error)
       assert.equal(response.status, 500)
@@ -155,7 +177,11 @@ describe('errorResponse', () => {
   })
 
   test('an onError that throws changes nothing', async () => {
-    const response = api.errorResponse(new Error('x'), { onError: () => { throw new Error('CANARY') } })
+    const response = api.errorResponse(new Error('x'), {
+      onError: () => {
+        throw new Error('CANARY')
+      },
+    })
     assert.equal(response.status, 500)
     await bodyOf(response)
   })
@@ -168,22 +194,44 @@ describe('errorResponse', () => {
   })
 
   test('what Next.js throws to end a request passes through', () => {
-    for (const digest of ['NEXT_REDIRECT;replace;/login;307;', 'NEXT_HTTP_ERROR_FALLBACK;404', 'NEXT_NOT_FOUND', 'DYNAMIC_SERVER_USAGE']) {
+    for (const digest of [
+      'NEXT_REDIRECT;replace;/login;307;',
+      'NEXT_HTTP_ERROR_FALLBACK;404',
+      'NEXT_NOT_FOUND',
+      'DYNAMIC_SERVER_USAGE',
+    ]) {
       const thrown = Object.assign(new Error('control flow'), { digest })
-      assert.throws(() => api.errorResponse(thrown), (error) => error === thrown)
+      assert.throws(
+        () => api.errorResponse(thrown),
+        (error) => error === thrown,
+      )
     }
     assert.equal(api.errorResponse(Object.assign(new Error('x'), { digest: '2338474' }), silent).status, 500)
   })
 
   test('headers and status can be given, mistakes in them are refused', () => {
-    const headers = new Headers({ 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'private', 'Content-Type': 'text/html' })
+    const headers = new Headers({
+      'Access-Control-Allow-Origin': '*',
+      'Cache-Control': 'private',
+      'Content-Type': 'text/html',
+    })
     const response = api.errorResponse(failure({}), { status: 429, headers })
     assert.equal(response.status, 429)
     assert.equal(response.headers.get('access-control-allow-origin'), '*')
     assert.equal(response.headers.get('cache-control'), 'private')
     assert.equal(response.headers.get('content-type'), 'application/json')
-    for (const [init, option] of [[{ status: 200 }, 'status'], [{ status: 'x' }, 'status'], [{ header: {} }, 'header'], [{ onError: 1 }, 'onError'], [7, 'init']]) {
-      assert.throws(() => api.errorResponse(failure({}), init), { name: 'InputError', code: 'ERR_INVALID_OPTION', option })
+    for (const [init, option] of [
+      [{ status: 200 }, 'status'],
+      [{ status: 'x' }, 'status'],
+      [{ header: {} }, 'header'],
+      [{ onError: 1 }, 'onError'],
+      [7, 'init'],
+    ]) {
+      assert.throws(() => api.errorResponse(failure({}), init), {
+        name: 'InputError',
+        code: 'ERR_INVALID_OPTION',
+        option,
+      })
     }
   })
 })

@@ -87,7 +87,13 @@ test('facts, causes and JSON', () => {
 })
 
 test('an error has the frames of the code that called', async () => {
-  const storage = api.newStorage({ endpoint: 'http://127.0.0.1:9', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logger: false })
+  const storage = api.newStorage({
+    endpoint: 'http://127.0.0.1:9',
+    accessKey: 'a',
+    secretKey: 'b',
+    bucket: 'pictures',
+    logger: false,
+  })
   async function routeOfTheCaller() {
     await storage.uploadFile({ body: 'x', key: 'x', retry: { maxAttempts: 1 } })
   }
@@ -126,15 +132,25 @@ test('an unloadable addon says what to do', () => {
   }
 })
 
-test('the sentence of a bug is the addon\'s own, which is not asked for it', () => {
+test("the sentence of a bug is the addon's own, which is not asked for it", () => {
   const native = require('../../lib/native/index.js')
   const { internalError } = require('../../lib/errors.js')
-  assert.equal(internalError('uploadFile', 'k', new Error('x')).userMessage, native.userMessage('internal', 'ERR_INTERNAL'))
+  assert.equal(
+    internalError('uploadFile', 'k', new Error('x')).userMessage,
+    native.userMessage('internal', 'ERR_INTERNAL'),
+  )
 })
 
 test('what the addon throws has a type', async () => {
   const native = require('../../lib/native/index.js')
-  for (const broken of [() => native.createSource('five'), () => new native.NativeOperation({}), () => native.NativeStorage.prototype.close.call({})]) {
-    assert.throws(broken, (error) => error instanceof api.StorageError && error.code === 'ERR_INTERNAL' && error.cause instanceof Error)
+  for (const broken of [
+    () => native.createSource('five'),
+    () => new native.NativeOperation({}),
+    () => native.NativeStorage.prototype.close.call({}),
+  ]) {
+    assert.throws(
+      broken,
+      (error) => error instanceof api.StorageError && error.code === 'ERR_INTERNAL' && error.cause instanceof Error,
+    )
   }
 })

@@ -57,14 +57,23 @@ describe('events', () => {
     server.respond(403)
     const error = await storage.uploadFile({ key: 'k', body: 'x' }).then(assert.fail, (e) => e)
     const [[, attempt], [, failure]] = received
-    assert.deepEqual(received.map(([name]) => name), ['attempt', 'failure'])
-    assert.deepEqual([attempt.outcome, attempt.attempt, attempt.code, attempt.category, attempt.status], ['failed', 1, error.code, 'auth', 403])
+    assert.deepEqual(
+      received.map(([name]) => name),
+      ['attempt', 'failure'],
+    )
+    assert.deepEqual(
+      [attempt.outcome, attempt.attempt, attempt.code, attempt.category, attempt.status],
+      ['failed', 1, error.code, 'auth', 403],
+    )
     assert.equal(failure.error, error)
     assert.deepEqual([failure.code, failure.category, failure.attempts], [error.code, 'auth', 1])
 
     received.length = 0
     await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', headers: { 'bad name': 'x' } }), api.InputError)
-    assert.deepEqual(received.map(([name, { category, attempts }]) => [name, category, attempts]), [['failure', 'input', 0]])
+    assert.deepEqual(
+      received.map(([name, { category, attempts }]) => [name, category, attempts]),
+      [['failure', 'input', 0]],
+    )
     storage.close()
   })
 
@@ -76,7 +85,10 @@ describe('events', () => {
     const call = storage.uploadFile({ key: 'k', body: 'x', signal: controller.signal })
     controller.abort(reason)
     await assert.rejects(call, reason)
-    assert.deepEqual(received.map(([name, { code, category, error }]) => [name, code, category, error]), [['failure', 'ERR_ABORTED', 'aborted', reason]])
+    assert.deepEqual(
+      received.map(([name, { code, category, error }]) => [name, code, category, error]),
+      [['failure', 'ERR_ABORTED', 'aborted', reason]],
+    )
     storage.close()
   })
 
@@ -104,15 +116,31 @@ describe('events', () => {
     process.on('warning', listen)
     const storage = open()
     const received = []
-    storage.on('success', () => { throw new Error('mine') }).on('success', async () => { throw new Error('later') })
-    storage.on('success', () => { throw Object.defineProperty(new Error('odd'), 'stack', { get() { throw new Error('no') } }) })
+    storage
+      .on('success', () => {
+        throw new Error('mine')
+      })
+      .on('success', async () => {
+        throw new Error('later')
+      })
+    storage.on('success', () => {
+      throw Object.defineProperty(new Error('odd'), 'stack', {
+        get() {
+          throw new Error('no')
+        },
+      })
+    })
     storage.on('success', (event) => received.push(Reflect.set(event, 'key', 'other')))
     storage.on('success', ({ key }) => received.push(key))
     for (const key of ['a', 'b']) await storage.uploadFile({ key, body: 'x' })
     await new Promise((resolve) => setImmediate(resolve))
     process.off('warning', listen)
     assert.deepEqual(received, [false, 'a', false, 'b'])
-    assert.equal(warnings.filter((text) => text.startsWith("a listener of 'success' threw")).length, 3, warnings.join('\n'))
+    assert.equal(
+      warnings.filter((text) => text.startsWith("a listener of 'success' threw")).length,
+      3,
+      warnings.join('\n'),
+    )
     storage.close()
   })
 
@@ -129,7 +157,7 @@ describe('events', () => {
     storage.close()
   })
 
-  test('a listener is added once, is removed, and is its storage\'s own', async () => {
+  test("a listener is added once, is removed, and is its storage's own", async () => {
     const [storage, other] = [open(), open()]
     let calls = 0
     const listener = () => (calls += 1)
@@ -153,7 +181,10 @@ describe('events', () => {
     await storage.uploadFile({ key: 'k', body: 'x' })
     for (const name of NAMES) diagnostics.unsubscribe(`reliable-r2:${name}`, listen)
     await storage.uploadFile({ key: 'unheard', body: 'x' })
-    assert.deepEqual(received, ['attempt', 'retry', 'attempt', 'success'].map((name) => [`reliable-r2:${name}`, 'k']))
+    assert.deepEqual(
+      received,
+      ['attempt', 'retry', 'attempt', 'success'].map((name) => [`reliable-r2:${name}`, 'k']),
+    )
     storage.close()
   })
 
@@ -191,7 +222,10 @@ describe('events', () => {
 
   test('wrong names and listeners are refused', () => {
     const storage = open()
-    assert.throws(() => storage.on('sucess', () => {}), { name: 'InputError', message: /unknown event.*did you mean 'success'\?/ })
+    assert.throws(() => storage.on('sucess', () => {}), {
+      name: 'InputError',
+      message: /unknown event.*did you mean 'success'\?/,
+    })
     assert.throws(() => storage.off('toString', () => {}), { name: 'InputError' })
     assert.throws(() => storage.on(Symbol('x'), () => {}), { name: 'InputError' })
     assert.throws(() => storage.on('retry', 'x'), { name: 'InputError', option: 'listener' })

@@ -11,14 +11,21 @@ const native = require('../../native.js')
 /** A declaration file with those that it exports again. */
 function declarationsOf(file) {
   const text = readFileSync(join(root, file), 'utf8')
-  const others = [...text.matchAll(/^export \* from '(.+)\.js'$/gm)].map(([, name]) => declarationsOf(join(dirname(file), `${name}.d.ts`)))
+  const others = [...text.matchAll(/^export \* from '(.+)\.js'$/gm)].map(([, name]) =>
+    declarationsOf(join(dirname(file), `${name}.d.ts`)),
+  )
   return [text, ...others].join('\n')
 }
 
 const declarations = declarationsOf('index.d.ts')
 const manifest = require('../../package.json')
 
-const entries = { '.': 'index', './alerts': 'lib/alerts/index', './dashboard': 'lib/dashboard/index', './testing': 'lib/testing/index' }
+const entries = {
+  '.': 'index',
+  './alerts': 'lib/alerts/index',
+  './dashboard': 'lib/dashboard/index',
+  './testing': 'lib/testing/index',
+}
 
 test('every entry has the same names for import, for require and in its types', async () => {
   const subpaths = Object.keys(manifest.exports).filter((name) => name !== './package.json')
@@ -28,7 +35,9 @@ test('every entry has the same names for import, for require and in its types', 
     const { default: whole, 'module.exports': _, ...imported } = await import(`../../${entry}.js`)
     assert.equal(whole, required, entry)
     assert.deepEqual(imported, { ...required }, entry)
-    const declared = [...declarationsOf(`${entry}.d.ts`).matchAll(/^export declare (?:const|function|class) (\w+)/gm)].map((match) => match[1])
+    const declared = [
+      ...declarationsOf(`${entry}.d.ts`).matchAll(/^export declare (?:const|function|class) (\w+)/gm),
+    ].map((match) => match[1])
     assert.deepEqual([...new Set(declared)].sort(), Object.keys(required).sort(), entry)
   }
 })
@@ -40,7 +49,8 @@ test('the types name exactly the codes that the addon has', () => {
 
 test('the types name exactly the categories that have a sentence for the user', () => {
   const [, union] = declarations.match(/export type StorageErrorCategory =([^]*?)\n\n/)
-  for (const [, category] of union.matchAll(/'(\w+)'/g)) assert.match(native.userMessage(category, 'ERR_X'), /^[A-Z].*\.$/)
+  for (const [, category] of union.matchAll(/'(\w+)'/g))
+    assert.match(native.userMessage(category, 'ERR_X'), /^[A-Z].*\.$/)
 })
 
 test('the stub for other runtimes says what to do', async () => {
@@ -58,7 +68,8 @@ test('every file that the manifest names is there, and nothing runs at install',
   const targetsOf = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(targetsOf))
   for (const target of targetsOf(manifest.exports)) assert.ok(readFileSync(join(root, target)), target)
   assert.equal(manifest.dependencies, undefined)
-  for (const hook of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(manifest.scripts[hook], undefined)
+  for (const hook of ['preinstall', 'install', 'postinstall', 'prepare'])
+    assert.equal(manifest.scripts[hook], undefined)
 })
 
 test('every option has its default, its deprecation or none, and every method an example', () => {
@@ -67,5 +78,6 @@ test('every option has its default, its deprecation or none, and every method an
   assert.ok(methods.length >= 20)
   for (const [, comment, name] of methods) assert.match(comment, /@example|@deprecated/, name)
   const retry = readFileSync(join(root, 'types', 'retry.d.ts'), 'utf8')
-  for (const name of ['isRetryableError', 'retryWithBackoff']) assert.match(retry, new RegExp(`@example[^/]*\\*\\/\nexport declare function ${name}`))
+  for (const name of ['isRetryableError', 'retryWithBackoff'])
+    assert.match(retry, new RegExp(`@example[^/]*\\*\\/\nexport declare function ${name}`))
 })

@@ -43,7 +43,8 @@ describe('logs', () => {
 
   function consoleOf(t) {
     const received = []
-    for (const level of ['debug', 'info', 'warn', 'error']) t.mock.method(console, level, (line) => received.push([level, line]))
+    for (const level of ['debug', 'info', 'warn', 'error'])
+      t.mock.method(console, level, (line) => received.push([level, line]))
     return received
   }
 
@@ -93,12 +94,18 @@ describe('logs', () => {
     const [[, retry], [, success], [, failure]] = lines
     assert.match(retry.msg, /^\[Storage\] Upload retry 1\/3 in \d+ ms: ECONNRESET$/)
     const { event, operation, key, attempt, maxAttempts, code, category, reason } = retry
-    assert.deepEqual([event, operation, key, attempt, maxAttempts, code, category], ['retry', 'uploadFile', 'k', 1, 3, 'ECONNRESET', 'network'])
+    assert.deepEqual(
+      [event, operation, key, attempt, maxAttempts, code, category],
+      ['retry', 'uploadFile', 'k', 1, 3, 'ECONNRESET', 'network'],
+    )
     assert.ok(reason)
     assert.match(success.msg, /^\[Storage\] Upload succeeded for "k" after 2 attempts in \d+ ms$/)
     assert.deepEqual([success.event, success.attempts, success.size], ['success', 2, 1])
     assert.match(failure.msg, /^\[Critical\] Failed to upload "lost" after 1 attempt in \d+ ms: \w+$/)
-    assert.deepEqual([failure.event, failure.key, failure.status, failure.err.name], ['failure', 'lost', 403, 'AuthError'])
+    assert.deepEqual(
+      [failure.event, failure.key, failure.status, failure.err.name],
+      ['failure', 'lost', 403, 'AuthError'],
+    )
   })
 
   test('pino gets fields and a message, at its own level, with its own bindings', async () => {
@@ -109,9 +116,15 @@ describe('logs', () => {
     const [retry, failure, ...more] = lines
     assert.deepEqual(more, [])
     assert.match(retry.msg, /^\[Storage\] Upload retry 1\/3 in \d+ ms: ECONNRESET$/)
-    assert.deepEqual([retry.level, retry.request, retry.event, retry.key, retry.code], [40, 7, 'retry', 'k', 'ECONNRESET'])
+    assert.deepEqual(
+      [retry.level, retry.request, retry.event, retry.key, retry.code],
+      [40, 7, 'retry', 'k', 'ECONNRESET'],
+    )
     assert.match(failure.msg, /^\[Critical\] Failed to upload "lost"/)
-    assert.deepEqual([failure.level, failure.event, failure.err.type, failure.err.status], [50, 'failure', 'AuthError', 403])
+    assert.deepEqual(
+      [failure.level, failure.event, failure.err.type, failure.err.status],
+      [50, 'failure', 'AuthError', 403],
+    )
     assert.match(failure.err.stack, /log\.test\.js/)
   })
 
@@ -126,19 +139,36 @@ describe('logs', () => {
     assert.deepEqual(await took({ child, fields: {} }), ['object', 'string'], 'bunyan')
     assert.deepEqual(await took({ child }), ['string'], 'winston')
     assert.deepEqual(await took({ bindings: () => ({}) }), ['string'])
-    assert.deepEqual(await took({ get child() { throw new Error('no') } }), ['string'])
+    assert.deepEqual(
+      await took({
+        get child() {
+          throw new Error('no')
+        },
+      }),
+      ['string'],
+    )
     assert.deepEqual(await took({}), ['string'])
   })
 
   test('a logger that throws, now or later, costs a warning, once, and nothing else', async () => {
-    for (const fail of [() => { throw new Error('mine') }, async () => { throw new Error('mine') }]) {
+    for (const fail of [
+      () => {
+        throw new Error('mine')
+      },
+      async () => {
+        throw new Error('mine')
+      },
+    ]) {
       const warnings = []
       const listen = ({ message }) => warnings.push(message)
       process.on('warning', listen)
       await twoUploads({ logger: { warn: fail, error: fail } })
       await new Promise((resolve) => setImmediate(resolve))
       process.off('warning', listen)
-      assert.deepEqual(warnings.map((text) => /^the logger threw; the call continues\. Error: mine/.test(text)), [true])
+      assert.deepEqual(
+        warnings.map((text) => /^the logger threw; the call continues\. Error: mine/.test(text)),
+        [true],
+      )
     }
   })
 
@@ -158,7 +188,14 @@ describe('logs', () => {
     const url = `${server.endpoint}/source.png?X-Amz-Signature=CANARYQUERY`
     const forms = [{ logFormat: 'json' }, { logFormat: 'pretty' }, { logger: pino({ level: 'trace' }, stream) }]
     for (const form of forms) {
-      const storage = api.newStorage({ ...server.config, logger: undefined, retry: quick, logLevel: 'debug', allowPrivateNetworks: true, ...form })
+      const storage = api.newStorage({
+        ...server.config,
+        logger: undefined,
+        retry: quick,
+        logLevel: 'debug',
+        allowPrivateNetworks: true,
+        ...form,
+      })
       server.respond('reset', 500, 'reset')
       await storage.downloadAndUpload({ url, key: 'k' }).then(assert.fail, () => {})
       server.respond('reset', 403)
@@ -172,7 +209,8 @@ describe('logs', () => {
   })
 
   test('wrong levels and formats are refused', () => {
-    const refused = (config, option, message) => assert.throws(() => api.newStorage(config), { name: 'InputError', option, message })
+    const refused = (config, option, message) =>
+      assert.throws(() => api.newStorage(config), { name: 'InputError', option, message })
     refused({ logLevel: 'warning' }, 'logLevel', /did you mean 'warn'\?/)
     refused({ logLevel: 3 }, 'logLevel', /must be one of 'debug', 'info', 'warn', 'error', 'silent'/)
     refused({ logFormat: 'JSON' }, 'logFormat', /did you mean 'json'\?/)
@@ -185,7 +223,10 @@ describe('logs', () => {
     const program = `const { newStorage } = require(${JSON.stringify(join(__dirname, '..', '..'))});
       newStorage({ endpoint: 'http://127.0.0.1:9', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logLevel: 'silent', retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } })
         .uploadFile({ key: 'k', body: 'x' }).catch(() => {})`
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', env: { ...process.env, NODE_ENV: '' } })
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], {
+      encoding: 'utf8',
+      env: { ...process.env, NODE_ENV: '' },
+    })
     assert.deepEqual([stdout, stderr, status], ['', '', 0])
   })
 })
@@ -193,8 +234,20 @@ describe('logs', () => {
 test('failovers are logged', () => {
   const { received, logger } = listening('warn')
   const log = makeLog({ logger })
-  log.failover({ operation: 'uploadFile', key: 'k', endpoint: 'https://other.example', code: 'ECONNRESET', elapsedMs: 3 })
-  log.failover({ operation: 'list', key: undefined, endpoint: 'https://other.example', code: 'ETIMEDOUT', elapsedMs: 3 })
+  log.failover({
+    operation: 'uploadFile',
+    key: 'k',
+    endpoint: 'https://other.example',
+    code: 'ECONNRESET',
+    elapsedMs: 3,
+  })
+  log.failover({
+    operation: 'list',
+    key: undefined,
+    endpoint: 'https://other.example',
+    code: 'ETIMEDOUT',
+    elapsedMs: 3,
+  })
   assert.deepEqual(received, [
     ['warn', '[Storage] Upload fails over to https://other.example after ECONNRESET (key "k")'],
     ['warn', '[Storage] list fails over to https://other.example after ETIMEDOUT'],

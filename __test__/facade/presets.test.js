@@ -30,18 +30,29 @@ test('the table in the types is that of the contract', () => {
   })
   assert.deepEqual(Object.fromEntries(rows), CONTRACT)
   const [, union] = declarations.match(/export type RetryPresetName = (.*)/)
-  assert.deepEqual([...union.matchAll(/'(\w+)'/g)].map((match) => match[1]), Object.keys(CONTRACT))
+  assert.deepEqual(
+    [...union.matchAll(/'(\w+)'/g)].map((match) => match[1]),
+    Object.keys(CONTRACT),
+  )
 })
 
 test('the table in the README is that of the contract', () => {
   const readme = readFileSync(join(__dirname, '..', '..', 'README.md'), 'utf8')
   const seconds = (ms) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`)
-  const rows = [...readme.matchAll(/^\| `(\w+)`(?: \(default\))? \| (.+) \|$/gm)].map(([, name, cells]) => [name, cells.split(' | ')])
-  const expected = Object.entries(CONTRACT).map(([name, { maxAttempts, initialDelayMs, maxDelayMs, timeout, deadlineMs }]) => {
-    const attempts = deadlineMs ? `${maxAttempts}, within ${seconds(deadlineMs)}` : String(maxAttempts)
-    return [name, [attempts, ...[initialDelayMs, maxDelayMs, timeout].map(seconds)]]
-  })
-  assert.deepEqual(rows.filter(([, cells]) => cells.length === 4), expected)
+  const rows = [...readme.matchAll(/^\| `(\w+)`(?: \(default\))? \| (.+) \|$/gm)].map(([, name, cells]) => [
+    name,
+    cells.split(' | '),
+  ])
+  const expected = Object.entries(CONTRACT).map(
+    ([name, { maxAttempts, initialDelayMs, maxDelayMs, timeout, deadlineMs }]) => {
+      const attempts = deadlineMs ? `${maxAttempts}, within ${seconds(deadlineMs)}` : String(maxAttempts)
+      return [name, [attempts, ...[initialDelayMs, maxDelayMs, timeout].map(seconds)]]
+    },
+  )
+  assert.deepEqual(
+    rows.filter(([, cells]) => cells.length === 4),
+    expected,
+  )
 })
 
 test('a preset cannot be changed', () => {

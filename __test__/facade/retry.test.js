@@ -25,10 +25,13 @@ test('calls again until it succeeds', async () => {
   )
   assert.equal(value, 'done')
   assert.deepEqual(attempts, [1, 2, 3])
-  assert.deepEqual(events.map(({ attempt, maxAttempts, code }) => [attempt, maxAttempts, code]), [
-    [1, 4, 'ECONNRESET'],
-    [2, 4, 'ECONNRESET'],
-  ])
+  assert.deepEqual(
+    events.map(({ attempt, maxAttempts, code }) => [attempt, maxAttempts, code]),
+    [
+      [1, 4, 'ECONNRESET'],
+      [2, 4, 'ECONNRESET'],
+    ],
+  )
   assert.ok(events.every(({ error, delayMs }) => error.code === 'ECONNRESET' && delayMs <= 2))
 })
 
@@ -39,14 +42,31 @@ test('a function that is not async will do', async () => {
 
 test('the last error comes out untouched', async () => {
   const errors = [1, 2].map(() => Object.freeze(coded('ECONNRESET')))
-  const promise = retryWithBackoff(({ attempt }) => { throw errors[attempt - 1] }, { ...quick, maxAttempts: 2 })
+  const promise = retryWithBackoff(
+    ({ attempt }) => {
+      throw errors[attempt - 1]
+    },
+    { ...quick, maxAttempts: 2 },
+  )
   await assert.rejects(promise, (error) => error === errors[1])
 })
 
 test('what cannot be fixed is not repeated', async () => {
-  for (const thrown of [new TypeError('x is not a function'), 'a string', undefined, null, Object.assign(new Error('no'), { status: 404 })]) {
+  for (const thrown of [
+    new TypeError('x is not a function'),
+    'a string',
+    undefined,
+    null,
+    Object.assign(new Error('no'), { status: 404 }),
+  ]) {
     let calls = 0
-    const outcome = await retryWithBackoff(() => { calls += 1; throw thrown }, quick).then(() => assert.fail(), (error) => ({ error }))
+    const outcome = await retryWithBackoff(() => {
+      calls += 1
+      throw thrown
+    }, quick).then(
+      () => assert.fail(),
+      (error) => ({ error }),
+    )
     assert.equal(outcome.error, thrown)
     assert.equal(calls, 1)
   }
@@ -55,19 +75,31 @@ test('what cannot be fixed is not repeated', async () => {
 test('a storage error is believed', async () => {
   const final = fromFailure({ category: 'network', code: 'ECONNRESET', message: 'x', retryable: false, causes: [] })
   let calls = 0
-  await assert.rejects(retryWithBackoff(() => { calls += 1; throw final }, quick), (error) => error === final)
+  await assert.rejects(
+    retryWithBackoff(() => {
+      calls += 1
+      throw final
+    }, quick),
+    (error) => error === final,
+  )
   assert.equal(calls, 1)
 })
 
 test('an attempt ends at its timeout even if the function does not listen', async () => {
   const signals = []
   const started = performance.now()
-  const promise = retryWithBackoff(({ signal }) => { signals.push(signal); return new Promise(() => {}) }, {
-    ...quick,
-    maxAttempts: 2,
-    timeout: 30,
-    timeoutGrowth: 2,
-  })
+  const promise = retryWithBackoff(
+    ({ signal }) => {
+      signals.push(signal)
+      return new Promise(() => {})
+    },
+    {
+      ...quick,
+      maxAttempts: 2,
+      timeout: 30,
+      timeoutGrowth: 2,
+    },
+  )
   await assert.rejects(promise, (error) => {
     assert.ok(error instanceof TimeoutError)
     assert.match(error.message, /timeout/)
@@ -88,12 +120,23 @@ test('a late rejection of a function that timed out harms nobody', async () => {
 test('a signal ends an attempt and a wait at once, with its reason', async () => {
   const reason = new Error('gone')
   const already = AbortSignal.abort(reason)
-  await assert.rejects(retryWithBackoff(() => assert.fail('called'), { signal: already }), (error) => error === reason)
-  for (const fn of [() => new Promise(() => {}), () => { throw coded('ECONNRESET') }]) {
+  await assert.rejects(
+    retryWithBackoff(() => assert.fail('called'), { signal: already }),
+    (error) => error === reason,
+  )
+  for (const fn of [
+    () => new Promise(() => {}),
+    () => {
+      throw coded('ECONNRESET')
+    },
+  ]) {
     const controller = new AbortController()
     setTimeout(() => controller.abort(reason), 20)
     const started = performance.now()
-    await assert.rejects(retryWithBackoff(fn, { preset: 'aggressive', signal: controller.signal }), (error) => error === reason)
+    await assert.rejects(
+      retryWithBackoff(fn, { preset: 'aggressive', signal: controller.signal }),
+      (error) => error === reason,
+    )
     assert.ok(performance.now() - started < 200)
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
   }
@@ -102,7 +145,14 @@ test('a signal ends an attempt and a wait at once, with its reason', async () =>
 test('the function is notified of the abort', async () => {
   const controller = new AbortController()
   let seen
-  const promise = retryWithBackoff(({ signal }) => { seen = signal; controller.abort('why'); return new Promise(() => {}) }, { signal: controller.signal })
+  const promise = retryWithBackoff(
+    ({ signal }) => {
+      seen = signal
+      controller.abort('why')
+      return new Promise(() => {})
+    },
+    { signal: controller.signal },
+  )
   assert.equal(await promise.catch((reason) => reason), 'why')
   assert.equal(seen.reason, 'why')
 })
@@ -112,13 +162,19 @@ test('a callback that throws costs a warning only, and has the context of the ca
   const warned = new Promise((resolve) => process.once('warning', resolve))
   let store
   const value = await context.run('request', () =>
-    retryWithBackoff(({ attempt }) => { if (attempt === 1) throw coded('EPIPE'); return 1 }, {
-      ...quick,
-      onRetry() {
-        store = context.getStore()
-        throw new Error('mine')
+    retryWithBackoff(
+      ({ attempt }) => {
+        if (attempt === 1) throw coded('EPIPE')
+        return 1
       },
-    }),
+      {
+        ...quick,
+        onRetry() {
+          store = context.getStore()
+          throw new Error('mine')
+        },
+      },
+    ),
   )
   assert.equal(value, 1)
   assert.equal(store, 'request')
@@ -126,9 +182,14 @@ test('a callback that throws costs a warning only, and has the context of the ca
 })
 
 test('Retry-After is obeyed', async () => {
-  const busy = Object.assign(new Error('busy'), { status: 429, response: { headers: new Headers({ 'retry-after': '1' }) } })
+  const busy = Object.assign(new Error('busy'), {
+    status: 429,
+    response: { headers: new Headers({ 'retry-after': '1' }) },
+  })
   const started = performance.now()
-  await retryWithBackoff(({ attempt }) => { if (attempt === 1) throw busy }, quick)
+  await retryWithBackoff(({ attempt }) => {
+    if (attempt === 1) throw busy
+  }, quick)
   assert.ok(performance.now() - started >= 990)
 })
 
@@ -136,7 +197,14 @@ test('errors are judged by their chain of causes', () => {
   const wrap = (cause, message = 'fetch failed') => new TypeError(message, { cause })
   const loop = new Error('a')
   loop.cause = loop
-  const getter = { get name() { throw new Error('no') }, get cause() { throw new Error('no') } }
+  const getter = {
+    get name() {
+      throw new Error('no')
+    },
+    get cause() {
+      throw new Error('no')
+    },
+  }
   let deep = coded('ECONNRESET')
   for (let i = 0; i < 20; i += 1) deep = new Error('link', { cause: deep })
   const table = [
@@ -160,6 +228,7 @@ test('errors are judged by their chain of causes', () => {
     [fromFailure({ category: 'service', code: 'x', message: 'x', retryable: true, causes: [] }), true],
     [fromFailure({ category: 'network', code: 'ECONNRESET', message: 'x', retryable: false, causes: [] }), false],
   ]
-  for (const [index, [error, expected]] of table.entries()) assert.equal(isRetryableError(error), expected, `row ${index}`)
+  for (const [index, [error, expected]] of table.entries())
+    assert.equal(isRetryableError(error), expected, `row ${index}`)
   assert.ok(StorageError)
 })

@@ -8,7 +8,12 @@ const path = require('node:path')
 const { after, afterEach, before, beforeEach, describe, test } = require('node:test')
 const { ROOT_CONTEXT, SpanKind, SpanStatusCode, context, metrics, trace } = require('@opentelemetry/api')
 const { AsyncLocalStorageContextManager } = require('@opentelemetry/context-async-hooks')
-const { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } = require('@opentelemetry/sdk-metrics')
+const {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} = require('@opentelemetry/sdk-metrics')
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-base')
 const api = require('../../index.js')
 const { makeTelemetry } = require('../../lib/observability/opentelemetry.js')
@@ -47,16 +52,24 @@ describe('OpenTelemetry', () => {
   /** Since the last time, by the name of the instrument. */
   async function measurements() {
     await reader.forceFlush()
-    const all = measured.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics).flatMap((scope) => scope.metrics)
+    const all = measured
+      .getMetrics()
+      .flatMap(({ scopeMetrics }) => scopeMetrics)
+      .flatMap((scope) => scope.metrics)
     measured.reset()
-    return Object.fromEntries(all.map(({ descriptor, dataPoints }) => [descriptor.name, { unit: descriptor.unit, dataPoints }]))
+    return Object.fromEntries(
+      all.map(({ descriptor, dataPoints }) => [descriptor.name, { unit: descriptor.unit, dataPoints }]),
+    )
   }
 
   test('a call is one client span with the names of the conventions', async () => {
     await storage.uploadFile({ key: 'a/b.txt', body: 'hello' })
     const [span, ...others] = spans.getFinishedSpans()
     assert.deepEqual(others, [])
-    assert.deepEqual([span.name, span.kind, span.status.code], ['Storage.uploadFile', SpanKind.CLIENT, SpanStatusCode.UNSET])
+    assert.deepEqual(
+      [span.name, span.kind, span.status.code],
+      ['Storage.uploadFile', SpanKind.CLIENT, SpanStatusCode.UNSET],
+    )
     assert.deepEqual(span.attributes, {
       'rpc.system.name': 'aws-api',
       'rpc.method': 'Storage/uploadFile',
@@ -80,20 +93,38 @@ describe('OpenTelemetry', () => {
     assert.equal(span.attributes['error.type'], undefined)
     assert.equal(span.status.code, SpanStatusCode.UNSET)
     const [first, second] = span.events
-    assert.deepEqual([first.name, first.attributes['error.type'], first.attributes['reliable_r2.attempt']], ['retry', 'ECONNRESET', 1])
-    assert.deepEqual([second.attributes['http.response.status_code'], second.attributes['reliable_r2.max_attempts']], [503, 3])
+    assert.deepEqual(
+      [first.name, first.attributes['error.type'], first.attributes['reliable_r2.attempt']],
+      ['retry', 'ECONNRESET', 1],
+    )
+    assert.deepEqual(
+      [second.attributes['http.response.status_code'], second.attributes['reliable_r2.max_attempts']],
+      [503, 3],
+    )
     assert.ok(second.attributes['reliable_r2.delay'] < 1)
 
-    const { 'reliable_r2.retries': retries, 'reliable_r2.stored': stored, 'rpc.client.call.duration': duration } = await measurements()
+    const {
+      'reliable_r2.retries': retries,
+      'reliable_r2.stored': stored,
+      'rpc.client.call.duration': duration,
+    } = await measurements()
     assert.equal(retries.unit, '{retry}')
-    assert.deepEqual(retries.dataPoints.map(({ value, attributes }) => [value, attributes['error.type'], attributes['rpc.method']]), [
-      [1, 'ECONNRESET', 'Storage/uploadFile'],
-      [1, second.attributes['error.type'], 'Storage/uploadFile'],
-    ])
+    assert.deepEqual(
+      retries.dataPoints.map(({ value, attributes }) => [value, attributes['error.type'], attributes['rpc.method']]),
+      [
+        [1, 'ECONNRESET', 'Storage/uploadFile'],
+        [1, second.attributes['error.type'], 'Storage/uploadFile'],
+      ],
+    )
     assert.deepEqual([stored.unit, stored.dataPoints[0].value], ['By', 1])
     assert.equal(duration.unit, 's')
     const [{ attributes, value }] = duration.dataPoints
-    assert.deepEqual(attributes, { 'rpc.system.name': 'aws-api', 'rpc.method': 'Storage/uploadFile', 'server.address': '127.0.0.1', 'server.port': port })
+    assert.deepEqual(attributes, {
+      'rpc.system.name': 'aws-api',
+      'rpc.method': 'Storage/uploadFile',
+      'server.address': '127.0.0.1',
+      'server.port': port,
+    })
     assert.deepEqual([value.count, value.buckets.boundaries.at(-1)], [1, 300])
     const [seconds, nanoseconds] = span.duration
     assert.ok(Math.abs(value.sum - (seconds + nanoseconds / 1e9)) < 0.1)
@@ -105,13 +136,21 @@ describe('OpenTelemetry', () => {
     const error = await storage.uploadFile({ key: 'k', bucket: 'other', body: 'x' }).then(assert.fail, (e) => e)
     const [{ status, attributes }] = spans.getFinishedSpans()
     assert.deepEqual(status, { code: SpanStatusCode.ERROR, message: error.message })
-    assert.deepEqual([attributes['error.type'], attributes['http.response.status_code'], attributes['aws.s3.bucket']], [error.code, 403, 'other'])
+    assert.deepEqual(
+      [attributes['error.type'], attributes['http.response.status_code'], attributes['aws.s3.bucket']],
+      [error.code, 403, 'other'],
+    )
     const { 'rpc.client.call.duration': duration } = await measurements()
     assert.equal(duration.dataPoints[0].attributes['error.type'], error.code)
   })
 
   test('a call that was aborted says why by the name of the reason alone', async () => {
-    for (const [reason, type] of [[new DOMException('CANARY', 'TimeoutError'), 'TimeoutError'], [new RangeError('CANARY'), 'RangeError'], ['CANARY', '_OTHER'], [null, '_OTHER']]) {
+    for (const [reason, type] of [
+      [new DOMException('CANARY', 'TimeoutError'), 'TimeoutError'],
+      [new RangeError('CANARY'), 'RangeError'],
+      ['CANARY', '_OTHER'],
+      [null, '_OTHER'],
+    ]) {
       spans.reset()
       const controller = new AbortController()
       const call = storage.uploadFile({ key: 'k', body: 'x', signal: controller.signal })
@@ -123,19 +162,27 @@ describe('OpenTelemetry', () => {
     }
   })
 
-  test('the caller\'s span is the parent; callbacks run in ours', async () => {
+  test("the caller's span is the parent; callbacks run in ours", async () => {
     // Of its own: a request that was aborted may still arrive at the other, and take the response.
     const server = await startServer()
     const storage = api.newStorage({ ...server.config, retry: quick })
     const tracer = trace.getTracer('app')
     const inside = []
-    await Promise.all(['one', 'two'].map((key) => tracer.startActiveSpan(key, async (parent) => {
-      // Not a reset: on a connection that was kept, that is no failed attempt.
-      server.respond(503)
-      await storage.uploadFile({ key, body: 'x', onRetry: () => inside.push([key, trace.getActiveSpan().spanContext().spanId]) })
-      assert.equal(trace.getActiveSpan(), parent)
-      parent.end()
-    })))
+    await Promise.all(
+      ['one', 'two'].map((key) =>
+        tracer.startActiveSpan(key, async (parent) => {
+          // Not a reset: on a connection that was kept, that is no failed attempt.
+          server.respond(503)
+          await storage.uploadFile({
+            key,
+            body: 'x',
+            onRetry: () => inside.push([key, trace.getActiveSpan().spanContext().spanId]),
+          })
+          assert.equal(trace.getActiveSpan(), parent)
+          parent.end()
+        }),
+      ),
+    )
     const finished = spans.getFinishedSpans()
     for (const key of ['one', 'two']) {
       const parent = finished.find(({ name }) => name === key).spanContext()
@@ -161,18 +208,33 @@ describe('OpenTelemetry', () => {
     telemetry.breaker({ endpoint: 'https://primary.example', state: 'open', previousState: 'closed' })
     const [{ events, attributes }] = spans.getFinishedSpans()
     const other = { 'server.address': 'other.example', 'server.port': 8443 }
-    assert.deepEqual(events.map(({ name, attributes }) => [name, attributes]), [['failover', { ...other, 'error.type': 'ECONNRESET' }]])
-    assert.deepEqual([attributes['server.address'], attributes['aws.s3.bucket'], attributes['aws.request_id']], ['other.example', 'copies', 'r1'])
+    assert.deepEqual(
+      events.map(({ name, attributes }) => [name, attributes]),
+      [['failover', { ...other, 'error.type': 'ECONNRESET' }]],
+    )
+    assert.deepEqual(
+      [attributes['server.address'], attributes['aws.s3.bucket'], attributes['aws.request_id']],
+      ['other.example', 'copies', 'r1'],
+    )
     const { 'reliable_r2.failovers': failovers, 'reliable_r2.breaker.transitions': transitions } = await measurements()
-    assert.deepEqual([failovers.unit, failovers.dataPoints[0].value, failovers.dataPoints[0].attributes['server.port']], ['{failover}', 1, 8443])
-    assert.deepEqual(transitions.dataPoints[0].attributes, { 'server.address': 'primary.example', 'server.port': 443, 'reliable_r2.breaker.state': 'open' })
+    assert.deepEqual(
+      [failovers.unit, failovers.dataPoints[0].value, failovers.dataPoints[0].attributes['server.port']],
+      ['{failover}', 1, 8443],
+    )
+    assert.deepEqual(transitions.dataPoints[0].attributes, {
+      'server.address': 'primary.example',
+      'server.port': 443,
+      'reliable_r2.breaker.state': 'open',
+    })
   })
 
   test('no secret and no query of a URL', async () => {
     await measurements()
     const outgoing = api.newStorage({ ...server.config, retry: quick, allowPrivateNetworks: true })
     server.respond('reset', 500, 'reset')
-    await outgoing.downloadAndUpload({ url: `${server.endpoint}/a?X-Amz-Signature=CANARYQUERY`, key: 'k' }).then(assert.fail, () => {})
+    await outgoing
+      .downloadAndUpload({ url: `${server.endpoint}/a?X-Amz-Signature=CANARYQUERY`, key: 'k' })
+      .then(assert.fail, () => {})
     outgoing.close()
     const [span] = spans.getFinishedSpans()
     const said = JSON.stringify([span.attributes, span.status, span.events, await measurements()])
@@ -190,12 +252,17 @@ describe('OpenTelemetry', () => {
   })
 
   test('an SDK that throws harms no call', async (t) => {
-    const odd = () => { throw new Error('SDK') }
+    const odd = () => {
+      throw new Error('SDK')
+    }
     const provider = trace.getTracerProvider().getDelegate()
     for (const mock of [
       () => t.mock.method(provider, 'getTracer', odd),
       () => t.mock.method(provider, 'getTracer', () => ({ startSpan: odd })),
-      () => t.mock.method(provider, 'getTracer', () => ({ startSpan: () => ({ setAttributes: odd, addEvent: odd, setStatus: odd, end: odd }) })),
+      () =>
+        t.mock.method(provider, 'getTracer', () => ({
+          startSpan: () => ({ setAttributes: odd, addEvent: odd, setStatus: odd, end: odd }),
+        })),
     ]) {
       const { mock: mocked } = mock()
       server.respond('reset')
@@ -212,7 +279,10 @@ test('no SDK, no span: a call costs a look at the API', () => {
   const telemetry = makeTelemetry()
   const untraced = telemetry.begin({ operation: 'uploadFile', key: 'k' })
   assert.equal(untraced, makeTelemetry(false).begin({ operation: 'head', key: 'k' }))
-  assert.equal(untraced.within(() => 42), 42)
+  assert.equal(
+    untraced.within(() => 42),
+    42,
+  )
 })
 
 test('the package works where the API is not installed', () => {
@@ -220,7 +290,12 @@ test('the package works where the API is not installed', () => {
   try {
     const place = path.join(folder, 'node_modules', 'reliable-r2')
     const { files } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
-    const names = [...files.filter((name) => !name.includes('*')), 'lib', 'package.json', ...readdirSync(root).filter((name) => name.endsWith('.node'))]
+    const names = [
+      ...files.filter((name) => !name.includes('*')),
+      'lib',
+      'package.json',
+      ...readdirSync(root).filter((name) => name.endsWith('.node')),
+    ]
     for (const name of names) cpSync(path.join(root, name), path.join(place, name), { recursive: true })
     const program = `
       try { require.resolve('@opentelemetry/api'); process.exit(3) } catch {}

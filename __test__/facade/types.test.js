@@ -9,8 +9,14 @@ const test = require('node:test')
 const root = join(__dirname, '..', '..')
 const tsc = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'tsc.cmd' : 'tsc')
 
-test('the types accept what is right and refuse what is misspelt', { skip: !existsSync(tsc) && 'npm install first' }, () => {
+test('the types accept what is right and refuse what is misspelt', {
+  skip: !existsSync(tsc) && 'npm install first',
+}, () => {
   const shell = process.platform === 'win32'
-  const { status, stdout, stderr } = spawnSync(tsc, ['--project', 'tsconfig.json'], { cwd: root, encoding: 'utf8', shell })
+  const { status, stdout, stderr } = spawnSync(tsc, ['--project', 'tsconfig.json'], {
+    cwd: root,
+    encoding: 'utf8',
+    shell,
+  })
   assert.equal(status, 0, stdout + stderr)
 })

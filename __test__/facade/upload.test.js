@@ -86,11 +86,21 @@ test('the type of a Blob is its content type, unless one is given', async () => 
   const file = new File(['x'], 'x', { type: 'image/webp' })
   assert.equal((await storage.uploadFile({ body: file, key: 'f' })).contentType, 'image/webp')
   assert.equal((await storage.uploadFile({ body: file, key: 'f', contentType: 'image/png' })).contentType, 'image/png')
-  assert.equal((await storage.uploadFile({ body: new Blob(['x']), key: 'f.gif', contentType: '' })).contentType, 'image/gif')
+  assert.equal(
+    (await storage.uploadFile({ body: new Blob(['x']), key: 'f.gif', contentType: '' })).contentType,
+    'image/gif',
+  )
 })
 
 test('headers and metadata arrive', async () => {
-  await storage.uploadFile({ body: 'x', key: 'm', cacheControl: 'no-store', disposition: 'attachment', metadata: { Prompt: 'cat' }, headers: { 'Content-Language': 'de' } })
+  await storage.uploadFile({
+    body: 'x',
+    key: 'm',
+    cacheControl: 'no-store',
+    disposition: 'attachment',
+    metadata: { Prompt: 'cat' },
+    headers: { 'Content-Language': 'de' },
+  })
   const { headers } = server.object('m')
   assert.equal(headers['cache-control'], 'no-store')
   assert.equal(headers['content-disposition'], 'attachment')
@@ -103,7 +113,10 @@ test('immutable and the storage class arrive as R2 wants them', async () => {
   const { headers } = server.object('i')
   assert.equal(headers['cache-control'], 'public, max-age=31536000, immutable')
   assert.equal(headers['x-amz-storage-class'], 'STANDARD_IA')
-  await assert.rejects(storage.uploadFile({ body: 'x', key: 'i', storageClass: 'GLACIER' }), { name: 'InputError', option: 'storageClass' })
+  await assert.rejects(storage.uploadFile({ body: 'x', key: 'i', storageClass: 'GLACIER' }), {
+    name: 'InputError',
+    option: 'storageClass',
+  })
 })
 
 test('retries are reported to the callback and to the logger', async () => {
@@ -114,12 +127,24 @@ test('retries are reported to the callback and to the logger', async () => {
   server.respond(503, 'reset')
   const result = await logged.uploadFile({ body: 'x', key: 'k', onRetry: (event) => events.push(event) })
   assert.equal(result.attempts, 3)
-  assert.deepEqual(events.map(({ operation, key, attempt, maxAttempts, category }) => [operation, key, attempt, maxAttempts, category]), [
-    ['uploadFile', 'k', 1, 4, 'service'],
-    ['uploadFile', 'k', 2, 4, 'network'],
-  ])
+  assert.deepEqual(
+    events.map(({ operation, key, attempt, maxAttempts, category }) => [
+      operation,
+      key,
+      attempt,
+      maxAttempts,
+      category,
+    ]),
+    [
+      ['uploadFile', 'k', 1, 4, 'service'],
+      ['uploadFile', 'k', 2, 4, 'network'],
+    ],
+  )
   assert.equal(lines.length, 2)
-  assert.match(lines[0][1], /^\[Storage\] Upload retry 1\/4 in \d+ ms: \S+ \(key "k", host 127\.0\.0\.1\S*, status 503, elapsed \d+ ms\): \S/)
+  assert.match(
+    lines[0][1],
+    /^\[Storage\] Upload retry 1\/4 in \d+ ms: \S+ \(key "k", host 127\.0\.0\.1\S*, status 503, elapsed \d+ ms\): \S/,
+  )
   assert.match(lines[1][1], /^\[Storage\] Upload retry 2\/4 in \d+ ms: ECONNRESET/)
   lines.length = 0
   server.respond(403)
@@ -150,14 +175,25 @@ test('loggers and callbacks that throw harm no upload', async () => {
   const warnings = []
   const listen = (warning) => warnings.push(warning.message)
   process.on('warning', listen)
-  const logger = { warn() { throw new Error('logger') }, get error() { return undefined } }
+  const logger = {
+    warn() {
+      throw new Error('logger')
+    },
+    get error() {
+      return undefined
+    },
+  }
   const loud = api.newStorage({ ...server.config, retry: quick, logger })
   server.respond(503, 503)
   const result = await loud.uploadFile({
     body: 'x',
     key: 'k',
-    onRetry() { throw new Error('mine') },
-    async onProgress() { throw new Error('also mine') },
+    onRetry() {
+      throw new Error('mine')
+    },
+    async onProgress() {
+      throw new Error('also mine')
+    },
   })
   assert.equal(result.attempts, 3)
   await new Promise((resolve) => setTimeout(resolve, 20))
@@ -175,7 +211,12 @@ test('progress rises to 100, which comes after the response, in the context of t
   const onProgress = (percent, detail) => seen.push([percent, detail, context.getStore()])
   await context.run('request', () => storage.uploadFile({ body, key: 'big', onProgress }))
   const percents = seen.map(([percent]) => percent)
-  assert.ok(percents.every((percent, i) => Number.isInteger(percent) && percent >= 0 && (i === 0 || percent >= percents[i - 1])), String(percents))
+  assert.ok(
+    percents.every(
+      (percent, i) => Number.isInteger(percent) && percent >= 0 && (i === 0 || percent >= percents[i - 1]),
+    ),
+    String(percents),
+  )
   assert.equal(percents.at(-1), 100)
   const { bytesPerSecond, ...last } = seen.at(-1)[1]
   assert.deepEqual(last, { loadedBytes: body.length, totalBytes: body.length, part: 1, attempt: 2 })
@@ -203,12 +244,18 @@ describe('a signal', () => {
 
   test('that has fired sends nothing', async () => {
     const before = server.connections()
-    await assert.rejects(storage.uploadFile({ body: 'x', key: 'k', signal: AbortSignal.abort(reason) }), (error) => error === reason)
+    await assert.rejects(
+      storage.uploadFile({ body: 'x', key: 'k', signal: AbortSignal.abort(reason) }),
+      (error) => error === reason,
+    )
     assert.equal(server.connections(), before)
   })
 
   test('ends a hanging request and a wait, with its reason, and is let go', async () => {
-    for (const [reply, retry] of [['hang', undefined], [503, 'aggressive']]) {
+    for (const [reply, retry] of [
+      ['hang', undefined],
+      [503, 'aggressive'],
+    ]) {
       server.respond(reply)
       const controller = new AbortController()
       const mine = () => {}
@@ -252,7 +299,11 @@ describe('uploadFiles', () => {
     assert.equal(outcomes.length, 20)
     for (const [i, outcome] of outcomes.entries()) {
       assert.equal(outcome.uploadError, i === 7)
-      if (i === 7) assert.deepEqual([outcome.error.code, outcome.errorMessage, outcome.key], ['ERR_INVALID_KEY', outcome.error.userMessage, ''])
+      if (i === 7)
+        assert.deepEqual(
+          [outcome.error.code, outcome.errorMessage, outcome.key],
+          ['ERR_INVALID_KEY', outcome.error.userMessage, ''],
+        )
       else assert.equal(server.object(`many/${i}`).body.toString(), `body ${i}`)
     }
   })
@@ -266,27 +317,50 @@ describe('uploadFiles', () => {
 
   test('a signal is of every item that has none of its own', async () => {
     const own = new AbortController()
-    const items = [{ body: 'x', key: 'signal/a' }, { body: 'x', key: 'signal/b', signal: own.signal }]
+    const items = [
+      { body: 'x', key: 'signal/a' },
+      { body: 'x', key: 'signal/b', signal: own.signal },
+    ]
     const outcomes = await storage.uploadFiles(items, { signal: AbortSignal.abort() })
-    assert.deepEqual(outcomes.map(({ uploadError }) => uploadError), [true, false])
+    assert.deepEqual(
+      outcomes.map(({ uploadError }) => uploadError),
+      [true, false],
+    )
   })
 
   test('what an outcome serializes is what a browser may see', async () => {
-    const closed = api.newStorage({ ...server.config, endpoint: 'http://127.0.0.1:9', retry: { maxAttempts: 1 }, logger: false })
+    const closed = api.newStorage({
+      ...server.config,
+      endpoint: 'http://127.0.0.1:9',
+      retry: { maxAttempts: 1 },
+      logger: false,
+    })
     const domain = api.newStorage({ ...server.config, domain: 'https://images.example.com' })
     const [missing] = await domain.uploadFiles([{ body: new URL('file:///srv/app/secret.png'), key: 'k' }])
-    const [refused, wrong] = await closed.uploadFiles([{ body: 'x', key: 'k' }, { body: 'x', key: 'k', contentType: 7 }])
-    const [aborted] = await closed.uploadFiles([{ body: 'x', key: 'k', signal: AbortSignal.abort(new Error('/srv/app/reason')) }])
+    const [refused, wrong] = await closed.uploadFiles([
+      { body: 'x', key: 'k' },
+      { body: 'x', key: 'k', contentType: 7 },
+    ])
+    const [aborted] = await closed.uploadFiles([
+      { body: 'x', key: 'k', signal: AbortSignal.abort(new Error('/srv/app/reason')) },
+    ])
     const [stored] = await domain.uploadFiles([{ body: 'x', key: 'public.txt' }])
     closed.close()
     domain.close()
 
     const json = await Response.json([missing, refused, wrong, aborted, stored]).text()
-    for (const secret of ['127.0.0.1', '/srv/app', 'ECONNREFUSED:', 'no such file', '    at ', 'pictures']) assert.ok(!json.includes(secret), `${secret} in ${json}`)
+    for (const secret of ['127.0.0.1', '/srv/app', 'ECONNREFUSED:', 'no such file', '    at ', 'pictures'])
+      assert.ok(!json.includes(secret), `${secret} in ${json}`)
     for (const outcome of [missing, refused, wrong, aborted]) {
       assert.deepEqual(Object.keys(outcome), ['uploadError', 'code', 'errorMessage', 'userMessage', 'key'])
       for (const copy of [{ ...outcome }, structuredClone(outcome), JSON.parse(JSON.stringify(outcome))]) {
-        assert.deepEqual(copy, { uploadError: true, code: outcome.code, errorMessage: outcome.errorMessage, userMessage: outcome.errorMessage, key: 'k' })
+        assert.deepEqual(copy, {
+          uploadError: true,
+          code: outcome.code,
+          errorMessage: outcome.errorMessage,
+          userMessage: outcome.errorMessage,
+          key: 'k',
+        })
       }
       assert.ok(outcome.error instanceof Error, 'the server has it')
     }
@@ -294,7 +368,13 @@ describe('uploadFiles', () => {
 
     const { etag } = stored
     assert.deepEqual(JSON.parse(JSON.stringify(stored)), {
-      uploadError: false, key: 'public.txt', filename: 'public.txt', url: 'https://images.example.com/public.txt', size: 1, contentType: stored.contentType, etag,
+      uploadError: false,
+      key: 'public.txt',
+      filename: 'public.txt',
+      url: 'https://images.example.com/public.txt',
+      size: 1,
+      contentType: stored.contentType,
+      etag,
     })
     assert.equal(stored.location, `${server.endpoint}/pictures/public.txt`, 'the server has it')
     assert.deepEqual(structuredClone(stored), { ...stored })
@@ -302,10 +382,17 @@ describe('uploadFiles', () => {
 
   test('an item of a class is read with a signal as without', async () => {
     class Item {
-      get key() { return 'signal/class' }
-      get body() { return 'x' }
+      get key() {
+        return 'signal/class'
+      }
+      get body() {
+        return 'x'
+      }
     }
-    const [[outcome], [odd]] = [await storage.uploadFiles([new Item()], { signal: new AbortController().signal }), await storage.uploadFiles(['abc'], { signal: new AbortController().signal })]
+    const [[outcome], [odd]] = [
+      await storage.uploadFiles([new Item()], { signal: new AbortController().signal }),
+      await storage.uploadFiles(['abc'], { signal: new AbortController().signal }),
+    ]
     assert.deepEqual([outcome.uploadError, /options must be an object/.test(odd.error.message)], [false, true])
   })
 

@@ -82,7 +82,9 @@ test('a hundred calls may share a signal, without a warning of a leak', async ()
   const controller = new AbortController()
   const storage = lab.storage()
   const reason = new Error('the user left')
-  const calls = Array.from({ length: 100 }, (_, n) => storage.uploadFile({ body: 'x', key: `${n}.txt`, signal: controller.signal }))
+  const calls = Array.from({ length: 100 }, (_, n) =>
+    storage.uploadFile({ body: 'x', key: `${n}.txt`, signal: controller.signal }),
+  )
   assert.equal(getEventListeners(controller.signal, 'abort').length, 1)
   controller.abort(reason)
   const outcomes = await Promise.all(calls.map((call) => call.catch((error) => error)))

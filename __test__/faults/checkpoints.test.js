@@ -28,7 +28,12 @@ const PART_BYTES = 5 * 1024 * 1024
 /** Two parts. */
 const body = noise(PART_BYTES + 1000)
 /** Differs in its first part, or in its last. */
-const bodies = { same: body, 'another start': changed(0), 'another end': changed(body.length - 1), longer: Buffer.concat([body, body.subarray(0, 7)]) }
+const bodies = {
+  same: body,
+  'another start': changed(0),
+  'another end': changed(body.length - 1),
+  longer: Buffer.concat([body, body.subarray(0, 7)]),
+}
 
 function changed(at) {
   const copy = Buffer.from(body)
@@ -43,13 +48,21 @@ const warned = (warning) => warnings.push(warning)
 before(async () => {
   r2 = await startLocalR2()
   const retry = { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: LIMIT_MS }
-  storage = newStorage({ ...r2.config, retry, multipartThresholdBytes: PART_BYTES, partSizeBytes: PART_BYTES, partConcurrency: 1, logger: false })
+  storage = newStorage({
+    ...r2.config,
+    retry,
+    multipartThresholdBytes: PART_BYTES,
+    partSizeBytes: PART_BYTES,
+    partConcurrency: 1,
+    logger: false,
+  })
   process.on('warning', warned)
 })
 afterEach(() => {
   mock.timers.reset()
   const ours = warnings.splice(0).filter(({ name }) => name === 'ReliableR2Warning')
-  for (const { message } of ours) assert.match(message, /^a checkpoint could not be (read|written|removed); the upload continues\. \P{C}+$/u)
+  for (const { message } of ours)
+    assert.match(message, /^a checkpoint could not be (read|written|removed); the upload continues\. \P{C}+$/u)
 })
 after(async () => {
   process.off('warning', warned)
@@ -61,7 +74,14 @@ function property(name, runs, ...arbitrariesAndCheck) {
   const times = Number(process.env.FC_TIMES ?? 1)
   test(name, { timeout: LIMIT_MS * 4 * times }, async (t) => {
     t.diagnostic(`FC_SEED=${seed}`)
-    const options = { seed, path: process.env.FC_PATH, endOnFailure: true, includeErrorInReport: true, numRuns: runs * times, timeout: LIMIT_MS }
+    const options = {
+      seed,
+      path: process.env.FC_PATH,
+      endOnFailure: true,
+      includeErrorInReport: true,
+      numRuns: runs * times,
+      timeout: LIMIT_MS,
+    }
     await fc.assert(fc.asyncProperty(...arbitrariesAndCheck), options)
   })
 }
@@ -82,7 +102,11 @@ async function interrupted(key, given, bucket) {
 
 async function completed(key, given) {
   const texts = []
-  await storage.uploadFile({ key, body: given, checkpoint: { get() {}, set: (_, text) => texts.push(text), delete() {} } })
+  await storage.uploadFile({
+    key,
+    body: given,
+    checkpoint: { get() {}, set: (_, text) => texts.push(text), delete() {} },
+  })
   r2.reset()
   return texts[0]
 }
@@ -99,8 +123,34 @@ const ORIGINS = {
   'an upload under another key, in our name': async () => resealed(await interrupted('b', body), { key: 'a' }),
 }
 
-const anything = fc.oneof(fc.jsonValue(), fc.constantFrom('', 'x'.repeat(4096), 'x'.repeat(5000), '../..', '\u202e', -1, 0.5, 2 ** 53, 2 ** 60, PART_BYTES, 5 * 1024 ** 3))
-const field = fc.constantFrom('version', 'key', 'uploadId', 'partBytes', 'totalBytes', 'hasChecksums', 'fingerprint', 'write', '__proto__', 'toString')
+const anything = fc.oneof(
+  fc.jsonValue(),
+  fc.constantFrom(
+    '',
+    'x'.repeat(4096),
+    'x'.repeat(5000),
+    '../..',
+    '\u202e',
+    -1,
+    0.5,
+    2 ** 53,
+    2 ** 60,
+    PART_BYTES,
+    5 * 1024 ** 3,
+  ),
+)
+const field = fc.constantFrom(
+  'version',
+  'key',
+  'uploadId',
+  'partBytes',
+  'totalBytes',
+  'hasChecksums',
+  'fingerprint',
+  'write',
+  '__proto__',
+  'toString',
+)
 const plan = fc.record({
   origin: fc.constantFrom(...Object.keys(ORIGINS)),
   change: fc.option(fc.dictionary(field, anything, { minKeys: 1, maxKeys: 2 }), { freq: 2 }),
@@ -111,68 +161,98 @@ const plan = fc.record({
 })
 
 describe('checkpoints', () => {
-  property('an upload stores its own bytes, whatever its store gives', 40, plan, async ({ origin, change, damage, at, text, now }) => {
-    r2.reset()
-    let kept = await ORIGINS[origin]()
-    const open = r2.uploads()
-    if (change) kept = resealed(kept, change)
-    const given = DAMAGES[damage](kept, { at, text })
-    const outcome = await storage.uploadFile({ key: 'a', body: bodies[now], checkpoint: storeOf(given) }).catch((error) => error)
+  property(
+    'an upload stores its own bytes, whatever its store gives',
+    40,
+    plan,
+    async ({ origin, change, damage, at, text, now }) => {
+      r2.reset()
+      let kept = await ORIGINS[origin]()
+      const open = r2.uploads()
+      if (change) kept = resealed(kept, change)
+      const given = DAMAGES[damage](kept, { at, text })
+      const outcome = await storage
+        .uploadFile({ key: 'a', body: bodies[now], checkpoint: storeOf(given) })
+        .catch((error) => error)
 
-    const stored = r2.objects()
-    if (outcome instanceof Error) {
-      assert.ok(outcome instanceof InputError, outcome.stack)
-      assert.deepEqual([outcome.code, outcome.option], ['ERR_INVALID_OPTION', 'checkpoint'])
-      assert.match(outcome.message, /another object/)
-      assert.equal(stored.size, 0)
-    } else {
-      assert.deepEqual([...stored.keys()], ['a'])
-      assert.ok(stored.get('a').body.equals(bodies[now]), 'other bytes')
-    }
-    // What another key has begun stays.
-    assert.deepEqual(r2.uploads().filter(({ key }) => key === 'b'), open.filter(({ key }) => key === 'b'))
-  })
+      const stored = r2.objects()
+      if (outcome instanceof Error) {
+        assert.ok(outcome instanceof InputError, outcome.stack)
+        assert.deepEqual([outcome.code, outcome.option], ['ERR_INVALID_OPTION', 'checkpoint'])
+        assert.match(outcome.message, /another object/)
+        assert.equal(stored.size, 0)
+      } else {
+        assert.deepEqual([...stored.keys()], ['a'])
+        assert.ok(stored.get('a').body.equals(bodies[now]), 'other bytes')
+      }
+      // What another key has begun stays.
+      assert.deepEqual(
+        r2.uploads().filter(({ key }) => key === 'b'),
+        open.filter(({ key }) => key === 'b'),
+      )
+    },
+  )
 
   const behaviour = fc.constantFrom('is at once', 'is asynchronous', ...Object.keys(BEHAVIOURS))
-  const store = fc.record({ shape: fc.constantFrom(...Object.keys(SHAPES)), get: behaviour, set: behaviour, delete: behaviour, isRefused: fc.boolean() })
-  property('an upload does what it would do without a store, whatever its store does', 60, store, async ({ shape, isRefused, ...does }) => {
-    r2.reset()
-    if (isRefused) r2.faults([refuseLast])
-    mock.timers.enable({ apis: ['setTimeout'] })
-    let waited = 0
-    const hang = () => {
-      setImmediate(() => {
-        waited += STORE_TIMEOUT_MS
-        mock.timers.tick(STORE_TIMEOUT_MS)
-      })
-      return new Promise(() => {})
-    }
-    const map = new Map()
-    const methods = {}
-    for (const name of ['get', 'set', 'delete']) methods[name] = (...given) => BEHAVIOURS[does[name]](() => map[name](...given), hang)
-    const checkpoint = SHAPES[shape](methods)
-    try {
-      const outcome = await storage.uploadFile({ key: 'a', body, checkpoint }).catch((error) => error)
-      if (isRefused) assert.equal(outcome.code, 'AccessDenied', outcome.stack)
-      else {
-        assert.ok(!(outcome instanceof Error), outcome.stack)
-        assert.ok(r2.objects().get('a').body.equals(body))
-      }
-      assert.ok(waited <= 3 * STORE_TIMEOUT_MS, `it waited ${waited} ms for its store`)
-    } finally {
-      mock.timers.reset()
-    }
+  const store = fc.record({
+    shape: fc.constantFrom(...Object.keys(SHAPES)),
+    get: behaviour,
+    set: behaviour,
+    delete: behaviour,
+    isRefused: fc.boolean(),
   })
+  property(
+    'an upload does what it would do without a store, whatever its store does',
+    60,
+    store,
+    async ({ shape, isRefused, ...does }) => {
+      r2.reset()
+      if (isRefused) r2.faults([refuseLast])
+      mock.timers.enable({ apis: ['setTimeout'] })
+      let waited = 0
+      const hang = () => {
+        setImmediate(() => {
+          waited += STORE_TIMEOUT_MS
+          mock.timers.tick(STORE_TIMEOUT_MS)
+        })
+        return new Promise(() => {})
+      }
+      const map = new Map()
+      const methods = {}
+      for (const name of ['get', 'set', 'delete'])
+        methods[name] = (...given) => BEHAVIOURS[does[name]](() => map[name](...given), hang)
+      const checkpoint = SHAPES[shape](methods)
+      try {
+        const outcome = await storage.uploadFile({ key: 'a', body, checkpoint }).catch((error) => error)
+        if (isRefused) assert.equal(outcome.code, 'AccessDenied', outcome.stack)
+        else {
+          assert.ok(!(outcome instanceof Error), outcome.stack)
+          assert.ok(r2.objects().get('a').body.equals(body))
+        }
+        assert.ok(waited <= 3 * STORE_TIMEOUT_MS, `it waited ${waited} ms for its store`)
+      } finally {
+        mock.timers.reset()
+      }
+    },
+  )
 
   for (const [name, make] of Object.entries(NO_STORES)) {
     test(`${name} is refused`, async () => {
       r2.reset()
-      await assert.rejects(storage.uploadFile({ key: 'a', body, checkpoint: make() }), { name: 'InputError', code: 'ERR_INVALID_OPTION', option: 'checkpoint' })
+      await assert.rejects(storage.uploadFile({ key: 'a', body, checkpoint: make() }), {
+        name: 'InputError',
+        code: 'ERR_INVALID_OPTION',
+        option: 'checkpoint',
+      })
       assert.deepEqual(r2.events(), [])
     })
   }
 
-  for (const [status, code] of [[400, 'InvalidArgument'], [403, 'AccessDenied'], [501, 'NotImplemented']]) {
+  for (const [status, code] of [
+    [400, 'InvalidArgument'],
+    [403, 'AccessDenied'],
+    [501, 'NotImplemented'],
+  ]) {
     test(`a storage that refuses the list of parts with ${code} gets the object anew`, async () => {
       r2.reset()
       const text = await interrupted('a', body)
@@ -201,7 +281,9 @@ describe('checkpoints', () => {
         setImmediate(() => controller.abort())
         return new Promise(() => {})
       }
-      const outcome = await storage.uploadFile({ key: 'a', body, checkpoint: store, signal: controller.signal }).catch((error) => error)
+      const outcome = await storage
+        .uploadFile({ key: 'a', body, checkpoint: store, signal: controller.signal })
+        .catch((error) => error)
       // Stored is stored.
       assert.equal(outcome.name, hanging === 'delete' ? undefined : 'AbortError')
     }
@@ -230,7 +312,12 @@ const PLACES = {
   'a folder': ({ file }) => fs.mkdirSync(file),
   'a folder that is not empty': ({ file }) => fs.mkdirSync(path.join(file, 'inner'), { recursive: true }),
   'a pipe': ({ file }) => execFileSync('mkfifo', [file]),
-  'a socket': ({ file }) => spawnSync(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(file)}, () => process.kill(process.pid, 9))`], { stdio: 'ignore' }),
+  'a socket': ({ file }) =>
+    spawnSync(
+      process.execPath,
+      ['-e', `require('net').createServer().listen(${JSON.stringify(file)}, () => process.kill(process.pid, 9))`],
+      { stdio: 'ignore' },
+    ),
   'no folder for it': ({ folder }) => fs.rmSync(folder, { recursive: true }),
   'a file in place of its folder': ({ folder }) => {
     fs.rmSync(folder, { recursive: true })
@@ -243,40 +330,53 @@ describe('files of checkpoints', { skip: process.platform === 'win32' && 'no lin
   after(() => fs.rmSync(root, { recursive: true, force: true }))
   const place = fc.constantFrom(...Object.keys(PLACES))
 
-  property('an upload stores its own bytes, and changes no file of somebody else', 40, place, place, fc.boolean(), async (first, meanwhile, isRefused) => {
-    r2.reset()
-    const text = await interrupted('a', body)
-    const other = await interrupted('b', body)
-    const folder = fs.mkdtempSync(path.join(root, 'run-'))
-    const victim = path.join(root, 'victim')
-    fs.writeFileSync(victim, 'precious')
-    const file = path.join(folder, 'upload.json')
-    const given = { file, folder, victim, text, other }
-    await PLACES[first](given)
+  property(
+    'an upload stores its own bytes, and changes no file of somebody else',
+    40,
+    place,
+    place,
+    fc.boolean(),
+    async (first, meanwhile, isRefused) => {
+      r2.reset()
+      const text = await interrupted('a', body)
+      const other = await interrupted('b', body)
+      const folder = fs.mkdtempSync(path.join(root, 'run-'))
+      const victim = path.join(root, 'victim')
+      fs.writeFileSync(victim, 'precious')
+      const file = path.join(folder, 'upload.json')
+      const given = { file, folder, victim, text, other }
+      await PLACES[first](given)
 
-    const before = r2.events().length
-    let ended = false
-    // Changes what is there once the checkpoint has been read, which the first request follows.
-    async function* source() {
-      yield body.subarray(0, PART_BYTES + 1)
-      while (r2.events().length === before && !ended) await nextTurn()
-      fs.rmSync(folder, { recursive: true, force: true })
-      fs.mkdirSync(folder)
-      await PLACES[meanwhile](given)
-      yield body.subarray(PART_BYTES + 1)
-    }
-    if (isRefused) r2.faults([refuseLast])
-    const outcome = await storage.uploadFile({ key: 'a', body: Readable.from(source()), contentLength: body.length, checkpoint: file }).catch((error) => error)
-    ended = true
+      const before = r2.events().length
+      let ended = false
+      // Changes what is there once the checkpoint has been read, which the first request follows.
+      async function* source() {
+        yield body.subarray(0, PART_BYTES + 1)
+        while (r2.events().length === before && !ended) await nextTurn()
+        fs.rmSync(folder, { recursive: true, force: true })
+        fs.mkdirSync(folder)
+        await PLACES[meanwhile](given)
+        yield body.subarray(PART_BYTES + 1)
+      }
+      if (isRefused) r2.faults([refuseLast])
+      const outcome = await storage
+        .uploadFile({ key: 'a', body: Readable.from(source()), contentLength: body.length, checkpoint: file })
+        .catch((error) => error)
+      ended = true
 
-    if (first === 'a checkpoint of another object') {
-      assert.deepEqual([outcome.code, outcome.option], ['ERR_INVALID_OPTION', 'checkpoint'])
-    } else if (!(outcome instanceof Error)) {
-      assert.ok(r2.objects().get('a').body.equals(body), 'other bytes')
-    } else assert.equal(isRefused && outcome.code, 'AccessDenied', outcome.stack)
-    assert.equal(fs.readFileSync(victim, 'utf8'), 'precious')
-    if (fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-      assert.deepEqual(fs.readdirSync(folder).filter((name) => name !== 'upload.json'), [], 'nothing else is left')
-    }
-  })
+      if (first === 'a checkpoint of another object') {
+        assert.deepEqual([outcome.code, outcome.option], ['ERR_INVALID_OPTION', 'checkpoint'])
+      } else if (!(outcome instanceof Error)) {
+        assert.ok(r2.objects().get('a').body.equals(body), 'other bytes')
+      } else assert.equal(isRefused && outcome.code, 'AccessDenied', outcome.stack)
+      assert.equal(fs.readFileSync(victim, 'utf8'), 'precious')
+      if (fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+        assert.deepEqual(
+          fs.readdirSync(folder).filter((name) => name !== 'upload.json'),
+          [],
+          'nothing else is left',
+        )
+      }
+    },
+  )
 })

@@ -16,7 +16,10 @@ describe('conditional writes', () => {
   after(() => lab.stop())
   afterEach(() => lab.faults())
 
-  for (const [name, size] of [['one request', 10_000], ['parts', 11 * MIB]]) {
+  for (const [name, size] of [
+    ['one request', 10_000],
+    ['parts', 11 * MIB],
+  ]) {
     const [body, other] = [noise(size), noise(size + 1)]
 
     test(`ifNoneMatch keeps what is there (${name})`, async () => {
@@ -37,20 +40,29 @@ describe('conditional writes', () => {
     })
   }
 
-  for (const [name, size] of [['one request', 10_000], ['parts', 11 * MIB]]) {
+  for (const [name, size] of [
+    ['one request', 10_000],
+    ['parts', 11 * MIB],
+  ]) {
     test(`whoever was refused and then finds somebody else's same bytes was not the first (${name})`, async () => {
       const [key, body] = [`same-${size}`, noise(size)]
       await storage.uploadFile({ body, key })
       const last = size > 6 * MIB ? { method: 'POST', skip: 1 } : { method: 'PUT' }
       await lab.faults({ fault: 'status', status: 503, code: 'SlowDown', times: 1, ...last })
-      await assert.rejects(storage.uploadFile({ body, key, ifNoneMatch: '*' }), { code: 'PreconditionFailed', attempts: 2 })
+      await assert.rejects(storage.uploadFile({ body, key, ifNoneMatch: '*' }), {
+        code: 'PreconditionFailed',
+        attempts: 2,
+      })
     })
   }
 
   test('a 412 after a lost response stays one where somebody else was first', async () => {
     await storage.uploadFile({ body: 'theirs', key: 'race' })
     await lab.faults({ fault: 'reset', times: 1 })
-    await assert.rejects(storage.uploadFile({ body: 'ours', key: 'race', ifNoneMatch: '*' }), { code: 'PreconditionFailed', attempts: 2 })
+    await assert.rejects(storage.uploadFile({ body: 'ours', key: 'race', ifNoneMatch: '*' }), {
+      code: 'PreconditionFailed',
+      attempts: 2,
+    })
     assert.equal(lab.stored('race').toString(), 'theirs')
   })
 

@@ -21,7 +21,13 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
     lab = await Lab.start()
     const retry = { maxAttempts: 4, initialDelayMs: 10, maxDelayMs: 50, timeout: 20_000 }
     storage = lab.storage({ multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, retry })
-    other = new AwsClient({ accessKeyId: keys.accessKey, secretAccessKey: keys.secretKey, service: 's3', region: 'auto', retries: 0 })
+    other = new AwsClient({
+      accessKeyId: keys.accessKey,
+      secretAccessKey: keys.secretKey,
+      service: 's3',
+      region: 'auto',
+      retries: 0,
+    })
   })
   after(() => lab.stop())
   afterEach(() => lab.faults())
@@ -78,7 +84,11 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
 
   const decompress = { gzip: gunzipSync, br: brotliDecompressSync }
   const text = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n} ${(n * 2654435761) >>> 0}\n`).join(''))
-  for (const [compress, encoding] of [['gzip', 'gzip'], ['br', 'br'], ['auto', 'gzip']]) {
+  for (const [compress, encoding] of [
+    ['gzip', 'gzip'],
+    ['br', 'br'],
+    ['auto', 'gzip'],
+  ]) {
     test(`compress: '${compress}' stores ${encoding}, whole under faults`, async () => {
       await lab.faults({ fault: 'reset', method: 'PUT', times: 1 })
       for (const body of [text, Readable.from([text]), text.subarray(0, 5000)]) {
@@ -86,7 +96,10 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
         const { bytes, headers } = await read('text.txt')
         const plain = Buffer.isBuffer(body) ? body : text
         assert.ok(decompress[encoding](bytes).equals(plain))
-        assert.deepEqual([headers['content-encoding'], headers['content-type']], [encoding, 'text/plain; charset=utf-8'])
+        assert.deepEqual(
+          [headers['content-encoding'], headers['content-type']],
+          [encoding, 'text/plain; charset=utf-8'],
+        )
         assert.deepEqual([result.contentEncoding, result.size, result.sha256], [encoding, bytes.length, sha256(bytes)])
         assert.ok(bytes.length < plain.length)
       }
@@ -95,7 +108,10 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
 
   test('compress leaves pictures and short texts as they are', async () => {
     const png = Buffer.concat([Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'), Buffer.alloc(5000)])
-    for (const [body, key] of [[png, 'a.png'], ['short', 'a.txt']]) {
+    for (const [body, key] of [
+      [png, 'a.png'],
+      ['short', 'a.txt'],
+    ]) {
       const result = await storage.uploadFile({ key, body, compress: 'br' })
       assert.equal(result.contentEncoding, undefined)
       assert.ok((await read(key)).bytes.equals(Buffer.from(body)))
@@ -108,7 +124,11 @@ describe('what is stored, as another client reads it', { timeout: 120_000 }, () 
     await lab.faults({ fault: 'slow', method: 'PUT', bytesPerSecond: 20 * MIB })
     const seen = []
     const body = noise(17 * MIB)
-    await storage.uploadFile({ key: 'p', body: Readable.from([body]), onProgress: (percent, detail) => seen.push({ percent, ...detail }) })
+    await storage.uploadFile({
+      key: 'p',
+      body: Readable.from([body]),
+      onProgress: (percent, detail) => seen.push({ percent, ...detail }),
+    })
     const last = seen.pop()
     assert.deepEqual([last.percent, last.loadedBytes, last.totalBytes, last.part], [100, body.length, body.length, 4])
     assert.ok(seen.length >= 2 && seen.length <= 40, `${seen.length} events`)

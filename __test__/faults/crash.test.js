@@ -36,7 +36,11 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
   const slowDown = () => lab.faults({ fault: 'slow', method: 'PUT', bytesPerSecond: 40 * MIB })
 
   /** Starts the upload of a key. Killed once it says that it is so many percent done; it may end before. */
-  async function attempt(key, killAtPercent, { source = 'source.bin', checkpoint = path.join(folder, `${key}.json`) } = {}) {
+  async function attempt(
+    key,
+    killAtPercent,
+    { source = 'source.bin', checkpoint = path.join(folder, `${key}.json`) } = {},
+  ) {
     const child = spawn(process.execPath, [program, path.join(folder, source), key, checkpoint], {
       env: { ...process.env, ...lab.environment },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -108,7 +112,10 @@ describe('SIGKILL', { timeout: 600_000, skip: process.platform === 'win32' && 'W
   async function nothingIsLeft() {
     await lab.faults()
     await lab.storage().abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
-    assert.deepEqual(readdirSync(lab.folder).filter((name) => name.startsWith('.upload')), [])
+    assert.deepEqual(
+      readdirSync(lab.folder).filter((name) => name.startsWith('.upload')),
+      [],
+    )
     await slowDown()
   }
 })

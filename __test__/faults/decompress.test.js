@@ -24,7 +24,8 @@ describe('downloads of objects that are stored compressed', () => {
     storage.close()
     await r2.stop()
   })
-  const put = (key, encoding, body) => raw.request('PUT', key, { headers: { 'content-encoding': encoding, 'content-type': 'text/plain' }, body })
+  const put = (key, encoding, body) =>
+    raw.request('PUT', key, { headers: { 'content-encoding': encoding, 'content-type': 'text/plain' }, body })
 
   test('what compress stored comes back as it was given', async () => {
     for (const compress of ['gzip', 'br']) {
@@ -68,7 +69,14 @@ describe('downloads of objects that are stored compressed', () => {
     for (const stored of [Buffer.from('not compressed at all'), gzipped.subarray(0, gzipped.length >> 1)]) {
       await put('wrong', 'gzip', stored)
       const { body } = await storage.download({ key: 'wrong' })
-      await assert.rejects(text(body), { name: 'ServiceError', code: 'ERR_INTEGRITY', retryable: false, operation: 'download', key: 'wrong', message: /decompress: false/ })
+      await assert.rejects(text(body), {
+        name: 'ServiceError',
+        code: 'ERR_INTEGRITY',
+        retryable: false,
+        operation: 'download',
+        key: 'wrong',
+        message: /decompress: false/,
+      })
       assert.ok((await buffer((await storage.download({ key: 'wrong', decompress: false })).body)).equals(stored))
     }
   })
@@ -76,7 +84,10 @@ describe('downloads of objects that are stored compressed', () => {
   test('an error of the transfer stays that error, and an abort that reason', async () => {
     await put('broken', 'gzip', gzipSync(plain))
     r2.faults([{ fault: 'truncate', method: 'GET' }])
-    const failing = await storage.download({ key: 'broken', retry: { maxAttempts: 1 } }).then(({ body }) => text(body)).catch((error) => error)
+    const failing = await storage
+      .download({ key: 'broken', retry: { maxAttempts: 1 } })
+      .then(({ body }) => text(body))
+      .catch((error) => error)
     assert.notEqual(failing.code, 'ERR_INTEGRITY')
     r2.faults([])
     const [controller, reason] = [new AbortController(), new Error('mine')]

@@ -67,7 +67,10 @@ describe('download', { timeout: 120_000 }, () => {
   test('an object that is replaced on the way is not mixed', async () => {
     await storage.uploadFile({ key: 'b.bin', body })
     await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { fault: 'delay', method: 'GET', ms: 300 })
-    const object = await storage.download({ key: 'b.bin', retry: { initialDelayMs: 300, maxDelayMs: 300, jitter: 'none' } })
+    const object = await storage.download({
+      key: 'b.bin',
+      retry: { initialDelayMs: 300, maxDelayMs: 300, jitter: 'none' },
+    })
     const reading = buffer(object.body)
     await storage.uploadFile({ key: 'b.bin', body: noise(body.length + 1) })
     await assert.rejects(reading, { code: 'ERR_SOURCE_CHANGED' })
@@ -111,13 +114,27 @@ describe('download', { timeout: 120_000 }, () => {
     const decompressed = 'HTTP/1.1 200 OK\r\netag: W/"' + etag + '"\r\ncontent-type: text/plain\r\n'
     for (const times of [1, 2]) {
       await lab.faults(
-        { fault: 'raw', method: 'GET', times, response: [{ text: `${decompressed}transfer-encoding: chunked\r\n\r\n5\r\nas it\r\n0\r\n\r\n` }] },
+        {
+          fault: 'raw',
+          method: 'GET',
+          times,
+          response: [{ text: `${decompressed}transfer-encoding: chunked\r\n\r\n5\r\nas it\r\n0\r\n\r\n` }],
+        },
         { fault: 'raw', method: 'HEAD', times: 1, response: [{ text: `${decompressed}\r\n` }] },
       )
       const { body, ...info } = await storage.download({ key: 'compressed.txt', decompress: false })
       const bytes = await buffer(body)
-      if (times === 1) assert.deepEqual([info.size, info.contentEncoding, info.etag, gunzipSync(bytes).toString()], [size, 'gzip', etag, text])
-      else assert.deepEqual([info.contentEncoding, info.etag, bytes.toString()], [undefined, undefined, 'as it'], 'whoever decompresses it all the same')
+      if (times === 1)
+        assert.deepEqual(
+          [info.size, info.contentEncoding, info.etag, gunzipSync(bytes).toString()],
+          [size, 'gzip', etag, text],
+        )
+      else
+        assert.deepEqual(
+          [info.contentEncoding, info.etag, bytes.toString()],
+          [undefined, undefined, 'as it'],
+          'whoever decompresses it all the same',
+        )
       assert.deepEqual((await storage.head({ key: 'compressed.txt' })).size, size)
     }
   })

@@ -21,7 +21,11 @@ describe('events', { timeout: 60_000 }, () => {
   const receive = (storage, context) => {
     const received = []
     for (const name of ['attempt', 'retry', 'success', 'failure']) {
-      storage.on(name, ({ operation, outcome, code, attempts }) => received.push([name, operation, outcome ?? attempts, code, context?.getStore()].filter((it) => it !== undefined)))
+      storage.on(name, ({ operation, outcome, code, attempts }) =>
+        received.push(
+          [name, operation, outcome ?? attempts, code, context?.getStore()].filter((it) => it !== undefined),
+        ),
+      )
     }
     return received
   }
@@ -33,7 +37,10 @@ describe('events', { timeout: 60_000 }, () => {
     await lab.faults({ fault: 'truncate', method: 'GET', times: 1 })
     const received = receive(storage, context)
     const { body } = await context.run('request', () => storage.download({ key: 'large' }))
-    assert.deepEqual(received.filter(([name]) => name === 'success'), [])
+    assert.deepEqual(
+      received.filter(([name]) => name === 'success'),
+      [],
+    )
     await new Response(body).arrayBuffer()
     assert.deepEqual(received, [
       ['attempt', 'download', 'failed', 'ECONNRESET', 'request'],
@@ -46,11 +53,17 @@ describe('events', { timeout: 60_000 }, () => {
   test('a download that breaks for good, is aborted or is cancelled says so', async () => {
     const storage = lab.storage()
     await storage.uploadFile({ key: 'large', body: Buffer.alloc(3_000_000) })
-    await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' })
+    await lab.faults(
+      { fault: 'truncate', method: 'GET', times: 1 },
+      { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' },
+    )
     const received = receive(storage)
     const broken = await storage.download({ key: 'large' })
     await assert.rejects(new Response(broken.body).arrayBuffer())
-    assert.deepEqual(received.map(([name]) => name), ['attempt', 'retry', 'attempt', 'failure'])
+    assert.deepEqual(
+      received.map(([name]) => name),
+      ['attempt', 'retry', 'attempt', 'failure'],
+    )
     assert.equal(received.at(-1).at(-1), 'AccessDenied')
 
     await lab.faults()
@@ -64,7 +77,10 @@ describe('events', { timeout: 60_000 }, () => {
     received.length = 0
     const cancelled = await storage.download({ key: 'large' })
     await cancelled.body.cancel()
-    assert.deepEqual(received, [['attempt', 'download', 'succeeded'], ['success', 'download', 1]])
+    assert.deepEqual(received, [
+      ['attempt', 'download', 'succeeded'],
+      ['success', 'download', 1],
+    ])
   })
 
   test('an upload in parts reports the failed attempts of its parts, and one end', async () => {
@@ -89,7 +105,10 @@ describe('events', { timeout: 60_000 }, () => {
       if (event.state === 'closed') closed()
     })
     const reported = []
-    const watching = watch(storage, { rules: [breakerOpen()], onAlert: ({ state, subject }) => reported.push([state, subject]) })
+    const watching = watch(storage, {
+      rules: [breakerOpen()],
+      onAlert: ({ state, subject }) => reported.push([state, subject]),
+    })
     const endpoint = new URL(lab.proxy).origin
     await context.run('request', async () => {
       await storage.uploadFile({ key: 'a', body: 'x' })
@@ -105,9 +124,15 @@ describe('events', { timeout: 60_000 }, () => {
     assert.ok(opened.retryAfterMs > 0)
     assert.deepEqual(wellAgain, { endpoint, state: 'closed', previousState: 'open' })
     assert.deepEqual([first, second], [undefined, undefined], 'of no call')
-    assert.match(lines[0], /^\[Storage\] Circuit breaker of http:\/\/127\.0\.0\.1:\d+ opened: nothing is sent there for \d+ ms$/)
+    assert.match(
+      lines[0],
+      /^\[Storage\] Circuit breaker of http:\/\/127\.0\.0\.1:\d+ opened: nothing is sent there for \d+ ms$/,
+    )
     assert.match(lines[1], /closed: requests pass again$/)
-    assert.deepEqual(reported, [['firing', endpoint], ['resolved', endpoint]])
+    assert.deepEqual(reported, [
+      ['firing', endpoint],
+      ['resolved', endpoint],
+    ])
   })
 
   test('a failover is reported with the failure that caused it, in the context of the call', async () => {
@@ -124,7 +149,9 @@ describe('events', { timeout: 60_000 }, () => {
     const received = []
     for (const name of ['attempt', 'retry', 'failover', 'success']) {
       storage.on(name, ({ attempt, outcome, code, endpoint, attempts }) => {
-        received.push([name, attempt, outcome, code, endpoint, attempts, context.getStore()].filter((it) => it !== undefined))
+        received.push(
+          [name, attempt, outcome, code, endpoint, attempts, context.getStore()].filter((it) => it !== undefined),
+        )
       })
     }
     const { failedOver } = await context.run('request', () => storage.uploadFile({ key: 'there', body: 'x' }))
@@ -140,6 +167,9 @@ describe('events', { timeout: 60_000 }, () => {
       ['attempt', 2, 'succeeded', 'request'],
       ['success', other, 2, 'request'],
     ])
-    assert.ok(lines.some((line) => line.startsWith(`[Storage] Upload fails over to ${other} after ECONNREFUSED (key "there")`)), lines.join('\n'))
+    assert.ok(
+      lines.some((line) => line.startsWith(`[Storage] Upload fails over to ${other} after ECONNREFUSED (key "there")`)),
+      lines.join('\n'),
+    )
   })
 })

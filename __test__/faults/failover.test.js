@@ -19,7 +19,14 @@ describe('failover and reconcile', { timeout: 120_000 }, () => {
   }
   const storageOf = (...servers_) => {
     const endpoints = servers_.map(({ url }) => ({ endpoint: url }))
-    const storage = newStorage({ endpoints, region: 'auto', ...keys, bucket: 'pictures', logger: false, retry: { maxAttempts: 1 } })
+    const storage = newStorage({
+      endpoints,
+      region: 'auto',
+      ...keys,
+      bucket: 'pictures',
+      logger: false,
+      retry: { maxAttempts: 1 },
+    })
     open.push(storage)
     return storage
   }
@@ -116,9 +123,13 @@ describe('failover and reconcile', { timeout: 120_000 }, () => {
     const [a] = await servers('r2')
     const storage = storageOf(a)
     for (const name of ['reliable-r2', 'Reliable-R2', 'x-amz-meta-reliable-r2']) {
-      await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', metadata: { [name]: '1' } }), { code: 'ERR_INVALID_METADATA' })
+      await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', metadata: { [name]: '1' } }), {
+        code: 'ERR_INVALID_METADATA',
+      })
     }
-    await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', headers: { 'X-Amz-Meta-Reliable-R2': '1' } }), { code: 'ERR_INVALID_METADATA' })
+    await assert.rejects(storage.uploadFile({ key: 'k', body: 'x', headers: { 'X-Amz-Meta-Reliable-R2': '1' } }), {
+      code: 'ERR_INVALID_METADATA',
+    })
     await storage.uploadFile({ key: 'k', body: 'x', metadata: { a: 'b' } })
     assert.deepEqual((await storage.head({ key: 'k' })).metadata, { a: 'b' })
   })

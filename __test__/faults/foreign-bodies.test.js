@@ -23,7 +23,11 @@ let r2
 let storage
 before(async () => {
   r2 = await startLocalR2()
-  storage = newStorage({ ...r2.config, retry: { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: LIMIT_MS }, logger: false })
+  storage = newStorage({
+    ...r2.config,
+    retry: { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: LIMIT_MS },
+    logger: false,
+  })
 })
 after(async () => {
   storage.close()
@@ -32,7 +36,10 @@ after(async () => {
 beforeEach(() => r2.reset())
 
 async function refusal(options) {
-  const error = await storage.uploadFile({ key: 'a', ...options }).then(() => assert.fail('it was stored'), (error) => error)
+  const error = await storage.uploadFile({ key: 'a', ...options }).then(
+    () => assert.fail('it was stored'),
+    (error) => error,
+  )
   assert.ok(error instanceof InputError, error.stack)
   assert.deepEqual(r2.events(), [], 'something was sent')
   return error
@@ -58,10 +65,17 @@ for (const [realm, { bodies, refused, signals, noSignals, noRecords }] of Object
           await new Promise(() => {})
         }
         await assert.rejects(storage.uploadFile({ key: 'a', body: body(), signal: during }), { name: 'AbortError' })
-        await assert.rejects(storage.uploadFile({ key: 'a', body: 'x', signal: during }), { name: 'AbortError' }, 'that was aborted before')
+        await assert.rejects(
+          storage.uploadFile({ key: 'a', body: 'x', signal: during }),
+          { name: 'AbortError' },
+          'that was aborted before',
+        )
         assert.equal((await storage.uploadFile({ key: 'a', body: 'x', signal: make() })).size, 1)
         const loop = make()
-        await assert.rejects(retryWithBackoff(() => loop.abort() ?? new Promise(() => {}), { signal: loop }), { name: 'AbortError' })
+        await assert.rejects(
+          retryWithBackoff(() => loop.abort() ?? new Promise(() => {}), { signal: loop }),
+          { name: 'AbortError' },
+        )
       })
     }
 
@@ -74,12 +88,17 @@ for (const [realm, { bodies, refused, signals, noSignals, noRecords }] of Object
 
     for (const [name, make] of Object.entries(noRecords)) {
       test(`no record of strings: ${name}`, async () => {
-        for (const option of ['metadata', 'headers']) assert.match((await refusal({ body: 'x', [option]: make() })).option, new RegExp(`^${option}`))
+        for (const option of ['metadata', 'headers'])
+          assert.match((await refusal({ body: 'x', [option]: make() })).option, new RegExp(`^${option}`))
       })
     }
   })
 
-  const drawn = fc.tuple(fc.constantFrom(...Object.keys(bodies)), fc.string({ unit: 'grapheme', minLength: 0, maxLength: 40 }), fc.boolean())
+  const drawn = fc.tuple(
+    fc.constantFrom(...Object.keys(bodies)),
+    fc.string({ unit: 'grapheme', minLength: 0, maxLength: 40 }),
+    fc.boolean(),
+  )
   test(`a body of ${realm} whose meaning is clear is stored as it is`, { timeout: LIMIT_MS * times }, async (t) => {
     t.diagnostic(`FC_SEED=${seed}`)
     const stored = async ([name, text, inBatch]) => {
@@ -91,7 +110,12 @@ for (const [realm, { bodies, refused, signals, noSignals, noRecords }] of Object
       assert.equal(body.toString('utf8', 0, Buffer.byteLength(text)), text)
       assert.ok(body.length === Buffer.byteLength(text) || name.includes('large'), `${body.length} bytes`)
     }
-    await fc.assert(fc.asyncProperty(drawn, stored), { seed, path: process.env.FC_PATH, numRuns: 120 * times, includeErrorInReport: true })
+    await fc.assert(fc.asyncProperty(drawn, stored), {
+      seed,
+      path: process.env.FC_PATH,
+      numRuns: 120 * times,
+      includeErrorInReport: true,
+    })
     for (const name of Object.keys(bodies)) await stored([name, 'hello', false])
   })
 }
@@ -119,7 +143,9 @@ describe('in a test environment', () => {
   })
 
   test('an error of another realm is one', () => {
-    for (const name of ['Error', 'TypeError', 'AggregateError']) assert.ok(isError(vm.runInNewContext(`new ${name}([])`)), name)
-    for (const value of [undefined, null, 'Error', {}, { message: 'x' }, Object.create(null)]) assert.ok(!isError(value))
+    for (const name of ['Error', 'TypeError', 'AggregateError'])
+      assert.ok(isError(vm.runInNewContext(`new ${name}([])`)), name)
+    for (const value of [undefined, null, 'Error', {}, { message: 'x' }, Object.create(null)])
+      assert.ok(!isError(value))
   })
 })

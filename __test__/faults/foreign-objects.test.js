@@ -28,7 +28,14 @@ async function rawServer(respond) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const endpoint = `http://127.0.0.1:${server.address().port}`
-  const storage = newStorage({ endpoint, bucket: 'pictures', accessKey: 'a', secretKey: 'b', logger: false, retry: { maxAttempts: 1 } })
+  const storage = newStorage({
+    endpoint,
+    bucket: 'pictures',
+    accessKey: 'a',
+    secretKey: 'b',
+    logger: false,
+    retry: { maxAttempts: 1 },
+  })
   const stop = async () => {
     storage.close()
     server.close()
@@ -39,8 +46,16 @@ async function rawServer(respond) {
 
 const ETAG = 'ETag: "d41d8cd98f00b204e9800998ecf8427e"'
 const response = (status, fields, body = '') =>
-  [`HTTP/1.1 ${status}`, 'Connection: close', `Content-Length: ${Buffer.byteLength(body, 'latin1')}`, ...fields, '', body].join('\r\n')
-const list = (content) => response('200 OK', [], `<ListBucketResult><IsTruncated>false</IsTruncated>${content}</ListBucketResult>`)
+  [
+    `HTTP/1.1 ${status}`,
+    'Connection: close',
+    `Content-Length: ${Buffer.byteLength(body, 'latin1')}`,
+    ...fields,
+    '',
+    body,
+  ].join('\r\n')
+const list = (content) =>
+  response('200 OK', [], `<ListBucketResult><IsTruncated>false</IsTruncated>${content}</ListBucketResult>`)
 
 async function keysOf(content) {
   const { storage, seen, stop } = await rawServer(() => list(content))
@@ -54,7 +69,9 @@ async function keysOf(content) {
 }
 
 describe('objects that other clients stored', () => {
-  test('list, head, download, exists, presign and delete agree with the other client, whatever the key and the headers', { timeout: 120_000 }, async (t) => {
+  test('list, head, download, exists, presign and delete agree with the other client, whatever the key and the headers', {
+    timeout: 120_000,
+  }, async (t) => {
     const seed = Number(process.env.FOREIGN_SEED ?? newSeed())
     t.diagnostic(`FOREIGN_SEED=${seed}`)
     const r2 = await startLocalR2()
@@ -72,7 +89,9 @@ describe('objects that other clients stored', () => {
 
   test('a list is asked for with encoded keys, and decoded only where the server encodes them', async () => {
     const contents = (keys) => keys.map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('')
-    const encoded = await keysOf(`<EncodingType>url</EncodingType>${contents(['b%01.txt', 'c%2Bd+e%25.txt', 'a%20b', '%EF%BF%BE'])}`)
+    const encoded = await keysOf(
+      `<EncodingType>url</EncodingType>${contents(['b%01.txt', 'c%2Bd+e%25.txt', 'a%20b', '%EF%BF%BE'])}`,
+    )
     assert.deepEqual(encoded.keys, ['b\u0001.txt', 'c+d e%.txt', 'a b', '\ufffe'])
     assert.match(encoded.seen[0], /[?&]encoding-type=url&/)
     const plain = await keysOf(contents(['c%2Bd+e', 'x/<![CDATA[a&b.png]]>', 'a<!-- c -->b', 'a&#1;b', '&amp;', ' ']))
@@ -81,7 +100,9 @@ describe('objects that other clients stored', () => {
 
   test('a list whose entry has no key is an error, not a shorter list', async () => {
     await assert.rejects(keysOf('<Contents><Size>1</Size></Contents>'), { code: 'ERR_PROTOCOL' })
-    await assert.rejects(keysOf('<EncodingType>url</EncodingType><Contents><Key>%FF</Key></Contents>'), { code: 'ERR_PROTOCOL' })
+    await assert.rejects(keysOf('<EncodingType>url</EncodingType><Contents><Key>%FF</Key></Contents>'), {
+      code: 'ERR_PROTOCOL',
+    })
   })
 
   test('a malformed date or size costs that field and not the call', async () => {
@@ -101,7 +122,9 @@ describe('objects that other clients stored', () => {
   })
 
   test('the path of a request is the key, segment by segment, and never another one', async () => {
-    const { storage, seen, stop } = await rawServer((line) => response(line.startsWith('DELETE') ? '204 No Content' : '200 OK', [ETAG]))
+    const { storage, seen, stop } = await rawServer((line) =>
+      response(line.startsWith('DELETE') ? '204 No Content' : '200 OK', [ETAG]),
+    )
     try {
       for (const key of ['../elsewhere/a', './a', 'a//b', '/a', 'a/..', '..', ' ', 'a\\b', '%2e%2e/a', '\n']) {
         await storage.delete({ key })
@@ -122,7 +145,8 @@ describe('objects that other clients stored', () => {
         await assert.rejects(storage.presign({ key, method: 'PUT' }), { code: 'ERR_INVALID_KEY' })
       }
       for (const key of ['', 'x'.repeat(1025)]) {
-        for (const call of ['head', 'exists', 'download', 'delete', 'presign']) await assert.rejects(storage[call]({ key }), { code: 'ERR_INVALID_KEY' }, call)
+        for (const call of ['head', 'exists', 'download', 'delete', 'presign'])
+          await assert.rejects(storage[call]({ key }), { code: 'ERR_INVALID_KEY' }, call)
         assert.throws(() => storage.publicUrl({ key }), { code: 'ERR_INVALID_KEY' })
       }
       assert.deepEqual(seen, [])
@@ -132,10 +156,25 @@ describe('objects that other clients stored', () => {
   })
 
   test('a DELETE that is responded with NoSuchKey has succeeded, one with NoSuchBucket has not', async () => {
-    const error = (code) => response('404 Not Found', ['Content-Type: application/xml'], `<Error><Code>${code}</Code><Message>no</Message></Error>`)
-    for (const [code, outcome] of [['NoSuchKey', 'deleted'], ['NoSuchBucket', 'NoSuchBucket'], ['NoSuchUpload', 'NoSuchUpload']]) {
+    const error = (code) =>
+      response(
+        '404 Not Found',
+        ['Content-Type: application/xml'],
+        `<Error><Code>${code}</Code><Message>no</Message></Error>`,
+      )
+    for (const [code, outcome] of [
+      ['NoSuchKey', 'deleted'],
+      ['NoSuchBucket', 'NoSuchBucket'],
+      ['NoSuchUpload', 'NoSuchUpload'],
+    ]) {
       const { storage, stop } = await rawServer(() => error(code))
-      assert.equal(await storage.delete({ key: 'gone.png' }).then(() => 'deleted', (failure) => failure.code), outcome)
+      assert.equal(
+        await storage.delete({ key: 'gone.png' }).then(
+          () => 'deleted',
+          (failure) => failure.code,
+        ),
+        outcome,
+      )
       await stop()
     }
   })

@@ -26,7 +26,10 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
   test('a hundred uploads that fail, of each kind', async () => {
     const { calls, outcomes, leaks } = await measure(Object.keys(kinds), 100)
     assert.deepEqual(leaks, [])
-    assert.equal(Object.values(outcomes).reduce((sum, times) => sum + times), calls)
+    assert.equal(
+      Object.values(outcomes).reduce((sum, times) => sum + times),
+      calls,
+    )
   })
 
   // An allocator may keep for a thread what others have freed of it, and files are read by many threads.
@@ -76,8 +79,18 @@ describe('leaks', { skip: process.platform !== 'linux' && 'descriptors and threa
   })
 
   test('what is left behind on purpose is seen', async () => {
-    const plants = { descriptor: /^descriptors: \d+ file/, timer: /^resources: \d+ Timeout/, memory: /^memory of JavaScript/, rejection: /^\d+ unhandled/, file: /^temporary files/ }
+    const plants = {
+      descriptor: /^descriptors: \d+ file/,
+      timer: /^resources: \d+ Timeout/,
+      memory: /^memory of JavaScript/,
+      rejection: /^\d+ unhandled/,
+      file: /^temporary files/,
+    }
     const { leaks } = await measure(['bad input'], 500, { plants: Object.keys(plants), patienceMs: 0 })
-    for (const [plant, reported] of Object.entries(plants)) assert.ok(leaks.some((leak) => reported.test(leak)), `${plant}: ${leaks.join('; ')}`)
+    for (const [plant, reported] of Object.entries(plants))
+      assert.ok(
+        leaks.some((leak) => reported.test(leak)),
+        `${plant}: ${leaks.join('; ')}`,
+      )
   })
 })

@@ -79,7 +79,12 @@ describe('limits', { timeout: 120_000 }, () => {
     const storage = lab.storage({ idleTimeoutMs: 300 })
     const object = await storage.download({ key: 'film.bin' })
     while (storage.metrics().endpoints[0].inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 20))
-    await assert.rejects(buffer(object.body), { code: 'ETIMEDOUT', category: 'timeout', retryable: false, message: /timeout.*idleTimeoutMs/ })
+    await assert.rejects(buffer(object.body), {
+      code: 'ETIMEDOUT',
+      category: 'timeout',
+      retryable: false,
+      message: /timeout.*idleTimeoutMs/,
+    })
     storage.close()
   })
 
@@ -89,9 +94,14 @@ describe('limits', { timeout: 120_000 }, () => {
       let cancelled = false
       const silent = new ReadableStream({
         start: (controller) => first.forEach((piece) => controller.enqueue(Buffer.from(piece))),
-        cancel: () => { cancelled = true },
+        cancel: () => {
+          cancelled = true
+        },
       })
-      await assert.rejects(storage.uploadFile({ key: 'silent', body: silent }), { code: 'ETIMEDOUT', message: /idleTimeoutMs/ })
+      await assert.rejects(storage.uploadFile({ key: 'silent', body: silent }), {
+        code: 'ETIMEDOUT',
+        message: /idleTimeoutMs/,
+      })
       while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 10))
       assert.equal(lab.stored('silent'), undefined)
     }

@@ -22,12 +22,18 @@ describe('metrics', { timeout: 60_000 }, () => {
     await assert.rejects(storage.head({ key: 'nothing' }), { status: 404 })
     await assert.rejects(storage.download({ key: 'nothing' }), { status: 404 })
     await assert.rejects(storage.uploadFile({ key: '', body: 'x' }), { code: 'ERR_INVALID_KEY' })
-    assert.deepEqual(outcomes.filter(([, outcome]) => outcome !== 'rejected'), [])
+    assert.deepEqual(
+      outcomes.filter(([, outcome]) => outcome !== 'rejected'),
+      [],
+    )
     const { operations } = storage.metrics()
     for (const operation of ['uploadFile', 'head', 'download']) {
       const { rejected, failed, failuresByCode } = operations[operation].total
       assert.deepEqual([rejected, failed, failuresByCode], [1, 0, {}], operation)
-      assert.match(storage.metricsText(), new RegExp(`^reliable_r2_calls_total\\{operation="${operation}",outcome="rejected"\\} 1$`, 'm'))
+      assert.match(
+        storage.metricsText(),
+        new RegExp(`^reliable_r2_calls_total\\{operation="${operation}",outcome="rejected"\\} 1$`, 'm'),
+      )
     }
     assert.deepEqual(storage.recentFailures(), [])
     storage.close()
@@ -67,12 +73,27 @@ describe('metrics', { timeout: 60_000 }, () => {
         storedBytes: 5,
       })
       assert.ok(phasesMs.attempt.max <= latencyMs.max * 1.07 && phasesMs.wait.max > 0)
-      assert.ok(latencyMs.p50 > 0 && latencyMs.p50 <= latencyMs.p95 && latencyMs.p95 <= latencyMs.p99 && latencyMs.p99 <= latencyMs.max)
+      assert.ok(
+        latencyMs.p50 > 0 &&
+          latencyMs.p50 <= latencyMs.p95 &&
+          latencyMs.p95 <= latencyMs.p99 &&
+          latencyMs.p99 <= latencyMs.max,
+      )
     }
     assert.deepEqual([head.total.calls, head.total.successRate], [1, 1])
     const { lastFiveMinutes, lastHour } = uploadFile.history
     const sum = (steps, name) => steps.reduce((total, step) => total + step[name], 0)
-    assert.deepEqual([lastFiveMinutes, lastHour].map((steps) => [sum(steps, 'succeeded'), sum(steps, 'failed'), sum(steps, 'retries')]), [[1, 1, 3], [1, 1, 3]])
+    assert.deepEqual(
+      [lastFiveMinutes, lastHour].map((steps) => [
+        sum(steps, 'succeeded'),
+        sum(steps, 'failed'),
+        sum(steps, 'retries'),
+      ]),
+      [
+        [1, 1, 3],
+        [1, 1, 3],
+      ],
+    )
     assert.ok(Math.abs(lastHour[0].at - Date.now()) < 120_000 && ageMs > 0)
     assert.deepEqual(endpoints, [
       {
@@ -96,7 +117,10 @@ describe('metrics', { timeout: 60_000 }, () => {
   test('a download that breaks for good is a failed one', async () => {
     const storage = lab.storage()
     await storage.uploadFile({ key: 'large', body: Buffer.alloc(3_000_000) })
-    await lab.faults({ fault: 'truncate', method: 'GET', times: 1 }, { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' })
+    await lab.faults(
+      { fault: 'truncate', method: 'GET', times: 1 },
+      { fault: 'status', status: 403, code: 'AccessDenied', method: 'GET' },
+    )
     const { body } = await storage.download({ key: 'large' })
     await assert.rejects(new Response(body).arrayBuffer())
     const { succeeded, failed, retriesByCode } = storage.metrics().operations.download.total
@@ -105,7 +129,10 @@ describe('metrics', { timeout: 60_000 }, () => {
 
   test('each storage has its own; one that was never used has none', () => {
     const storage = newStorage()
-    assert.deepEqual([storage.metrics(), storage.metricsText()], [{ ageMs: 0, operations: {}, endpoints: [] }, '# EOF\n'])
+    assert.deepEqual(
+      [storage.metrics(), storage.metricsText()],
+      [{ ageMs: 0, operations: {}, endpoints: [] }, '# EOF\n'],
+    )
     const { metrics } = storage
     assert.throws(() => metrics(), TypeError)
   })

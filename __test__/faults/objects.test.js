@@ -43,13 +43,22 @@ describe('stored objects', () => {
   test('metadata in any language, and of any name, reads back as it was given', async () => {
     const metadata = { prompt: 'Überraschung 😀 '.repeat(20).trim(), ['__proto__']: 'x' }
     await put('words.png', { metadata })
-    for (const { metadata: found } of [await storage.head({ key: 'words.png' }), await storage.download({ key: 'words.png' })]) {
+    for (const { metadata: found } of [
+      await storage.head({ key: 'words.png' }),
+      await storage.download({ key: 'words.png' }),
+    ]) {
       assert.deepEqual(Object.entries(found).sort(), Object.entries(metadata).sort())
     }
   })
 
   test('head of nothing is an error, exists says no', async () => {
-    await assert.rejects(storage.head({ key: 'no/such' }), { code: 'NotFound', status: 404, attempts: 1, retryable: false, operation: 'head' })
+    await assert.rejects(storage.head({ key: 'no/such' }), {
+      code: 'NotFound',
+      status: 404,
+      attempts: 1,
+      retryable: false,
+      operation: 'head',
+    })
     assert.equal(await storage.exists({ key: 'no/such' }), false)
     await put('there')
     assert.equal(await storage.exists({ key: 'there' }), true)
@@ -62,16 +71,25 @@ describe('stored objects', () => {
 
   test('delete removes, and again is no error', async () => {
     await put('gone')
-    assert.deepEqual(await storage.delete({ key: 'gone' }).then(({ bucket, key }) => ({ bucket, key })), { bucket: 'pictures', key: 'gone' })
+    assert.deepEqual(await storage.delete({ key: 'gone' }).then(({ bucket, key }) => ({ bucket, key })), {
+      bucket: 'pictures',
+      key: 'gone',
+    })
     assert.equal(lab.stored('gone'), undefined)
     await storage.delete({ key: 'gone' })
   })
 
   test('each is retried like an upload, and nothing critical is logged', async () => {
     const lines = []
-    const logged = lab.storage({ logger: { warn: (line) => lines.push(line), error: (line) => lines.push(`error ${line}`) } })
+    const logged = lab.storage({
+      logger: { warn: (line) => lines.push(line), error: (line) => lines.push(`error ${line}`) },
+    })
     await put('retried')
-    for (const act of [() => logged.head({ key: 'retried' }), () => logged.list({ prefix: 'retried' }).next(), () => logged.delete({ key: 'retried' })]) {
+    for (const act of [
+      () => logged.head({ key: 'retried' }),
+      () => logged.list({ prefix: 'retried' }).next(),
+      () => logged.delete({ key: 'retried' }),
+    ]) {
       await lab.faults({ fault: 'reset', times: 2 })
       await act()
       assert.deepEqual(await lab.actions(), ['reset', 'reset', 'forward'])
@@ -89,7 +107,10 @@ describe('stored objects', () => {
     await lab.faults()
     const found = []
     for await (const object of storage.list({ prefix: 'list/', pageSize: 3 })) found.push(object)
-    assert.deepEqual(found.map(({ key }) => key), keys)
+    assert.deepEqual(
+      found.map(({ key }) => key),
+      keys,
+    )
     assert.ok(found.every(({ size, lastModified }) => size === body.length && lastModified instanceof Date))
     assert.equal((await lab.actions()).length, 3)
     const behind = []
@@ -105,7 +126,12 @@ describe('stored objects', () => {
 
   test('a presigned URL reads, with the headers asked for', async () => {
     await put('shared.bin')
-    const { url, method, expiresAt } = await storage.presign({ key: 'shared.bin', disposition: 'attachment', contentType: 'text/plain', expiresInSeconds: 60 })
+    const { url, method, expiresAt } = await storage.presign({
+      key: 'shared.bin',
+      disposition: 'attachment',
+      contentType: 'text/plain',
+      expiresInSeconds: 60,
+    })
     assert.equal(method, 'GET')
     // A signature's time is in whole seconds: what is said of it is what the server goes by.
     const signed = new URL(url).searchParams.get('X-Amz-Date').replace(/(....)(..)(..T..)(..)/, '$1-$2-$3:$4:')
@@ -121,7 +147,8 @@ describe('stored objects', () => {
     await put('broken/a')
     await lab.faults({ fault: 'truncate', method: 'GET', times: 2 })
     const [keys, retries] = [[], []]
-    for await (const { key } of storage.list({ prefix: 'broken/', onRetry: ({ code }) => retries.push(code) })) keys.push(key)
+    for await (const { key } of storage.list({ prefix: 'broken/', onRetry: ({ code }) => retries.push(code) }))
+      keys.push(key)
     assert.deepEqual([keys, retries], [['broken/a'], ['ECONNRESET', 'ECONNRESET']])
   })
 
@@ -130,8 +157,17 @@ describe('stored objects', () => {
     assert.equal(storage.publicUrl({ key: 'an address/1 €.bin' }), url)
     const shown = lab.storage({ domain: 'images.example.com' })
     assert.equal(shown.publicUrl({ key: 'a b.png' }), 'https://images.example.com/a%20b.png')
-    for (const [options, option] of [[{}, 'key'], [{ key: '..' }, 'key'], [{ key: 'a', bucket: 'X' }, 'bucket'], [{ key: 'a', buckt: 'abc' }, 'buckt']]) {
-      assert.throws(() => storage.publicUrl(options), { name: 'InputError', option, message: /^publicUrl failed: ERR_/ })
+    for (const [options, option] of [
+      [{}, 'key'],
+      [{ key: '..' }, 'key'],
+      [{ key: 'a', bucket: 'X' }, 'bucket'],
+      [{ key: 'a', buckt: 'abc' }, 'buckt'],
+    ]) {
+      assert.throws(() => storage.publicUrl(options), {
+        name: 'InputError',
+        option,
+        message: /^publicUrl failed: ERR_/,
+      })
     }
     shown.close()
   })
@@ -139,7 +175,10 @@ describe('stored objects', () => {
   test('what a dashboard calls a folder can be asked for and deleted, and not written', async () => {
     assert.equal(await storage.exists({ key: 'dashboard/' }), false)
     assert.equal((await storage.delete({ key: 'dashboard/' })).key, 'dashboard/')
-    assert.deepEqual((await lab.events()).map(({ method, path }) => `${method} ${path}`), ['HEAD /pictures/dashboard/', 'DELETE /pictures/dashboard/'])
+    assert.deepEqual(
+      (await lab.events()).map(({ method, path }) => `${method} ${path}`),
+      ['HEAD /pictures/dashboard/', 'DELETE /pictures/dashboard/'],
+    )
     await assert.rejects(storage.uploadFile({ key: 'dashboard/', body: 'x' }), { code: 'ERR_INVALID_KEY' })
   })
 

@@ -15,7 +15,11 @@ describe('an outage', { timeout: 60_000 }, () => {
   afterEach(() => Promise.all([primary.faults(), spare.faults()]))
 
   const two = (options) =>
-    primary.storage({ endpoint: undefined, endpoints: [{ endpoint: primary.proxy }, { endpoint: spare.proxy, ...keys }], ...options })
+    primary.storage({
+      endpoint: undefined,
+      endpoints: [{ endpoint: primary.proxy }, { endpoint: spare.proxy, ...keys }],
+      ...options,
+    })
 
   test('with an open breaker a call fails at once, or waits if it has the time', async () => {
     const storage = primary.storage()
@@ -29,7 +33,14 @@ describe('an outage', { timeout: 60_000 }, () => {
       const { name, code, category, retryable, attempts, key } = error.toJSON()
       assert.deepEqual(
         { name, code, category, retryable, attempts, key },
-        { name: 'CircuitOpenError', code: 'ERR_CIRCUIT_OPEN', category: 'network', retryable: true, attempts: 0, key: 'a' },
+        {
+          name: 'CircuitOpenError',
+          code: 'ERR_CIRCUIT_OPEN',
+          category: 'network',
+          retryable: true,
+          attempts: 0,
+          key: 'a',
+        },
       )
       assert.ok(error.retryAfterMs > 0)
       return true
@@ -47,7 +58,12 @@ describe('an outage', { timeout: 60_000 }, () => {
     const body = noise(50_000)
     await primary.faults({ fault: 'status', status: 503, code: 'ServiceUnavailable' })
     const retries = []
-    const result = await storage.uploadFile({ key: 'a.bin', body, metadata: { from: 'me' }, onRetry: ({ host }) => retries.push(host) })
+    const result = await storage.uploadFile({
+      key: 'a.bin',
+      body,
+      metadata: { from: 'me' },
+      onRetry: ({ host }) => retries.push(host),
+    })
     assert.deepEqual([result.endpoint, result.failedOver, result.attempts], [spare.proxy, true, 1])
     assert.equal(retries.length, quick.maxAttempts - 1, 'all attempts at the primary came first')
     assert.deepEqual([primary.stored('a.bin'), spare.stored('a.bin')], [undefined, body])
@@ -68,7 +84,11 @@ describe('an outage', { timeout: 60_000 }, () => {
       ended.push({ body, attempts })
     }
     await Promise.all(['one', 'another', 'a third'].map(write))
-    assert.deepEqual(ended.map(({ attempts }) => attempts), [3, 1, 1], 'nobody wrote while the first had attempts left')
+    assert.deepEqual(
+      ended.map(({ attempts }) => attempts),
+      [3, 1, 1],
+      'nobody wrote while the first had attempts left',
+    )
     assert.equal(String(primary.stored('same.txt')), ended.at(-1).body)
     const { phasesMs } = storage.metrics().operations.uploadFile.total
     assert.ok(phasesMs.queue.max > 0 && phasesMs.wait.max > 0)

@@ -65,7 +65,10 @@ test('process.exit in the middle of an upload ends the process, with its code', 
 })
 
 test('200 workers that end in the middle of uploads and retries crash nothing', async () => {
-  await lab.faults({ fault: 'slow', bytesPerSecond: 200_000, method: 'PUT', keyContains: 'slow' }, { fault: 'reset', keyContains: 'reset' })
+  await lab.faults(
+    { fault: 'slow', bytesPerSecond: 200_000, method: 'PUT', keyContains: 'slow' },
+    { fault: 'reset', keyContains: 'reset' },
+  )
   const worker = path.join(__dirname, '..', 'support', 'uploading-worker.js')
   const script = `
     const { Worker } = require('node:worker_threads')
@@ -90,9 +93,12 @@ test('200 workers that end in the middle of uploads and retries crash nothing', 
 
 const onLinux = { skip: process.platform !== 'linux' && 'threads and descriptors are counted in /proc' }
 
-test('there is no thread before the first call, nor after the last environment, and large bodies give way to JavaScript', onLinux, async () => {
-  await lab.faults()
-  const script = `
+test(
+  'there is no thread before the first call, nor after the last environment, and large bodies give way to JavaScript',
+  onLinux,
+  async () => {
+    await lab.faults()
+    const script = `
     const { readdirSync, readFileSync } = require('node:fs')
     const { Worker } = require('node:worker_threads')
     // The name in parentheses, then the state and 15 numbers, then how nice it is.
@@ -115,20 +121,30 @@ test('there is no thread before the first call, nor after the last environment, 
       console.log(JSON.stringify({ idle, small, large }))
     }
     main()`
-  const { code, output } = await run(script)
-  assert.equal(code, 0, output)
-  const { idle, small, large } = JSON.parse(output)
-  const ours = getPriority()
-  assert.deepEqual(idle, { during: [], after: [] })
-  assert.ok(small.during.length > 0 && small.during.every((thread) => thread === `r2-small ${ours}`), `${small.during}`)
-  assert.ok(large.during.length > 0 && large.during.every((thread) => thread === `r2-large ${Math.max(10, ours)}`), `${large.during}`)
-  assert.deepEqual([...small.after, ...large.after], [])
-  assert.deepEqual([lab.stored('small.txt').length, lab.stored('large.bin').length], [5, 100_000])
-})
+    const { code, output } = await run(script)
+    assert.equal(code, 0, output)
+    const { idle, small, large } = JSON.parse(output)
+    const ours = getPriority()
+    assert.deepEqual(idle, { during: [], after: [] })
+    assert.ok(
+      small.during.length > 0 && small.during.every((thread) => thread === `r2-small ${ours}`),
+      `${small.during}`,
+    )
+    assert.ok(
+      large.during.length > 0 && large.during.every((thread) => thread === `r2-large ${Math.max(10, ours)}`),
+      `${large.during}`,
+    )
+    assert.deepEqual([...small.after, ...large.after], [])
+    assert.deepEqual([lab.stored('small.txt').length, lab.stored('large.bin').length], [5, 100_000])
+  },
+)
 
-test('storages that nobody holds are collected, though the bodies of their downloads were never read', onLinux, async () => {
-  await lab.faults()
-  const script = `
+test(
+  'storages that nobody holds are collected, though the bodies of their downloads were never read',
+  onLinux,
+  async () => {
+    await lab.faults()
+    const script = `
     const { readdirSync, readlinkSync } = require('node:fs')
     const { newStorage } = require('./index.js')
     async function abandon() {
@@ -155,10 +171,11 @@ test('storages that nobody holds are collected, though the bodies of their downl
       console.log(await socketsLeft() - before)
     }
     main()`
-  const { code, output } = await run(script, {}, ['--expose-gc'])
-  assert.equal(code, 0, output)
-  assert.ok(Number(output) < 5, `10 of them have left ${output} sockets`)
-})
+    const { code, output } = await run(script, {}, ['--expose-gc'])
+    assert.equal(code, 0, output)
+    assert.ok(Number(output) < 5, `10 of them have left ${output} sockets`)
+  },
+)
 
 test('calls that are aborted or closed in any phase leave nothing behind', onLinux, async () => {
   await lab.faults()

@@ -34,15 +34,47 @@ function dice(seed) {
 // What portals, proxies, web servers and other services send. Their ETags are of any form but the MD5 of what was sent,
 // which only a server knows that has it.
 const PAGE = '<!DOCTYPE html><html><body>Please log in</body></html>'
-const BODIES = ['', '', ' \r\n', PAGE, 'ok', '{"ok":true}', '<Error><Code>InternalError</Code><Message>no</Message></Error>', ' \n<?xml version="1.0"?>\n<Error><Code>SlowDown</Code></Error>', '<ListBucketResult>', '<ListBucketResult><Contents><Key>x</Key>', '<InitiateMultipartUploadResult><UploadId>x']
-const ETAGS = [undefined, undefined, '""', '"   "', '"q"', 'q', 'W/"13-abc"', 'W/q', '"5f1a2b3c-264"', '"a b"', '"half', `"${md5('other')}"`, `W/"${md5('other')}"`, `"${md5('other')}-2"`]
-const STATUSES = [200, 200, 200, 200, 201, 202, 203, 204, 205, 206, 207, 226, 299, 302, 400, 403, 404, 500, 501, 502, 503]
+const BODIES = [
+  '',
+  '',
+  ' \r\n',
+  PAGE,
+  'ok',
+  '{"ok":true}',
+  '<Error><Code>InternalError</Code><Message>no</Message></Error>',
+  ' \n<?xml version="1.0"?>\n<Error><Code>SlowDown</Code></Error>',
+  '<ListBucketResult>',
+  '<ListBucketResult><Contents><Key>x</Key>',
+  '<InitiateMultipartUploadResult><UploadId>x',
+]
+const ETAGS = [
+  undefined,
+  undefined,
+  '""',
+  '"   "',
+  '"q"',
+  'q',
+  'W/"13-abc"',
+  'W/q',
+  '"5f1a2b3c-264"',
+  '"a b"',
+  '"half',
+  `"${md5('other')}"`,
+  `W/"${md5('other')}"`,
+  `"${md5('other')}-2"`,
+]
+const STATUSES = [
+  200, 200, 200, 200, 201, 202, 203, 204, 205, 206, 207, 226, 299, 302, 400, 403, 404, 500, 501, 502, 503,
+]
 
 /** A response of something else, as { head, body, cut }. */
 function foreign({ roll, one, chance }) {
   const status = one(...STATUSES)
   const etag = one(...ETAGS)
-  const headers = { 'content-type': one('text/html; charset=utf-8', 'text/plain', 'application/json', 'application/xml', undefined), etag }
+  const headers = {
+    'content-type': one('text/html; charset=utf-8', 'text/plain', 'application/json', 'application/xml', undefined),
+    etag,
+  }
   if (chance(30)) headers.server = 'nginx'
   if (chance(30)) headers['x-amz-request-id'] = 'other'
   if (chance(20)) headers.date = new Date(Date.now() + one(-1, 1) * 3_600_000).toUTCString()
@@ -61,10 +93,15 @@ function isPerfect(method, search, { status, headers, body, cut }) {
   if (cut !== undefined) return false
   const isPage = /html/.test(headers['content-type'] ?? '')
   const isStrong = /^"?[\w-]+"?$/.test(headers.etag ?? '')
-  const isDigest = /^"?[0-9a-f]{32}(-\d+)?"?$/.test(headers.etag ?? '') || /^W\/"[0-9a-f]{32}"$/.test(headers.etag ?? '')
+  const isDigest =
+    /^"?[0-9a-f]{32}(-\d+)?"?$/.test(headers.etag ?? '') || /^W\/"[0-9a-f]{32}"$/.test(headers.etag ?? '')
   if (method === 'DELETE') return [200, 204].includes(status) && (status === 204 || body.trim() === '')
-  if (method === 'HEAD') return status === 200 ? isDigest || (isStrong && (!isPage || 'x-amz-request-id' in headers)) : status === 404 && !isPage
-  if (method === 'GET' && !/uploads|uploadId|list-type/.test(search)) return [200, 206].includes(status) ? isDigest || isStrong : status === 404 && !isPage && body.trim() === ''
+  if (method === 'HEAD')
+    return status === 200
+      ? isDigest || (isStrong && (!isPage || 'x-amz-request-id' in headers))
+      : status === 404 && !isPage
+  if (method === 'GET' && !/uploads|uploadId|list-type/.test(search))
+    return [200, 206].includes(status) ? isDigest || isStrong : status === 404 && !isPage && body.trim() === ''
   return false
 }
 
@@ -81,7 +118,12 @@ async function startServer(options) {
       const head = received.toString('latin1', 0, end)
       const [line, ...fields] = head.split('\r\n')
       const [method, target] = line.split(' ')
-      const headers = Object.fromEntries(fields.map((field) => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 1).trim()]))
+      const headers = Object.fromEntries(
+        fields.map((field) => [
+          field.slice(0, field.indexOf(':')).toLowerCase(),
+          field.slice(field.indexOf(':') + 1).trim(),
+        ]),
+      )
       const length = Number(headers['content-length'] ?? 0)
       const drawn = (socket.drawn ??= { instead: options.draw(method, target) })
       const isWhole = received.length >= end + 4 + length
@@ -103,21 +145,39 @@ async function startServer(options) {
 
 function send(socket, method, { status, headers, body = '' }, cut) {
   const bytes = Buffer.from(body)
-  const all = { date: new Date().toUTCString(), 'content-length': status === 204 ? undefined : bytes.length, ...headers }
-  const lines = Object.entries(all).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
-  const text = Buffer.concat([Buffer.from(`HTTP/1.1 ${status} Whatever\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1'), method === 'HEAD' || status === 204 ? Buffer.alloc(0) : bytes])
+  const all = {
+    date: new Date().toUTCString(),
+    'content-length': status === 204 ? undefined : bytes.length,
+    ...headers,
+  }
+  const lines = Object.entries(all)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}`)
+  const text = Buffer.concat([
+    Buffer.from(`HTTP/1.1 ${status} Whatever\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1'),
+    method === 'HEAD' || status === 204 ? Buffer.alloc(0) : bytes,
+  ])
   if (cut === undefined) socket.write(text)
   else socket.end(text.subarray(0, cut))
 }
 
-const xml = (name, inner) => ({ status: 200, headers: { 'content-type': 'application/xml' }, body: `<?xml version="1.0"?><${name}>${inner}</${name}>` })
-const error = (status, code) => ({ status, headers: { 'content-type': 'application/xml' }, body: `<Error><Code>${code}</Code><Message>no</Message></Error>` })
+const xml = (name, inner) => ({
+  status: 200,
+  headers: { 'content-type': 'application/xml' },
+  body: `<?xml version="1.0"?><${name}>${inner}</${name}>`,
+})
+const error = (status, code) => ({
+  status,
+  headers: { 'content-type': 'application/xml' },
+  body: `<Error><Code>${code}</Code><Message>no</Message></Error>`,
+})
 
 /** What S3 does, and its response. */
 function respond({ objects, uploads }, { method, headers, body, url }, { checksums, opaque, encrypted }) {
   const key = decodeURIComponent(url.pathname.split('/').slice(2).join('/'))
   const query = url.searchParams
-  const etagOf = (bytes) => (encrypted ? md5(`${encrypted}${bytes.length}`) : opaque ? `opaque${md5(bytes).slice(0, 8)}` : md5(bytes))
+  const etagOf = (bytes) =>
+    encrypted ? md5(`${encrypted}${bytes.length}`) : opaque ? `opaque${md5(bytes).slice(0, 8)}` : md5(bytes)
   const verified = checksums ? { 'x-amz-checksum-crc64nvme': headers['x-amz-checksum-crc64nvme'] } : {}
   const metadata = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-amz-meta-')))
   const upload = uploads.get(query.get('uploadId'))
@@ -132,7 +192,11 @@ function respond({ objects, uploads }, { method, headers, body, url }, { checksu
     const given = [...String(body).matchAll(/<ETag>(?:&quot;|")?([^<&"]+)/g)].map(([, etag]) => etag)
     const parts = numbers.map((number) => upload.parts.get(number))
     if (parts.some((part, at) => !part || part.etag !== given[at])) return error(400, 'InvalidPart')
-    const etag = encrypted ? `${md5(encrypted)}-${parts.length}` : opaque ? 'opaque-2' : `${md5(Buffer.concat(parts.map((part) => Buffer.from(part.etag, 'hex'))))}-${parts.length}`
+    const etag = encrypted
+      ? `${md5(encrypted)}-${parts.length}`
+      : opaque
+        ? 'opaque-2'
+        : `${md5(Buffer.concat(parts.map((part) => Buffer.from(part.etag, 'hex'))))}-${parts.length}`
     objects.set(key, { bytes: Buffer.concat(parts.map((part) => part.bytes)), etag, metadata: upload.metadata })
     uploads.delete(query.get('uploadId'))
     return xml('CompleteMultipartUploadResult', `<ETag>"${etag}"</ETag>`)
@@ -149,23 +213,56 @@ function respond({ objects, uploads }, { method, headers, body, url }, { checksu
     else objects.delete(key)
     return { status: 204, headers: {} }
   }
-  if (upload) return xml('ListPartsResult', [...upload.parts].sort(([a], [b]) => a - b).filter(([number]) => number > Number(query.get('part-number-marker') ?? 0)).map(([number, part]) => `<Part><PartNumber>${number}</PartNumber><ETag>"${part.etag}"</ETag><Size>${part.bytes.length}</Size></Part>`).join(''))
-  if (query.has('uploads')) return xml('ListMultipartUploadsResult', [...uploads].map(([id, { key }]) => `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>`).join(''))
-  if (query.has('list-type')) return xml('ListBucketResult', [...objects].map(([key, { bytes, etag }]) => `<Contents><Key>${key}</Key><Size>${bytes.length}</Size><ETag>"${etag}"</ETag></Contents>`).join(''))
+  if (upload)
+    return xml(
+      'ListPartsResult',
+      [...upload.parts]
+        .sort(([a], [b]) => a - b)
+        .filter(([number]) => number > Number(query.get('part-number-marker') ?? 0))
+        .map(
+          ([number, part]) =>
+            `<Part><PartNumber>${number}</PartNumber><ETag>"${part.etag}"</ETag><Size>${part.bytes.length}</Size></Part>`,
+        )
+        .join(''),
+    )
+  if (query.has('uploads'))
+    return xml(
+      'ListMultipartUploadsResult',
+      [...uploads]
+        .map(
+          ([id, { key }]) =>
+            `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>`,
+        )
+        .join(''),
+    )
+  if (query.has('list-type'))
+    return xml(
+      'ListBucketResult',
+      [...objects]
+        .map(
+          ([key, { bytes, etag }]) =>
+            `<Contents><Key>${key}</Key><Size>${bytes.length}</Size><ETag>"${etag}"</ETag></Contents>`,
+        )
+        .join(''),
+    )
   const object = objects.get(key)
   if (!object) return error(404, 'NoSuchKey')
   const facts = { etag: `"${object.etag}"`, 'content-type': 'text/plain', ...object.metadata }
   const range = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '')
   if (!range) return { status: 200, headers: { ...facts, 'content-length': object.bytes.length }, body: object.bytes }
   const [first, last] = [Number(range[1]), Math.min(range[2] ? Number(range[2]) : Infinity, object.bytes.length - 1)]
-  return { status: 206, headers: { ...facts, 'content-range': `bytes ${first}-${last}/${object.bytes.length}` }, body: object.bytes.subarray(first, last + 1) }
+  return {
+    status: 206,
+    headers: { ...facts, 'content-range': `bytes ${first}-${last}/${object.bytes.length}` },
+    body: object.bytes.subarray(first, last + 1),
+  }
 }
 
 const FIRST = Number(process.env.PROTOCOL_SEED ?? 1)
 const RUNS = process.env.PROTOCOL_SEED ? 1 : Number(process.env.PROTOCOL_RUNS ?? 80)
 const PART = 5 * 1024 * 1024
 
-describe('only the storage\'s own response counts as success', () => {
+describe("only the storage's own response counts as success", () => {
   test(`responses drawn at random, from seed ${FIRST}`, { timeout: 120_000 }, async (t) => {
     let succeeded = 0
     let failed = 0
@@ -183,7 +280,16 @@ describe('only the storage\'s own response counts as success', () => {
 
   test('verifyIntegrity: false accepts ETags of encrypted objects, which look like MD5s, in one request and in parts', async (t) => {
     const server = await startServer({ draw: () => undefined, encrypted: 'a key' })
-    const config = { endpoint: server.url, bucket: 'pictures', accessKey: 'a', secretKey: 'b', logger: false, partSizeBytes: PART, multipartThresholdBytes: PART, retry: { maxAttempts: 1 } }
+    const config = {
+      endpoint: server.url,
+      bucket: 'pictures',
+      accessKey: 'a',
+      secretKey: 'b',
+      logger: false,
+      partSizeBytes: PART,
+      multipartThresholdBytes: PART,
+      retry: { maxAttempts: 1 },
+    }
     const [trusting, verifying] = [{ ...config, verifyIntegrity: false }, config].map((options) => newStorage(options))
     t.after(() => [trusting, verifying].forEach((storage) => storage.close()) ?? server.stop())
     for (const body of [Buffer.from('small'), Buffer.alloc(2 * PART)]) {
@@ -208,7 +314,16 @@ async function run(seed) {
       return { response, early: response.early, stores: chance(50) }
     },
   })
-  const storage = newStorage({ endpoint: server.url, bucket: 'pictures', accessKey: 'a', secretKey: 'b', logger: false, partSizeBytes: PART, multipartThresholdBytes: PART, retry: { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: 5000 } })
+  const storage = newStorage({
+    endpoint: server.url,
+    bucket: 'pictures',
+    accessKey: 'a',
+    secretKey: 'b',
+    logger: false,
+    partSizeBytes: PART,
+    multipartThresholdBytes: PART,
+    retry: { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: 5000 },
+  })
   const { objects } = server.state
   const is = (key, bytes) => assert.ok(objects.get(key)?.bytes.equals(bytes), `${key} is stored`)
   const count = { succeeded: 0, failed: 0 }
@@ -239,7 +354,12 @@ async function run(seed) {
           assert.deepEqual([size, etag], [before?.bytes.length, before?.etag])
         },
         exists: async () => assert.equal(await storage.exists({ key }), before !== undefined),
-        download: async () => assert.ok((await buffer((await storage.download({ key })).body)).equals(before?.bytes ?? Buffer.from('nothing is there'))),
+        download: async () =>
+          assert.ok(
+            (await buffer((await storage.download({ key })).body)).equals(
+              before?.bytes ?? Buffer.from('nothing is there'),
+            ),
+          ),
         range: async () => {
           const { body } = await storage.download({ key, range: { start: 3, end: 7 } })
           assert.ok((await buffer(body)).equals(before?.bytes.subarray(3, 8) ?? Buffer.from('nothing is there')))

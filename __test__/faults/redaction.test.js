@@ -20,12 +20,19 @@ const encodings = {
   'in upper case': (text) => text.toUpperCase(),
   cut: (text) => text.slice(0, 14),
   'percent-encoded': (text) => encodeURIComponent(text),
-  'all percent-encoded': (text) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+  'all percent-encoded': (text) =>
+    [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
   'in base64': (text) => Buffer.from(text).toString('base64'),
   'in hex': (text) => Buffer.from(text).toString('hex'),
 }
 /** What a source may say, and what makes its response a failure. */
-const statuses = { 200: { 'content-encoding': 'unknown' }, 206: { 'content-range': 'bytes 5-9/10' }, 302: {}, 404: {}, 503: {} }
+const statuses = {
+  200: { 'content-encoding': 'unknown' },
+  206: { 'content-range': 'bytes 5-9/10' },
+  302: {},
+  404: {},
+  503: {},
+}
 const fromSource = {
   'status text': (text) => ({ reason: text }),
   'content-type': (text) => ({ headers: { 'content-type': text } }),
@@ -34,11 +41,16 @@ const fromSource = {
   'content-disposition': (text) => ({ headers: { 'content-disposition': `attachment; filename="${text}"` } }),
   location: (text) => ({ headers: { location: `http://127.0.0.1:1/?token=${text}` } }),
   'location without a scheme': (text) => ({ headers: { location: `//${text}@[::/` } }),
-  'other headers': (text) => ({ headers: { etag: `"${text}"`, 'last-modified': text, 'retry-after': text, date: text, server: text } }),
+  'other headers': (text) => ({
+    headers: { etag: `"${text}"`, 'last-modified': text, 'retry-after': text, date: text, server: text },
+  }),
   body: (text) => ({ body: text }),
 }
 const escaped = (text) => text.replace(/[&<>]/g, (char) => `&#${char.charCodeAt(0)};`)
-const error = (fields) => `<Error>${Object.entries({ Code: 'AccessDenied', Message: 'no', ...fields }).map(([name, text]) => `<${name}>${escaped(text)}</${name}>`).join('')}</Error>`
+const error = (fields) =>
+  `<Error>${Object.entries({ Code: 'AccessDenied', Message: 'no', ...fields })
+    .map(([name, text]) => `<${name}>${escaped(text)}</${name}>`)
+    .join('')}</Error>`
 const places = {
   Code: (text) => ({ body: error({ Code: text }) }),
   Message: (text) => ({ body: error({ Message: `The token <${text}> is malformed` }) }),
@@ -46,8 +58,21 @@ const places = {
   'other elements': (text) => ({ body: error({ RequestId: text, HostId: text, Key: text, Resource: text }) }),
   'request id': (text) => ({ headers: { 'x-amz-request-id': text }, body: error({}) }),
   'cf-ray': (text) => ({ headers: { 'cf-ray': text }, body: '' }),
-  'every header': (text) => ({ headers: { etag: `"${text}"`, server: text, location: `https://example.com/?${text}`, 'retry-after': text, 'content-language': text, 'x-amz-meta-a': text }, body: error({}) }),
-  'a page': (text) => ({ headers: { 'content-type': 'text/html' }, body: `<html><title>${text}</title>${text}</html>` }),
+  'every header': (text) => ({
+    headers: {
+      etag: `"${text}"`,
+      server: text,
+      location: `https://example.com/?${text}`,
+      'retry-after': text,
+      'content-language': text,
+      'x-amz-meta-a': text,
+    },
+    body: error({}),
+  }),
+  'a page': (text) => ({
+    headers: { 'content-type': 'text/html' },
+    body: `<html><title>${text}</title>${text}</html>`,
+  }),
   'status text': (text) => ({ reason: text, body: '' }),
   'cut XML': (text) => ({ body: error({ Message: text }).slice(0, -20) }),
 }
@@ -55,13 +80,21 @@ const places = {
 /** All that anybody gets to see of a failed call. */
 async function shown(storage, calls) {
   const seen = []
-  for (const name of ['attempt', 'retry', 'failure']) storage.on(name, (event) => seen.push(util.inspect(event, { depth: 9 }), JSON.stringify(event)))
+  for (const name of ['attempt', 'retry', 'failure'])
+    storage.on(name, (event) => seen.push(util.inspect(event, { depth: 9 }), JSON.stringify(event)))
   for (const call of calls) {
     const failure = await call().catch((error) => error)
     seen.push(util.inspect(failure, { depth: 9, showHidden: true }), JSON.stringify(failure), String(failure?.stack))
   }
-  const page = await dashboard(storage, { token: DASHBOARD }).GET(new Request('http://localhost/?format=json', { headers: { authorization: `Bearer ${DASHBOARD}` } }))
-  seen.push(JSON.stringify(storage.recentFailures()), storage.metricsText(), JSON.stringify(storage.metrics()), await page.text())
+  const page = await dashboard(storage, { token: DASHBOARD }).GET(
+    new Request('http://localhost/?format=json', { headers: { authorization: `Bearer ${DASHBOARD}` } }),
+  )
+  seen.push(
+    JSON.stringify(storage.recentFailures()),
+    storage.metricsText(),
+    JSON.stringify(storage.metrics()),
+    await page.text(),
+  )
   return seen.join('\n')
 }
 
@@ -72,14 +105,28 @@ describe('text of a source', { timeout: 120_000 }, () => {
       let text
       const server = createServer((request, reply) => {
         const { reason, headers = {}, body = '' } = respond(text)
-        request.resume().on('end', () => reply.writeHead(status, reason, { ...statuses[status], ...headers, connection: 'close' }).end(body))
+        request
+          .resume()
+          .on('end', () =>
+            reply.writeHead(status, reason, { ...statuses[status], ...headers, connection: 'close' }).end(body),
+          )
       })
       await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
       t.after(() => server.close())
       const lines = []
       const line = (...args) => lines.push(util.format(...args))
       const logger = { debug: line, info: line, warn: line, error: line }
-      const storage = newStorage({ endpoint: 'http://127.0.0.1:1', region: 'auto', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logger, logLevel: 'debug', allowPrivateNetworks: true, retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } })
+      const storage = newStorage({
+        endpoint: 'http://127.0.0.1:1',
+        region: 'auto',
+        accessKey: 'a',
+        secretKey: 'b',
+        bucket: 'pictures',
+        logger,
+        logLevel: 'debug',
+        allowPrivateNetworks: true,
+        retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 },
+      })
       for (const encode of Object.values(encodings)) {
         for (const secret of [SECRET, TOKEN]) {
           text = encode(secret)
@@ -92,7 +139,10 @@ describe('text of a source', { timeout: 120_000 }, () => {
           const all = `${await shown(storage, calls)}\n${lines.join('\n')}`
           assert.match(all, /ERR_SOURCE_STATUS/)
           for (const canary of [text.slice(0, 12), SECRET.slice(0, 12), TOKEN.slice(0, 12)]) {
-            assert.ok(!all.includes(canary), all.slice(Math.max(0, all.indexOf(canary) - 120), all.indexOf(canary) + 60))
+            assert.ok(
+              !all.includes(canary),
+              all.slice(Math.max(0, all.indexOf(canary) - 120), all.indexOf(canary) + 60),
+            )
           }
         }
       }
@@ -124,18 +174,33 @@ describe('text of a server', { timeout: 120_000 }, () => {
           const lines = []
           const line = (...args) => lines.push(util.format(...args))
           const logger = { debug: line, info: line, warn: line, error: line }
-          const storage = newStorage({ endpoint, region: 'auto', accessKey: 'AccessKeyCanary012345', secretKey: SECRET, sessionToken: TOKEN, bucket: 'pictures', logger, logLevel: 'debug', retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } })
+          const storage = newStorage({
+            endpoint,
+            region: 'auto',
+            accessKey: 'AccessKeyCanary012345',
+            secretKey: SECRET,
+            sessionToken: TOKEN,
+            bucket: 'pictures',
+            logger,
+            logLevel: 'debug',
+            retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 },
+          })
           let sent
           response = (signature) => (sent = encode(secret(signature ?? 'f'.repeat(64))))
           const text = await shown(storage, [
             () => storage.uploadFile({ key: 'a', body: 'x' }),
             () => storage.head({ key: 'a' }),
             () => storage.delete({ key: 'a' }),
-            async () => { for await (const _ of storage.list()) break },
+            async () => {
+              for await (const _ of storage.list()) break
+            },
           ])
           const all = `${text}\n${lines.join('\n')}`
           const canary = sent.slice(0, 12)
-          assert.ok(!all.includes(canary), `${encoding}: ${all.slice(Math.max(0, all.indexOf(canary) - 120), all.indexOf(canary) + 60)}`)
+          assert.ok(
+            !all.includes(canary),
+            `${encoding}: ${all.slice(Math.max(0, all.indexOf(canary) - 120), all.indexOf(canary) + 60)}`,
+          )
           storage.close()
         }
       }
@@ -144,11 +209,31 @@ describe('text of a server', { timeout: 120_000 }, () => {
 
   test('a code that is the name of a property of every object keeps the type of its error', async (t) => {
     let code
-    const server = createServer((request, reply) => request.resume().on('end', () => reply.writeHead(403, { 'content-type': 'application/xml' }).end(error({ Code: code }))))
+    const server = createServer((request, reply) =>
+      request
+        .resume()
+        .on('end', () => reply.writeHead(403, { 'content-type': 'application/xml' }).end(error({ Code: code }))),
+    )
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
     t.after(() => server.close())
-    const storage = newStorage({ endpoint: `http://127.0.0.1:${server.address().port}`, region: 'auto', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logger: false, retry: { maxAttempts: 1 } })
-    for (code of ['constructor', 'toString', 'hasOwnProperty', 'valueOf', 'isPrototypeOf', '__proto__', '__defineGetter__']) {
+    const storage = newStorage({
+      endpoint: `http://127.0.0.1:${server.address().port}`,
+      region: 'auto',
+      accessKey: 'a',
+      secretKey: 'b',
+      bucket: 'pictures',
+      logger: false,
+      retry: { maxAttempts: 1 },
+    })
+    for (code of [
+      'constructor',
+      'toString',
+      'hasOwnProperty',
+      'valueOf',
+      'isPrototypeOf',
+      '__proto__',
+      '__defineGetter__',
+    ]) {
       const failure = await storage.uploadFile({ key: 'a', body: 'x' }).catch((error) => error)
       assert.equal(failure.name, 'AuthError', code)
       assert.equal(failure.code, code.startsWith('_') ? 'HTTP_403' : code)

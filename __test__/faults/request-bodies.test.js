@@ -28,7 +28,13 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
   before(async () => {
     r2 = await startLocalR2()
     const retry = { maxAttempts: 3, initialDelayMs: 0, maxDelayMs: 0 }
-    storage = newStorage({ ...r2.config, retry, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, logger: false })
+    storage = newStorage({
+      ...r2.config,
+      retry,
+      multipartThresholdBytes: 5 * MIB,
+      partSizeBytes: 5 * MIB,
+      logger: false,
+    })
     folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-bodies-'))
   })
   after(async () => {
@@ -68,8 +74,14 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     const waiting = [createReadStream(path.join(folder, 'none')), Readable.from(['x']).destroy(new Error('early'))]
-    const outcomes = await storage.uploadFiles([{ key: 'a', body: slow() }, ...waiting.map((body) => ({ key: 'b', body })), { key: 'c', body: 'c' }], { concurrency: 1 })
-    assert.deepEqual(outcomes.map(({ uploadError }) => uploadError), [false, true, true, false])
+    const outcomes = await storage.uploadFiles(
+      [{ key: 'a', body: slow() }, ...waiting.map((body) => ({ key: 'b', body })), { key: 'c', body: 'c' }],
+      { concurrency: 1 },
+    )
+    assert.deepEqual(
+      outcomes.map(({ uploadError }) => uploadError),
+      [false, true, true, false],
+    )
     for (const { error } of outcomes.slice(1, 3)) assert.ok(error instanceof SourceError, error.stack)
     assert.deepEqual([outcomes[1].error.cause.code, outcomes[2].error.cause.message], ['ENOENT', 'early'])
   })
@@ -96,7 +108,11 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
   test('a form is refused with the line that takes the file out, and is cancelled', async () => {
     const form = new FormData()
     form.append('file', new File([PNG], 'cat.png', { type: 'image/png' }))
-    for (const type of [undefined, 'Multipart/Form-Data; boundary=x', 'application/x-www-form-urlencoded;charset=UTF-8']) {
+    for (const type of [
+      undefined,
+      'Multipart/Form-Data; boundary=x',
+      'application/x-www-form-urlencoded;charset=UTF-8',
+    ]) {
       const body = type ? post('a=b', { 'content-type': type }) : post(form)
       await refused(body, /formData\(\)\)\.get\('/, { contentType: 'image/png' })
       assert.ok(body.bodyUsed || body.body.locked === false)
@@ -115,7 +131,10 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     const headers = { 'content-type': 'application/json', 'content-encoding': 'GZIP' }
     for (const body of [post(coded, headers), new Response(coded, { headers })]) {
       const result = await storage.uploadFile({ key: 'a.json', body, compress: 'auto' })
-      assert.deepEqual([result.contentEncoding, result.contentType, result.size], ['gzip', 'application/json', coded.length])
+      assert.deepEqual(
+        [result.contentEncoding, result.contentType, result.size],
+        ['gzip', 'application/json', coded.length],
+      )
       assert.equal(stored('a.json').headers['content-encoding'], 'gzip')
     }
     await storage.uploadFile({ key: 'b.json', body: post(coded, { 'content-encoding': 'gzip' }) })
@@ -123,7 +142,10 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     await storage.uploadFile({ key: 'c.json', body: post(coded, headers), headers: { 'Content-Encoding': 'br' } })
     assert.equal(stored('c.json').headers['content-encoding'], 'br', 'the caller knows better')
     for (const nothing of ['identity', 'utf-8', 'aws-chunked', 'none']) {
-      const { contentEncoding } = await storage.uploadFile({ key: 'd.json', body: post(JSON_TEXT, { 'content-encoding': nothing }) })
+      const { contentEncoding } = await storage.uploadFile({
+        key: 'd.json',
+        body: post(JSON_TEXT, { 'content-encoding': nothing }),
+      })
       assert.equal(contentEncoding, undefined, nothing)
     }
     r2.reset()
@@ -138,7 +160,10 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     }
     await served(reply, async (url) => {
       const { contentEncoding, size } = await storage.uploadFile({ key: 'a.json', body: await fetch(`${url}gzip`) })
-      assert.deepEqual([contentEncoding, size, stored('a.json').body.toString()], [undefined, JSON_TEXT.length, JSON_TEXT])
+      assert.deepEqual(
+        [contentEncoding, size, stored('a.json').body.toString()],
+        [undefined, JSON_TEXT.length, JSON_TEXT],
+      )
       await storage.uploadFile({ key: 'b.json', body: await fetch(`${url}identity`) })
       r2.reset()
       await refused(await fetch(`${url}x-own`), /fetch may have decoded/)
@@ -155,10 +180,13 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     assert.equal((await storage.uploadFile({ key: 'a', body: odd })).size, 3)
   })
 
-  test('a request of Node\'s server is stored by its head, and can be given a response when it is refused', async () => {
+  test("a request of Node's server is stored by its head, and can be given a response when it is refused", async () => {
     const seen = []
     const reply = async (request, response) => {
-      const { code } = await storage.uploadFile({ key: 'a', body: request, maxBytes: 100_000 }).then(() => ({}), (error) => error)
+      const { code } = await storage.uploadFile({ key: 'a', body: request, maxBytes: 100_000 }).then(
+        () => ({}),
+        (error) => error,
+      )
       seen.push(code)
       response.writeHead(code ? 413 : 200).end()
     }
@@ -174,7 +202,7 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [undefined, 'ERR_TOO_LARGE', 'ERR_INVALID_BODY', undefined])
   })
 
-  test('a response of Node\'s client is judged by its status', async () => {
+  test("a response of Node's client is judged by its status", async () => {
     const reply = (request, response) => response.writeHead(Number(request.url.slice(1))).end('body')
     await served(reply, async (url) => {
       const get = (status) => new Promise((resolve, reject) => http.get(`${url}${status}`, resolve).on('error', reject))
@@ -188,9 +216,27 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
     const bytes = new TextEncoder().encode('abc')
     const large = new Uint8Array(9_000_000)
     const shapes = {
-      'of happy-dom': { name: 'a.txt', type: 'text/plain', size: 3, arrayBuffer: async () => bytes.buffer, stream: () => new Blob([bytes]).stream(), slice() {} },
-      'of jsdom, which has no stream': { type: '', size: large.length, arrayBuffer: async () => large.buffer, [Symbol.toStringTag]: 'Blob' },
-      'of formdata-polyfill, with a stream of Node\'s': { type: '', size: large.length, arrayBuffer: async () => large.buffer, stream: () => Readable.from([Buffer.from(large)]), [Symbol.toStringTag]: 'File' },
+      'of happy-dom': {
+        name: 'a.txt',
+        type: 'text/plain',
+        size: 3,
+        arrayBuffer: async () => bytes.buffer,
+        stream: () => new Blob([bytes]).stream(),
+        slice() {},
+      },
+      'of jsdom, which has no stream': {
+        type: '',
+        size: large.length,
+        arrayBuffer: async () => large.buffer,
+        [Symbol.toStringTag]: 'Blob',
+      },
+      "of formdata-polyfill, with a stream of Node's": {
+        type: '',
+        size: large.length,
+        arrayBuffer: async () => large.buffer,
+        stream: () => Readable.from([Buffer.from(large)]),
+        [Symbol.toStringTag]: 'File',
+      },
     }
     for (const [name, body] of Object.entries(shapes)) {
       const { size } = await storage.uploadFile({ key: 'a.txt', body })
@@ -202,7 +248,13 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
   })
 
   test('a type that a body came with and that is none costs nothing', async () => {
-    const odd = [['image', undefined], ['video/webm;codecs=vp9,opus', 'video/webm;codecs=vp9,opus'], ['text/plain ; charset=utf-8', 'text/plain ; charset=utf-8'], ['/', undefined], ['a/b;c="', undefined]]
+    const odd = [
+      ['image', undefined],
+      ['video/webm;codecs=vp9,opus', 'video/webm;codecs=vp9,opus'],
+      ['text/plain ; charset=utf-8', 'text/plain ; charset=utf-8'],
+      ['/', undefined],
+      ['a/b;c="', undefined],
+    ]
     const webm = Buffer.from('1A45DFA39F4286810142F7810142F2810442F381084282847765626D', 'hex')
     for (const [type] of odd) {
       for (const body of [new Blob([webm], { type }), post(webm, { 'content-type': type })]) {
@@ -218,17 +270,38 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
 
   test('minBytes refuses what is empty or too small, however it comes', async () => {
     writeFileSync(path.join(folder, 'empty'), '')
-    const chunks = async function* () { yield 'a'; yield 'b' }
-    const tooSmall = { name: 'InputError', code: 'ERR_TOO_SMALL', option: 'minBytes', userMessage: /empty, or too small/ }
-    const empty = [Buffer.alloc(0), '', new Blob([]), new Response(), Readable.from([]), post(''), fromFile(path.join(folder, 'empty'))]
+    const chunks = async function* () {
+      yield 'a'
+      yield 'b'
+    }
+    const tooSmall = {
+      name: 'InputError',
+      code: 'ERR_TOO_SMALL',
+      option: 'minBytes',
+      userMessage: /empty, or too small/,
+    }
+    const empty = [
+      Buffer.alloc(0),
+      '',
+      new Blob([]),
+      new Response(),
+      Readable.from([]),
+      post(''),
+      fromFile(path.join(folder, 'empty')),
+    ]
     for (const body of empty) await assert.rejects(storage.uploadFile({ key: 'a', body, minBytes: 1 }), tooSmall)
-    for (const body of ['ab', new Blob(['ab']), chunks()]) await assert.rejects(storage.uploadFile({ key: 'a', body, minBytes: 3 }), tooSmall)
-    const large = async function* () { for (let n = 0; n < 6; n += 1) yield Buffer.alloc(MIB) }
+    for (const body of ['ab', new Blob(['ab']), chunks()])
+      await assert.rejects(storage.uploadFile({ key: 'a', body, minBytes: 3 }), tooSmall)
+    const large = async function* () {
+      for (let n = 0; n < 6; n += 1) yield Buffer.alloc(MIB)
+    }
     await assert.rejects(storage.uploadFile({ key: 'a', body: large(), minBytes: 6 * MIB + 1 }), tooSmall)
     assert.deepEqual([r2.objects().size, r2.uploads()], [0, []])
-    for (const body of ['ab', chunks()]) assert.equal((await storage.uploadFile({ key: 'a', body, minBytes: 2 })).size, 2)
+    for (const body of ['ab', chunks()])
+      assert.equal((await storage.uploadFile({ key: 'a', body, minBytes: 2 })).size, 2)
     assert.equal((await storage.uploadFile({ key: 'a', body: large(), minBytes: 6 * MIB })).size, 6 * MIB)
-    for (const minBytes of [-1, 1.5, NaN, '1']) await assert.rejects(storage.uploadFile({ key: 'a', body: 'ab', minBytes }), { option: 'minBytes' })
+    for (const minBytes of [-1, 1.5, NaN, '1'])
+      await assert.rejects(storage.uploadFile({ key: 'a', body: 'ab', minBytes }), { option: 'minBytes' })
     const reply = (request, response) => response.end('ab')
     await served(reply, async (url) => {
       const call = { key: 'a', url, allowPrivateNetworks: true }
@@ -252,8 +325,18 @@ describe('bodies of requests', { timeout: 60_000 }, () => {
       r2.reset()
       // The first part's first attempt fails once it was read, and the file is not read to its end yet.
       r2.faults([{ fault: 'status', status: 503, code: 'ServiceUnavailable', method: 'PUT', times: 1 }])
-      const own = newStorage({ ...r2.config, partConcurrency: 1, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, logger: false, retry: { initialDelayMs: 0, maxDelayMs: 0 } })
-      await assert.rejects(own.uploadFile({ key: 'a', body: fromFile(file), onRetry: change }), { name: 'SourceError', code: 'ERR_SOURCE_CHANGED' })
+      const own = newStorage({
+        ...r2.config,
+        partConcurrency: 1,
+        multipartThresholdBytes: 5 * MIB,
+        partSizeBytes: 5 * MIB,
+        logger: false,
+        retry: { initialDelayMs: 0, maxDelayMs: 0 },
+      })
+      await assert.rejects(own.uploadFile({ key: 'a', body: fromFile(file), onRetry: change }), {
+        name: 'SourceError',
+        code: 'ERR_SOURCE_CHANGED',
+      })
       own.close()
       assert.deepEqual([changed, r2.objects().size, r2.uploads()], [true, 0, []])
     }

@@ -49,13 +49,23 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     'a Map': () => new Map(),
     'an asynchronous store': () => {
       const map = new Map()
-      return { get: async (id) => map.get(id), set: async (id, text) => void map.set(id, text), delete: async (id) => void map.delete(id), map }
+      return {
+        get: async (id) => map.get(id),
+        set: async (id, text) => void map.set(id, text),
+        delete: async (id) => void map.delete(id),
+        map,
+      }
     },
   }
   test('a store that hangs costs a warning and some seconds, and holds neither an abort nor the result', async () => {
     const never = () => new Promise(() => {})
     const hanging = { get: never, set: never, delete: never }
-    const aborted = storage.uploadFile({ key: 'hung.bin', body: 'x', checkpoint: hanging, signal: AbortSignal.timeout(50) })
+    const aborted = storage.uploadFile({
+      key: 'hung.bin',
+      body: 'x',
+      checkpoint: hanging,
+      signal: AbortSignal.timeout(50),
+    })
     await assert.rejects(aborted, { name: 'TimeoutError' })
     const warnings = []
     const listen = ({ message }) => warnings.push(message)
@@ -63,7 +73,10 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     await storage.uploadFile({ key: 'hung.bin', body: 'x', checkpoint: { ...hanging, get: async () => undefined } })
     await sleep(10)
     process.off('warning', listen)
-    assert.ok(warnings.some((text) => /a checkpoint could not be removed.*has not responded for 5 s/.test(text)), warnings.join())
+    assert.ok(
+      warnings.some((text) => /a checkpoint could not be removed.*has not responded for 5 s/.test(text)),
+      warnings.join(),
+    )
     assert.equal(lab.stored('hung.bin').toString(), 'x')
   })
 
@@ -83,7 +96,10 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
 
   test('streams and compressed bodies, too', async () => {
     const text = Buffer.from(body.toString('base64'))
-    for (const options of [{ body: () => Readable.from([body]) }, { body: () => text, compress: 'gzip', contentType: 'text/plain' }]) {
+    for (const options of [
+      { body: () => Readable.from([body]) },
+      { body: () => text, compress: 'gzip', contentType: 'text/plain' },
+    ]) {
       const make = () => ({ ...options, body: options.body(), key: 'stream.bin', checkpoint: file() })
       await failingOnce(make())
       const result = await storage.uploadFile(make())
@@ -95,7 +111,11 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     const changed = Buffer.from(body)
     changed[6 * MIB] ^= 1
     const longer = Buffer.concat([body, Buffer.from('!')])
-    for (const [now, resumed] of [[changed, 1], [longer, 0], [body.subarray(0, 11 * MIB), 0]]) {
+    for (const [now, resumed] of [
+      [changed, 1],
+      [longer, 0],
+      [body.subarray(0, 11 * MIB), 0],
+    ]) {
       const options = { key: 'changed.bin', checkpoint: file() }
       await failingOnce({ ...options, body })
       const result = await storage.uploadFile({ ...options, body: now })
@@ -117,7 +137,10 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     const options = { key: 'forgotten.bin', body, checkpoint: file() }
     await failingOnce(options)
     const { removed } = await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 1000) })
-    assert.deepEqual(removed.map(({ key }) => key), ['forgotten.bin'])
+    assert.deepEqual(
+      removed.map(({ key }) => key),
+      ['forgotten.bin'],
+    )
     assert.equal((await storage.uploadFile(options)).resumedParts, 0)
     assert.ok(lab.stored('forgotten.bin').equals(body))
   })
@@ -145,7 +168,10 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     await failingOnce(options)
     const saved = readFileSync(file(), 'utf8')
     assert.ok(!saved.includes('CANARY') && !saved.includes('local'), 'no key of the storage')
-    await assert.rejects(storage.uploadFile({ ...options, key: 'another.bin' }), { code: 'ERR_INVALID_OPTION', option: 'checkpoint' })
+    await assert.rejects(storage.uploadFile({ ...options, key: 'another.bin' }), {
+      code: 'ERR_INVALID_OPTION',
+      option: 'checkpoint',
+    })
     assert.equal(readFileSync(file(), 'utf8'), saved)
     rmSync(file())
   })
@@ -174,13 +200,25 @@ describe('uploads that continue where they left off', { timeout: 120_000 }, () =
     for (const [index, key] of begun.entries()) await failingOnce({ key, body, checkpoint: new Map() }, index + 1)
     assert.deepEqual(await storage.abortIncompleteUploads(), { removed: [], kept: 3 })
     const olderThan = new Date(Date.now() + 1000)
-    await lab.faults({ fault: 'reset', method: 'DELETE', times: 1 }, { fault: 'status', status: 503, code: 'SlowDown', method: 'GET', times: 1 })
+    await lab.faults(
+      { fault: 'reset', method: 'DELETE', times: 1 },
+      { fault: 'status', status: 503, code: 'SlowDown', method: 'GET', times: 1 },
+    )
     // One more than the faults take: the proxy closes what is kept when its rules change, and a request may meet that.
-    const { removed, kept } = await storage.abortIncompleteUploads({ prefix: 'old/', olderThan, retry: { maxAttempts: 4 } })
+    const { removed, kept } = await storage.abortIncompleteUploads({
+      prefix: 'old/',
+      olderThan,
+      retry: { maxAttempts: 4 },
+    })
     assert.deepEqual([removed.map(({ key }) => key), kept, openUploads()], [['old/a', 'old/b'], 0, 1])
     assert.ok(removed.every(({ uploadId, initiated }) => uploadId && initiated instanceof Date))
     assert.equal((await storage.abortIncompleteUploads({ olderThan })).removed.length, 1)
-    for (const wrong of [{ olderThan: 'x' }, { olderThan: new Date(NaN) }, { prefix: 'a'.repeat(1025) }, { older: 1 }]) {
+    for (const wrong of [
+      { olderThan: 'x' },
+      { olderThan: new Date(NaN) },
+      { prefix: 'a'.repeat(1025) },
+      { older: 1 },
+    ]) {
       await assert.rejects(storage.abortIncompleteUploads(wrong), { code: 'ERR_INVALID_OPTION' })
     }
   })

@@ -18,8 +18,14 @@ const reset = () => Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRE
 
 test('no row is left out but those that need an R2 host, or more attempts than a caller may ask for', () => {
   assert.ok(rows.length >= 20)
-  assert.deepEqual(rows.filter(({ at }) => at).map(({ id }) => id), ['V9-R2'])
-  assert.deepEqual(vectors.filter(({ responses }) => !responses).map(({ id }) => id), ['V15'])
+  assert.deepEqual(
+    rows.filter(({ at }) => at).map(({ id }) => id),
+    ['V9-R2'],
+  )
+  assert.deepEqual(
+    vectors.filter(({ responses }) => !responses).map(({ id }) => id),
+    ['V15'],
+  )
 })
 
 /** Timers of which the earliest fires when nothing else is to be done, and a clock that shows what was waited for. */
@@ -80,7 +86,12 @@ async function runLoop(time, vector, options) {
       },
     },
   )
-  const outcome = await time.until(loop.then((value) => ({ value }), (error) => ({ error })))
+  const outcome = await time.until(
+    loop.then(
+      (value) => ({ value }),
+      (error) => ({ error }),
+    ),
+  )
   return { ...outcome, delays, errors }
 }
 
@@ -90,7 +101,9 @@ describe('retryWithBackoff', () => {
       const { responses, delaysMs, end, abort, failingCallsBefore = 0 } = vector
       const time = new StillTime(t)
       for (let call = 0; call < failingCallsBefore; call += 1) {
-        const failing = retryWithBackoff(() => { throw reset() }, policyOf(vector))
+        const failing = retryWithBackoff(() => {
+          throw reset()
+        }, policyOf(vector))
         await time.until(failing.then(assert.fail, ({ code }) => assert.equal(code, 'ECONNRESET')))
       }
       time.now = 0
@@ -116,7 +129,9 @@ describe('retryWithBackoff', () => {
     for (let call = 0; call < 100; call += 1) {
       const { delays } = await runLoop(time, vector, { ...policyOf(vector), jitter: undefined })
       assert.equal(delays.length, vector.delaysMs.length)
-      delays.forEach((ms, n) => assert.ok(ms >= Math.floor((vector.delaysMs[n] * 2) / 3) && ms <= vector.delaysMs[n], `${ms}`))
+      delays.forEach((ms, n) =>
+        assert.ok(ms >= Math.floor((vector.delaysMs[n] * 2) / 3) && ms <= vector.delaysMs[n], `${ms}`),
+      )
       drawn.add(delays.at(-1))
     }
     assert.ok(drawn.size > 50, `${drawn.size} of 100 differ`)
@@ -126,8 +141,15 @@ describe('retryWithBackoff', () => {
     const { afterAttempts, delaysMs } = vectors.find(({ id }) => id === 'V15')
     const time = new StillTime(t)
     const delays = []
-    const options = { ...policyOf({}), maxAttempts: 100, deadlineMs: undefined, onRetry: ({ delayMs }) => delays.push(delayMs) }
-    const endless = retryWithBackoff(() => { throw reset() }, options)
+    const options = {
+      ...policyOf({}),
+      maxAttempts: 100,
+      deadlineMs: undefined,
+      onRetry: ({ delayMs }) => delays.push(delayMs),
+    }
+    const endless = retryWithBackoff(() => {
+      throw reset()
+    }, options)
     await time.until(endless.then(assert.fail, ({ code }) => assert.equal(code, 'ECONNRESET')))
     assert.equal(delays.length, 99)
     const reached = afterAttempts.filter((attempt) => attempt < 100)
@@ -144,7 +166,9 @@ describe('uploads', () => {
   before(async () => {
     lab = await Lab.start()
     await lab.faults(
-      ...here.flatMap(({ id, responses }) => responses.map((reply) => ({ ...fault(reply), keyContains: `${id}/`, times: 1 }))),
+      ...here.flatMap(({ id, responses }) =>
+        responses.map((reply) => ({ ...fault(reply), keyContains: `${id}/`, times: 1 })),
+      ),
       { fault: 'status', status: 500, code: 'InternalError', keyContains: 'before/' },
     )
     // Each with a storage, and so a gate, of its own: one row's failures are nothing to another.
@@ -158,7 +182,13 @@ describe('uploads', () => {
     if (network) return { fault: 'reset' }
     // The server behind the proxy is right, and takes a quarter of an hour for what networks do.
     assert.ok((clockAheadMs ?? 0) < 900_000)
-    return { fault: 'status', status, code, retryAfter, date: clockAheadMs && new Date(Date.now() + clockAheadMs).toUTCString() }
+    return {
+      fault: 'status',
+      status,
+      code,
+      retryAfter,
+      date: clockAheadMs && new Date(Date.now() + clockAheadMs).toUTCString(),
+    }
   }
 
   async function upload(vector) {
@@ -171,7 +201,11 @@ describe('uploads', () => {
     const before = []
     for (let n = 0; n < failingCallsBefore; n += 1) {
       const retry = { initialDelayMs: 0, maxDelayMs: 0 }
-      before.push(await storage.uploadFile({ key: `before/${n}`, body: 'x', retry }).then(assert.fail, ({ attempts }) => attempts))
+      before.push(
+        await storage
+          .uploadFile({ key: `before/${n}`, body: 'x', retry })
+          .then(assert.fail, ({ attempts }) => attempts),
+      )
     }
     const delays = []
     const controller = new AbortController()
@@ -180,7 +214,10 @@ describe('uploads', () => {
       if (abort) setImmediate(() => controller.abort(id))
     }
     const call = storage.uploadFile({ key: `${id}/a.txt`, body: id, signal: controller.signal, onRetry })
-    const outcome = await call.then((result) => ({ result }), (error) => ({ error }))
+    const outcome = await call.then(
+      (result) => ({ result }),
+      (error) => ({ error }),
+    )
     return { ...outcome, delays, before }
   }
 
@@ -200,7 +237,11 @@ describe('uploads', () => {
       const connections = new Set(seen.map(({ connection }) => connection))
       if (broken > 0) assert.equal(connections.size, broken + 1, 'a connection that broke or hung is not used again')
       // The proxy reports a request that hangs when its connection is closed.
-      if (responses[0].timeout) assert.deepEqual(seen.map(({ action }) => action), ['hang', 'forward'])
+      if (responses[0].timeout)
+        assert.deepEqual(
+          seen.map(({ action }) => action),
+          ['hang', 'forward'],
+        )
       if (responses[0].clockAheadMs) {
         const [wrong, right] = seen.map(({ amzDate }) => timeOf(amzDate))
         assert.ok(Math.abs(right - wrong - responses[0].clockAheadMs) < 60_000, `${right - wrong} ms`)

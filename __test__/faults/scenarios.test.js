@@ -38,17 +38,25 @@ test('nothing fails: one attempt, no event, the whole result', async () => {
 test('a transient network failure is retried and succeeds', async () => {
   await lab.faults({ fault: 'reset', times: 2 })
   const retries = []
-  const result = await lab.storage().uploadFile({ body: picture, key: 'a.png', onRetry: (event) => retries.push(event) })
+  const result = await lab
+    .storage()
+    .uploadFile({ body: picture, key: 'a.png', onRetry: (event) => retries.push(event) })
   assert.equal(result.attempts, 3)
   assert.deepEqual(lab.stored('a.png'), picture)
   assert.deepEqual(await lab.actions(), ['reset', 'reset', 'forward'])
-  assert.deepEqual(retries.map((event) => event.attempt), [1, 2])
+  assert.deepEqual(
+    retries.map((event) => event.attempt),
+    [1, 2],
+  )
   assert.ok(retries.every((event) => ['ECONNRESET', 'EPIPE'].includes(event.code)))
 })
 
 test('a persistent network failure fails clearly, after all attempts', async () => {
   await lab.faults({ fault: 'down' })
-  const error = await lab.storage().uploadFile({ body: picture, key: 'never.png' }).then(assert.fail, (e) => e)
+  const error = await lab
+    .storage()
+    .uploadFile({ body: picture, key: 'never.png' })
+    .then(assert.fail, (e) => e)
   assert.ok(error instanceof NetworkError)
   assert.equal(error.attempts, 4)
   assert.equal(error.code, 'ECONNRESET')
@@ -68,16 +76,24 @@ test('a timeout on a large file is followed by a longer one and succeeds', async
   const large = noise(1_500_000)
   const retry = { ...quick, timeout: 1000 }
   const codes = []
-  const result = await lab.storage({ retry }).uploadFile({ body: large, key: 'large.bin', onRetry: (e) => codes.push(e.code) })
+  const result = await lab
+    .storage({ retry })
+    .uploadFile({ body: large, key: 'large.bin', onRetry: (e) => codes.push(e.code) })
   assert.deepEqual(lab.stored('large.bin'), large)
   assert.ok(result.attempts >= 2 && result.attempts <= 3, `${result.attempts}`)
-  assert.ok(codes.every((code) => code === 'ETIMEDOUT'), `${codes}`)
+  assert.ok(
+    codes.every((code) => code === 'ETIMEDOUT'),
+    `${codes}`,
+  )
 })
 
 test('a timeout says so', async () => {
   await lab.faults({ fault: 'hang' })
   const retry = { ...quick, maxAttempts: 2, timeout: 100 }
-  const error = await lab.storage({ retry }).uploadFile({ body: 'x', key: 'a.txt' }).then(assert.fail, (e) => e)
+  const error = await lab
+    .storage({ retry })
+    .uploadFile({ body: 'x', key: 'a.txt' })
+    .then(assert.fail, (e) => e)
   assert.ok(error instanceof TimeoutError)
   assert.ok(error.message.includes('timeout'), error.message)
   assert.match(error.userMessage, /timed out.*smaller/)
@@ -85,10 +101,15 @@ test('a timeout says so', async () => {
 })
 
 test('429 and 503 SlowDown back off and succeed', async () => {
-  for (const [status, code] of [[429, 'TooManyRequests'], [503, 'SlowDown']]) {
+  for (const [status, code] of [
+    [429, 'TooManyRequests'],
+    [503, 'SlowDown'],
+  ]) {
     await lab.faults({ fault: 'status', status, code, times: 1 })
     const delays = []
-    const result = await lab.storage().uploadFile({ body: picture, key: `${status}.png`, onRetry: (e) => delays.push(e.delayMs) })
+    const result = await lab
+      .storage()
+      .uploadFile({ body: picture, key: `${status}.png`, onRetry: (e) => delays.push(e.delayMs) })
     assert.equal(result.attempts, 2)
     assert.deepEqual(lab.stored(`${status}.png`), picture)
     if (status === 429) assert.ok(delays[0] >= 1000, `${delays}`)
@@ -98,7 +119,10 @@ test('429 and 503 SlowDown back off and succeed', async () => {
 test('Retry-After past the deadline ends the call at once', async () => {
   await lab.faults({ fault: 'status', status: 503, code: 'SlowDown', retryAfter: '600' })
   const retry = { ...quick, deadlineMs: 5000 }
-  const error = await lab.storage({ retry }).uploadFile({ body: 'x', key: 'a.txt' }).then(assert.fail, (e) => e)
+  const error = await lab
+    .storage({ retry })
+    .uploadFile({ body: 'x', key: 'a.txt' })
+    .then(assert.fail, (e) => e)
   assert.ok(error instanceof ThrottledError)
   assert.equal(error.retryAfterMs, 600_000)
   assert.equal(error.attempts, 1)
@@ -123,7 +147,10 @@ test('TLS handshakes that continue being cut are retried and succeed', async () 
 
 test('a TLS handshake that is always cut says what Node says', async () => {
   await lab.faults({ fault: 'tlsCut' })
-  const error = await lab.overTls().uploadFile({ body: 'x', key: 'a.txt' }).then(assert.fail, (e) => e)
+  const error = await lab
+    .overTls()
+    .uploadFile({ body: 'x', key: 'a.txt' })
+    .then(assert.fail, (e) => e)
   assert.equal(error.code, 'ECONNRESET')
   assert.match(error.message, /before the secure TLS connection was established/)
 })
@@ -132,8 +159,14 @@ test('one of several that fails leaves the others stored', async () => {
   await lab.faults({ fault: 'reset', keyContains: 'two' })
   const items = ['one', 'two', 'three'].map((name) => ({ body: picture, key: `several/${name}.png` }))
   const outcomes = await lab.storage().uploadFiles(items)
-  assert.deepEqual(outcomes.map((outcome) => outcome.uploadError), [false, true, false])
-  assert.deepEqual(outcomes.map((outcome) => outcome.key), items.map((item) => item.key))
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.uploadError),
+    [false, true, false],
+  )
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.key),
+    items.map((item) => item.key),
+  )
   assert.equal(outcomes[1].error.attempts, 4)
   assert.equal(outcomes[1].errorMessage, outcomes[1].error.userMessage)
   assert.deepEqual(lab.stored('several/one.png'), picture)
@@ -175,7 +208,10 @@ test('progress rises and ends at 100 when stored', async () => {
   })
   const percents = seen.map(([percent]) => percent)
   assert.ok(seen.length >= 2, `${percents}`)
-  assert.deepEqual(percents, [...percents].sort((a, b) => a - b))
+  assert.deepEqual(
+    percents,
+    [...percents].sort((a, b) => a - b),
+  )
   assert.equal(new Set(percents).size, percents.length)
   assert.deepEqual(seen.at(-1), [100, body.length, body.length])
 })
@@ -183,13 +219,24 @@ test('progress rises and ends at 100 when stored', async () => {
 test('a wrong secret is refused once, and no secret comes out', async () => {
   await lab.faults()
   const lines = []
-  const logger = { debug: (...a) => lines.push(a), info: (...a) => lines.push(a), warn: (...a) => lines.push(a), error: (...a) => lines.push(a) }
+  const logger = {
+    debug: (...a) => lines.push(a),
+    info: (...a) => lines.push(a),
+    warn: (...a) => lines.push(a),
+    error: (...a) => lines.push(a),
+  }
   const storage = lab.storage({ secretKey: 'OTHERCANARYSECRET', logger })
   const error = await storage.uploadFile({ body: 'x', key: 'a.txt' }).then(assert.fail, (e) => e)
   assert.equal(error.category, 'auth')
   assert.equal(error.attempts, 1)
   const { inspect } = require('node:util')
-  const everything = [inspect(error, { depth: null, showHidden: true }), JSON.stringify(error), error.stack, inspect(lines, { depth: null }), inspect(storage, { depth: null, showHidden: true })].join('\n')
+  const everything = [
+    inspect(error, { depth: null, showHidden: true }),
+    JSON.stringify(error),
+    error.stack,
+    inspect(lines, { depth: null }),
+    inspect(storage, { depth: null, showHidden: true }),
+  ].join('\n')
   assert.ok(!everything.includes('CANARY'), everything)
   assert.ok(!/Signature=/.test(everything))
   assert.match(lines.flat().join(' '), /\[Critical\] Failed to upload/)

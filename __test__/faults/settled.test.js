@@ -19,7 +19,12 @@ describe('a lost last response', () => {
   const methods = async () => (await lab.events()).map(({ method }) => method)
   const upload = (key, options) => storage.uploadFile({ body, key, contentType: 'image/png', ...options })
 
-  for (const fault of [{ fault: 'dropResponse' }, { fault: 'partialHead' }, { fault: 'badEtag' }, { fault: 'delay', ms: 60_000 }]) {
+  for (const fault of [
+    { fault: 'dropResponse' },
+    { fault: 'partialHead' },
+    { fault: 'badEtag' },
+    { fault: 'delay', ms: 60_000 },
+  ]) {
     test(`is settled by a HEAD (${fault.fault})`, async () => {
       await lab.faults({ ...fault, method: 'PUT' })
       const retry = { maxAttempts: 2, timeout: fault.ms ? 300 : 2000 }
@@ -60,7 +65,11 @@ describe('a lost last response', () => {
     await lab.faults()
     await upload('headers')
     await lab.faults({ fault: 'reset', method: 'PUT' })
-    for (const options of [{ contentType: 'image/jpeg' }, { metadata: { author: 'me' } }, { cacheControl: 'no-store' }]) {
+    for (const options of [
+      { contentType: 'image/jpeg' },
+      { metadata: { author: 'me' } },
+      { cacheControl: 'no-store' },
+    ]) {
       await assert.rejects(upload('headers', options), { code: 'ECONNRESET' })
     }
   })

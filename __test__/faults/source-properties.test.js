@@ -29,7 +29,13 @@ let folder
 before(async () => {
   r2 = await startLocalR2()
   const retry = { maxAttempts: 3, initialDelayMs: 0, maxDelayMs: 0, timeout: LIMIT_MS }
-  storage = newStorage({ ...r2.config, retry, multipartThresholdBytes: PART_BYTES, partSizeBytes: PART_BYTES, logger: false })
+  storage = newStorage({
+    ...r2.config,
+    retry,
+    multipartThresholdBytes: PART_BYTES,
+    partSizeBytes: PART_BYTES,
+    logger: false,
+  })
   folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-sources-'))
 })
 after(async () => {
@@ -42,7 +48,14 @@ function property(name, runs, ...arbitrariesAndCheck) {
   const times = Number(process.env.FC_TIMES ?? 1)
   test(name, { timeout: LIMIT_MS * 4 * times }, async (t) => {
     t.diagnostic(`FC_SEED=${seed}`)
-    const options = { seed, path: process.env.FC_PATH, endOnFailure: true, includeErrorInReport: true, numRuns: runs * times, timeout: LIMIT_MS }
+    const options = {
+      seed,
+      path: process.env.FC_PATH,
+      endOnFailure: true,
+      includeErrorInReport: true,
+      numRuns: runs * times,
+      timeout: LIMIT_MS,
+    }
     await fc.assert(fc.asyncProperty(...arbitrariesAndCheck), options)
   })
 }
@@ -50,7 +63,10 @@ function property(name, runs, ...arbitrariesAndCheck) {
 /** So many bytes, other ones for each seed. */
 function bytesOf([size, first]) {
   // Of a length that is no power of two, so that no piece is like another.
-  return Buffer.alloc(size, Uint8Array.from({ length: 1021 }, (_, at) => first + at * 31))
+  return Buffer.alloc(
+    size,
+    Uint8Array.from({ length: 1021 }, (_, at) => first + at * 31),
+  )
 }
 
 /** Files of ours that are open. */
@@ -67,9 +83,14 @@ function openFiles() {
 const small = fc.tuple(fc.oneof(fc.constantFrom(0, 1, 65_536), fc.nat(20_000)), fc.nat(255))
 // Around the threshold, where one request becomes parts.
 const large = fc.tuple(fc.constantFrom(PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES), fc.nat(255))
-const chunks = fc.oneof({ weight: 20, arbitrary: fc.array(small, { maxLength: 8 }) }, { weight: 1, arbitrary: fc.tuple(small, large, small) })
+const chunks = fc.oneof(
+  { weight: 20, arbitrary: fc.array(small, { maxLength: 8 }) },
+  { weight: 1, arbitrary: fc.tuple(small, large, small) },
+)
 const pace = fc.array(fc.constantFrom('sync', 'microtask', 'timer'), { minLength: 1, maxLength: 3 })
-const failure = fc.option(fc.record({ at: fc.nat(9), how: fc.constantFrom('error', 'odd error', 'abort') }), { freq: 2 })
+const failure = fc.option(fc.record({ at: fc.nat(9), how: fc.constantFrom('error', 'odd error', 'abort') }), {
+  freq: 2,
+})
 const faults = fc.constantFrom(
   [],
   [],
@@ -78,7 +99,15 @@ const faults = fc.constantFrom(
   [{ fault: 'status', status: 503, code: 'ServiceUnavailable', times: 2 }],
   [{ fault: 'status', status: 403, code: 'AccessDenied' }],
 )
-const plan = fc.record({ kind: fc.constantFrom(...kinds), chunks, pace, failure, faults, reuse: fc.boolean(), queued: fc.boolean() })
+const plan = fc.record({
+  kind: fc.constantFrom(...kinds),
+  chunks,
+  pace,
+  failure,
+  faults,
+  reuse: fc.boolean(),
+  queued: fc.boolean(),
+})
 
 describe('sources', () => {
   property('exactly what a source gave is stored, or nothing, and nothing is held', 150, plan, async (given) => {
@@ -106,7 +135,8 @@ describe('sources', () => {
       const isFinal = given.faults.some(({ status }) => status === 403)
       assert.ok(fail || isFinal, outcome.error.stack)
       // Odd errors are reported as they are, but for undefined, which is no cause.
-      if (outcome.error.code === 'ERR_SOURCE_FAILED' && given.failure.how === 'error') assert.equal(outcome.error.cause, cause)
+      if (outcome.error.code === 'ERR_SOURCE_FAILED' && given.failure.how === 'error')
+        assert.equal(outcome.error.cause, cause)
     }
     await released(source)
     // After an abort the parts are removed in the background.
@@ -127,32 +157,52 @@ describe('sources', () => {
       yield 'x'
       await nextTurn()
     }
-    const outcomes = await storage.uploadFiles([{ key: 'b', body: first() }, { key: 'c', body: 'y' }, item], { concurrency: 1 })
+    const outcomes = await storage.uploadFiles([{ key: 'b', body: first() }, { key: 'c', body: 'y' }, item], {
+      concurrency: 1,
+    })
     const { uploadError, error, ...result } = outcomes[2]
     return uploadError ? { error: error ?? new Error('rejected with nothing') } : { result }
   }
 
   const encodings = ['hex', 'base64', 'base64url', 'latin1', 'binary', 'ascii', 'utf8', 'utf-8', 'utf16le', 'ucs2']
-  property('text of a stream with an encoding is the bytes that it stands for, or refused', 150, fc.constantFrom(...encodings), fc.array(fc.oneof(small, small.map(([size]) => [size % 7, 0x41])), { maxLength: 5 }), fc.boolean(), async (encoding, chunks, objectMode) => {
-    r2.reset()
-    const list = chunks.map(bytesOf).filter(({ length }) => length > 0)
-    const body = new PassThrough({ objectMode })
-    body.setEncoding(encoding)
-    for (const chunk of list) body.write(chunk)
-    body.end()
-    const error = await storage.uploadFile({ key: 'a', body }).then(() => undefined, (error) => error)
-    const stored = r2.objects().get('a')?.body
-    if (error) {
-      assert.ok(error instanceof InputError, error.stack)
-      assert.deepEqual([error.code, error.option, stored], ['ERR_INVALID_BODY', 'body', undefined])
-      assert.ok(objectMode || !['hex', 'base64', 'base64url', 'latin1', 'binary'].includes(encoding), error.message)
-    } else assert.ok(stored.equals(Buffer.concat(list)))
-    await released({ isReleased: () => body.destroyed })
-  })
+  property(
+    'text of a stream with an encoding is the bytes that it stands for, or refused',
+    150,
+    fc.constantFrom(...encodings),
+    fc.array(
+      fc.oneof(
+        small,
+        small.map(([size]) => [size % 7, 0x41]),
+      ),
+      { maxLength: 5 },
+    ),
+    fc.boolean(),
+    async (encoding, chunks, objectMode) => {
+      r2.reset()
+      const list = chunks.map(bytesOf).filter(({ length }) => length > 0)
+      const body = new PassThrough({ objectMode })
+      body.setEncoding(encoding)
+      for (const chunk of list) body.write(chunk)
+      body.end()
+      const error = await storage.uploadFile({ key: 'a', body }).then(
+        () => undefined,
+        (error) => error,
+      )
+      const stored = r2.objects().get('a')?.body
+      if (error) {
+        assert.ok(error instanceof InputError, error.stack)
+        assert.deepEqual([error.code, error.option, stored], ['ERR_INVALID_BODY', 'body', undefined])
+        assert.ok(objectMode || !['hex', 'base64', 'base64url', 'latin1', 'binary'].includes(encoding), error.message)
+      } else assert.ok(stored.equals(Buffer.concat(list)))
+      await released({ isReleased: () => body.destroyed })
+    },
+  )
 
-  test('a piece that waits for an upload which never begins waits no longer than its source', { timeout: LIMIT_MS }, async () => {
+  test('a piece that waits for an upload which never begins waits no longer than its source', {
+    timeout: LIMIT_MS,
+  }, async () => {
     const sink = native.createSource()
-    while (sink.tryPush(Buffer.from('x'))) continue
+    while (sink.tryPush(Buffer.from('x'))) {}
     const [ready, finished] = [sink.ready(), sink.finish()]
     sink.fail()
     assert.equal(await ready, false)
@@ -174,14 +224,28 @@ describe('sources', () => {
     'a checkpoint that is none': (body) => storage.uploadFile({ body, key: 'a', checkpoint: {} }),
     'a storage that is closed': (body) => closed.uploadFile({ body, key: 'a' }),
     'a storage that is none': (body) => storage.uploadFile.call({}, { body, key: 'a' }),
-    'a getter': (body) => storage.uploadFile({ get body() { return body }, key: 7 }),
+    'a getter': (body) =>
+      storage.uploadFile({
+        get body() {
+          return body
+        },
+        key: 7,
+      }),
     'a batch with wrong options': (body) => storage.uploadFiles([{ key: 'a', body }], { concurrency: 0 }),
     'a batch that is no array': (body) => storage.uploadFiles({ key: 'a', body }),
-    'a batch that was aborted': async (body) => { throw (await storage.uploadFiles([{ key: 'a', body }], { signal: aborted }))[0].error },
+    'a batch that was aborted': async (body) => {
+      throw (await storage.uploadFiles([{ key: 'a', body }], { signal: aborted }))[0].error
+    },
     'a URL beside it': (body) => storage.downloadAndUpload({ key: 'a', url: 'https://127.0.0.1/', body }),
     'a Promise of it': (body) => storage.uploadFile({ key: 'a', body: Promise.resolve(body) }),
   }
-  const closed = newStorage({ endpoint: 'https://127.0.0.1', accessKey: 'a', secretKey: 'b', bucket: 'pictures', logger: false })
+  const closed = newStorage({
+    endpoint: 'https://127.0.0.1',
+    accessKey: 'a',
+    secretKey: 'b',
+    bucket: 'pictures',
+    logger: false,
+  })
   closed.close()
 
   for (const [reason, upload] of Object.entries(refusals)) {

@@ -31,7 +31,9 @@ describe('responses of sources', () => {
         const target = data.toString('latin1').split(' ')[1]
         targets.push(target)
         const { status = 200, fields = [], body = PICTURE } = respond(target)
-        socket.write(Buffer.from([`HTTP/1.1 ${status} X`, 'Connection: close', ...fields, '', ''].join('\r\n'), 'latin1'))
+        socket.write(
+          Buffer.from([`HTTP/1.1 ${status} X`, 'Connection: close', ...fields, '', ''].join('\r\n'), 'latin1'),
+        )
         socket.end(body)
       })
     })
@@ -55,7 +57,10 @@ describe('responses of sources', () => {
 
   /** Bytes of a header, one to a character. */
   const utf8 = (string) => Buffer.from(string).toString('latin1')
-  const redirectTo = (location, status = 302) => (target) => (target === '/a/b.png' ? { status, fields: [`Location: ${location}`] } : {})
+  const redirectTo =
+    (location, status = 302) =>
+    (target) =>
+      target === '/a/b.png' ? { status, fields: [`Location: ${location}`] } : {}
 
   test('a redirect is followed as browsers follow it', async () => {
     for (const [location, target] of [
@@ -78,8 +83,10 @@ describe('responses of sources', () => {
   })
 
   test('every status of a redirect is followed, and no other', async () => {
-    for (const status of [301, 302, 303, 307, 308]) assert.equal((await fetched(redirectTo('/c', status))).code, undefined, status)
-    for (const status of [300, 304, 305, 306]) assert.equal((await fetched(redirectTo('/c', status))).code, 'ERR_SOURCE_STATUS', status)
+    for (const status of [301, 302, 303, 307, 308])
+      assert.equal((await fetched(redirectTo('/c', status))).code, undefined, status)
+    for (const status of [300, 304, 305, 306])
+      assert.equal((await fetched(redirectTo('/c', status))).code, 'ERR_SOURCE_STATUS', status)
   })
 
   test('a redirect to nowhere, to two places or to what the URL guard refuses is an error', async () => {
@@ -102,7 +109,38 @@ describe('responses of sources', () => {
     const seed = Number(process.env.REDIRECT_SEED ?? newSeed())
     t.diagnostic(`REDIRECT_SEED=${seed}`)
     const { some, one } = dice(seed)
-    const PIECES = ['a', 'Ü', '漢', '😀', ' ', '%20', '%e9', '/', '//', '.', '..', '/../', './', '?', '#', '&', '=', '+', ';', ':', '@', '\t', '"', '<', '>', "'", '~', '[', '\\', '%']
+    const PIECES = [
+      'a',
+      'Ü',
+      '漢',
+      '😀',
+      ' ',
+      '%20',
+      '%e9',
+      '/',
+      '//',
+      '.',
+      '..',
+      '/../',
+      './',
+      '?',
+      '#',
+      '&',
+      '=',
+      '+',
+      ';',
+      ':',
+      '@',
+      '\t',
+      '"',
+      '<',
+      '>',
+      "'",
+      '~',
+      '[',
+      '\\',
+      '%',
+    ]
     for (let round = 0; round < 150; round += 1) {
       const text = one(['', '/', '/', `${origin}/`]) + some(PIECES, 6).join('')
       const base = `${origin}/a/b.png`
@@ -123,7 +161,19 @@ describe('responses of sources', () => {
   })
 
   test('a Content-Encoding that encodes nothing is none', async () => {
-    for (const fields of [[''], ['identity'], ['none'], ['aws-chunked'], ['base64'], ['utf-8'], ['UTF-8'], ['binary'], ['8bit'], ['identity, utf-8', ' '], ['image/png']]) {
+    for (const fields of [
+      [''],
+      ['identity'],
+      ['none'],
+      ['aws-chunked'],
+      ['base64'],
+      ['utf-8'],
+      ['UTF-8'],
+      ['binary'],
+      ['8bit'],
+      ['identity, utf-8', ' '],
+      ['image/png'],
+    ]) {
       const { code, stored } = await fetched(() => ({ fields: fields.map((value) => `Content-Encoding: ${value}`) }))
       assert.deepEqual([code, stored], [undefined, PICTURE], fields.join())
     }
@@ -131,7 +181,8 @@ describe('responses of sources', () => {
 
   test('bytes that are encoded are never stored as if they were not', async () => {
     const plain = 'hello hello hello'
-    const chunked = (bytes) => Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n0\r\n\r\n')])
+    const chunked = (bytes) =>
+      Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n0\r\n\r\n')])
     for (const [fields, body] of [
       [['Content-Encoding: gzip'], gzipSync(plain)],
       [['Content-Encoding: X-GZIP'], gzipSync(plain)],

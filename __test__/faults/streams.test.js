@@ -45,41 +45,85 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
   }
   const openUploads = () => readdirSync(lab.folder).filter((name) => name.startsWith('.upload-'))
 
-  test('a Response of node-fetch has a stream of Node\'s', async () => {
-    const response = { [Symbol.toStringTag]: 'Response', ok: true, bodyUsed: false, body: Readable.from([Buffer.from('as it came')]), headers: new Headers({ 'content-type': 'text/csv' }), formData() {} }
+  test("a Response of node-fetch has a stream of Node's", async () => {
+    const response = {
+      [Symbol.toStringTag]: 'Response',
+      ok: true,
+      bodyUsed: false,
+      body: Readable.from([Buffer.from('as it came')]),
+      headers: new Headers({ 'content-type': 'text/csv' }),
+      formData() {},
+    }
     const { contentType } = await storage.uploadFile({ key: 'node-fetch', body: response })
     assert.deepEqual([contentType, lab.stored('node-fetch').toString()], ['text/csv', 'as it came'])
   })
 
   test('what is refused before it is read is let go of', async () => {
     let cancelled = 0
-    const stream = () => new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(10)), cancel: () => void (cancelled += 1) })
-    await assert.rejects(storage.uploadFile({ key: 'k', body: stream(), contentLength: 2 ** 52 }), { option: 'contentLength' })
-    await assert.rejects(storage.uploadFile({ key: 'k', body: stream(), contentLength: 10, maxBytes: 9 }), { code: 'ERR_TOO_LARGE' })
+    const stream = () =>
+      new ReadableStream({
+        pull: (controller) => controller.enqueue(new Uint8Array(10)),
+        cancel: () => void (cancelled += 1),
+      })
+    await assert.rejects(storage.uploadFile({ key: 'k', body: stream(), contentLength: 2 ** 52 }), {
+      option: 'contentLength',
+    })
+    await assert.rejects(storage.uploadFile({ key: 'k', body: stream(), contentLength: 10, maxBytes: 9 }), {
+      code: 'ERR_TOO_LARGE',
+    })
     assert.equal(cancelled, 2)
   })
 
   test('too large a stream is reported as it is, to everybody, and leaves nothing', async () => {
     const received = []
     const checkpoint = new Map()
-    const own = lab.storage({ multipartThresholdBytes: 6 * MIB, partSizeBytes: 5 * MIB, logger: { error: (line) => received.push(line) } })
+    const own = lab.storage({
+      multipartThresholdBytes: 6 * MIB,
+      partSizeBytes: 5 * MIB,
+      logger: { error: (line) => received.push(line) },
+    })
     own.on('failure', ({ code, error }) => received.push([code, error.code]))
     for (const options of [{ body: new Blob([large]).stream() }, { body: Readable.from(pieces(large)), checkpoint }]) {
-      await assert.rejects(own.uploadFile({ key: 'too-large', maxBytes: 12 * MIB, ...options }), { name: 'InputError', code: 'ERR_TOO_LARGE' })
+      await assert.rejects(own.uploadFile({ key: 'too-large', maxBytes: 12 * MIB, ...options }), {
+        name: 'InputError',
+        code: 'ERR_TOO_LARGE',
+      })
     }
-    assert.deepEqual(received, [['ERR_TOO_LARGE', 'ERR_TOO_LARGE'], ['ERR_TOO_LARGE', 'ERR_TOO_LARGE']])
+    assert.deepEqual(received, [
+      ['ERR_TOO_LARGE', 'ERR_TOO_LARGE'],
+      ['ERR_TOO_LARGE', 'ERR_TOO_LARGE'],
+    ])
     assert.deepEqual([own.recentFailures(), openUploads()], [[], []])
     own.close()
   })
 
   test('a source that cannot be ended spoils nothing', async () => {
-    for (const destroy of [() => { throw new Error('mine') }, async () => { throw new Error('mine') }]) {
-      const body = { destroy, async *[Symbol.asyncIterator]() { yield 'x' } }
+    for (const destroy of [
+      () => {
+        throw new Error('mine')
+      },
+      async () => {
+        throw new Error('mine')
+      },
+    ]) {
+      const body = {
+        destroy,
+        async *[Symbol.asyncIterator]() {
+          yield 'x'
+        },
+      }
       assert.equal((await storage.uploadFile({ key: 'odd', body })).size, 1)
     }
     const controller = new AbortController()
-    const body = { async *[Symbol.asyncIterator]() { controller.abort(null); throw new Error('mine') } }
-    await storage.uploadFile({ key: 'odd', body, signal: controller.signal }).then(assert.fail, (reason) => assert.equal(reason, null))
+    const body = {
+      async *[Symbol.asyncIterator]() {
+        controller.abort(null)
+        throw new Error('mine')
+      },
+    }
+    await storage
+      .uploadFile({ key: 'odd', body, signal: controller.signal })
+      .then(assert.fail, (reason) => assert.equal(reason, null))
   })
 
   const file = () => path.join(folder, 'large.bin')
@@ -93,7 +137,7 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
     'a large Blob': () => new Blob([large]),
     'a path': () => fromFile(file()),
     'a file URL': () => pathToFileURL(file()),
-    'bytes': () => large,
+    bytes: () => large,
   }
   for (const [name, make] of Object.entries(kinds)) {
     test(`${name} of 17 MiB is stored whole, in parts, under resets`, async () => {
@@ -153,7 +197,10 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
         duplex: 'half',
         headers: { 'content-length': String(size + 1) },
       })
-      await assert.rejects(storage.uploadFile({ body: request, key: 'cut' }), { code: 'ERR_SOURCE_LENGTH', category: 'source' })
+      await assert.rejects(storage.uploadFile({ body: request, key: 'cut' }), {
+        code: 'ERR_SOURCE_LENGTH',
+        category: 'source',
+      })
       assert.equal(lab.stored('cut'), undefined)
     }
     const long = storage.uploadFile({ body: Readable.from(['abcd']), contentLength: 3, key: 'cut' })
@@ -180,7 +227,11 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
 
   test('an upload that fails frees its source', async () => {
     await lab.faults({ fault: 'status', status: 403, code: 'AccessDenied' })
-    const source = new Readable({ read() { this.push(Buffer.alloc(65_536)) } })
+    const source = new Readable({
+      read() {
+        this.push(Buffer.alloc(65_536))
+      },
+    })
     await assert.rejects(storage.uploadFile({ body: source, key: 'endless' }), { status: 403 })
     assert.equal(source.destroyed, true)
   })
@@ -200,8 +251,15 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
 
   test('progress of parts rises to 100', async () => {
     const percents = []
-    await storage.uploadFile({ body: large, key: 'progress', onProgress: (percent, { totalBytes }) => percents.push([percent, totalBytes]) })
-    assert.deepEqual(percents.map(([percent]) => percent), percents.map(([percent]) => percent).sort((a, b) => a - b))
+    await storage.uploadFile({
+      body: large,
+      key: 'progress',
+      onProgress: (percent, { totalBytes }) => percents.push([percent, totalBytes]),
+    })
+    assert.deepEqual(
+      percents.map(([percent]) => percent),
+      percents.map(([percent]) => percent).sort((a, b) => a - b),
+    )
     assert.deepEqual(percents.at(-1), [100, LARGE])
   })
 
@@ -219,7 +277,7 @@ describe('bodies that come as they come', { timeout: 120_000 }, () => {
       'a fixed view': (memory) => new Uint8Array(memory, 0, memory.byteLength),
       'a view that follows its buffer': (memory) => new Uint8Array(memory),
       'a Buffer': (memory) => Buffer.from(memory, 0, memory.byteLength),
-      'words': (memory) => new Uint32Array(memory),
+      words: (memory) => new Uint32Array(memory),
     }
     for (let round = 0; round < 12; round += 1) {
       const given = []

@@ -29,7 +29,10 @@ describe('a real R2', { skip, timeout: 300_000 }, () => {
       const each = storage()
       const result = await each.uploadFile({ body, key: `reliable-r2-test/${size}.bin`, metadata: { test: 'yes' } })
       const [{ verifiedBy }] = each.metrics().endpoints
-      assert.deepEqual(verifiedBy, result.parts === 1 ? { objects: 'checksum', parts: null } : { objects: null, parts: 'checksum' })
+      assert.deepEqual(
+        verifiedBy,
+        result.parts === 1 ? { objects: 'checksum', parts: null } : { objects: null, parts: 'checksum' },
+      )
       assert.equal(result.size, size)
       if (result.parts === 1) assert.equal(result.etag, createHash('md5').update(body).digest('hex'))
       else assert.match(result.etag, new RegExp(`-${result.parts}$`))
@@ -40,14 +43,21 @@ describe('a real R2', { skip, timeout: 300_000 }, () => {
   }
 
   test('stores ten objects at once', async () => {
-    const items = Array.from({ length: 10 }, (_, n) => ({ body: noise(50_000 + n), key: `reliable-r2-test/many/${n}.bin` }))
+    const items = Array.from({ length: 10 }, (_, n) => ({
+      body: noise(50_000 + n),
+      key: `reliable-r2-test/many/${n}.bin`,
+    }))
     const outcomes = await storage().uploadFiles(items, { concurrency: 10 })
-    assert.deepEqual(outcomes.map(({ uploadError }) => uploadError), Array(10).fill(false))
+    assert.deepEqual(
+      outcomes.map(({ uploadError }) => uploadError),
+      Array(10).fill(false),
+    )
   })
 
   test('writes one key five times in a row: one a second is what R2 allows', async () => {
     const each = storage()
-    for (let n = 0; n < 5; n += 1) await each.uploadFile({ body: noise(n + 1), key: 'reliable-r2-test/same.bin', retry: 'persistent' })
+    for (let n = 0; n < 5; n += 1)
+      await each.uploadFile({ body: noise(n + 1), key: 'reliable-r2-test/same.bin', retry: 'persistent' })
   })
 
   test('a part of an object', async () => {
@@ -80,7 +90,10 @@ describe('a real R2', { skip, timeout: 300_000 }, () => {
     await assert.rejects(cut, { code: 'ERR_SOURCE_FAILED' })
     const result = await each.uploadFile({ body, key, checkpoint })
     assert.ok(result.resumedParts >= 1)
-    const { removed } = await each.abortIncompleteUploads({ prefix: 'reliable-r2-test/', olderThan: new Date(Date.now() + 60_000) })
+    const { removed } = await each.abortIncompleteUploads({
+      prefix: 'reliable-r2-test/',
+      olderThan: new Date(Date.now() + 60_000),
+    })
     assert.ok(removed.every((upload) => upload.key.startsWith('reliable-r2-test/')))
   })
 

@@ -50,13 +50,17 @@ describe('operations', { timeout: 120_000 }, () => {
     )
     await storage.uploadFile({ key: 'a', body: 'hello' })
     // Where a fifth of the responses says that it is too much, the endpoint is paced.
-    await Promise.all(Array.from({ length: 12 }, (_, n) => n).map((n) => storage.uploadFile({ key: `paced ${n}`, body: 'hello' })))
+    await Promise.all(
+      Array.from({ length: 12 }, (_, n) => n).map((n) => storage.uploadFile({ key: `paced ${n}`, body: 'hello' })),
+    )
     await assert.rejects(storage.uploadFile({ key: 'denied', body: 'hello' }))
     await storage.head({ key: 'a' })
     text = storage.metricsText()
     storage.close()
     for (const [, name, labels] of text.matchAll(/^(\w+)\{(.*)\} \S+$/gm)) {
-      const set = Object.fromEntries(Array.from(labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g), ([, label, value]) => [label, value]))
+      const set = Object.fromEntries(
+        Array.from(labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g), ([, label, value]) => [label, value]),
+      )
       samples.set(name, [...(samples.get(name) ?? []), set])
     }
   })
@@ -66,13 +70,17 @@ describe('operations', { timeout: 120_000 }, () => {
   })
 
   test('promtool takes the rules', withPromtool, () => {
-    assert.match(promtool('check', 'rules', path.join(folder, 'alerts.yml')), new RegExp(`${alertNames.length} rules found`))
+    assert.match(
+      promtool('check', 'rules', path.join(folder, 'alerts.yml')),
+      new RegExp(`${alertNames.length} rules found`),
+    )
   })
 
   test('the alerts fire, and do not, as their tests say', withPromtool, () => {
     promtool('test', 'rules', path.join(__dirname, 'alerts.test.yml'))
     const tests = readFileSync(path.join(__dirname, 'alerts.test.yml'), 'utf8')
-    for (const name of alertNames) assert.match(tests, new RegExp(`alertname: ${name}\\n +exp_alerts:\\n +- exp_labels`), name)
+    for (const name of alertNames)
+      assert.match(tests, new RegExp(`alertname: ${name}\\n +exp_alerts:\\n +- exp_labels`), name)
   })
 
   test('alerts.yml is made from the standard rules: else run `npm run task alerts`', async () => {
@@ -95,12 +103,43 @@ describe('operations', { timeout: 120_000 }, () => {
       'the breaker is open': { succeeded: 100, attempts: 100, isOpen: true },
     }
     const tests = Object.entries(scenarios).map(([name, scenario]) => {
-      const { succeeded = 0, failed = 0, rejected = 0, aborted = 0, attempts = 0, retries = 0, slow = 0, isOpen = false } = scenario
-      const stats = { succeeded, failed, rejected, aborted, attempts, retries, latencyMs: { p99: slow > 0 ? 55_000 : 500 }, retriesByCode: {}, failuresByCode: {} }
+      const {
+        succeeded = 0,
+        failed = 0,
+        rejected = 0,
+        aborted = 0,
+        attempts = 0,
+        retries = 0,
+        slow = 0,
+        isOpen = false,
+      } = scenario
+      const stats = {
+        succeeded,
+        failed,
+        rejected,
+        aborted,
+        attempts,
+        retries,
+        latencyMs: { p99: slow > 0 ? 55_000 : 500 },
+        retriesByCode: {},
+        failuresByCode: {},
+      }
       const breaker = { state: isOpen ? 'open' : 'closed', retryAfterMs: null }
-      const metrics = { operations: { uploadFile: { lastFiveMinutes: stats } }, endpoints: [{ endpoint: 'https://r2.example', role: 'primary', breaker }] }
-      const fired = [...new Set(standardRules().flatMap((rule) => rule(metrics)).map(({ alert }) => alert))]
-      const counter = (series, count) => ({ series: `reliable_r2_${series.replace('{', '{job="app", operation="uploadFile", ')}`, values: `0+${count / 5}x30` })
+      const metrics = {
+        operations: { uploadFile: { lastFiveMinutes: stats } },
+        endpoints: [{ endpoint: 'https://r2.example', role: 'primary', breaker }],
+      }
+      const fired = [
+        ...new Set(
+          standardRules()
+            .flatMap((rule) => rule(metrics))
+            .map(({ alert }) => alert),
+        ),
+      ]
+      const counter = (series, count) => ({
+        series: `reliable_r2_${series.replace('{', '{job="app", operation="uploadFile", ')}`,
+        values: `0+${count / 5}x30`,
+      })
       const ended = succeeded + failed
       const bucket = (le, count) => counter(`call_duration_seconds_bucket{le="${le}"}`, count)
       return {
@@ -118,7 +157,11 @@ describe('operations', { timeout: 120_000 }, () => {
           bucket('60.0', ended),
           bucket('+Inf', ended),
           counter('call_duration_seconds_count{}', ended),
-          { series: 'reliable_r2_breaker_state{job="app", endpoint="https://r2.example", bucket="b", role="primary", state="open"}', values: `${Number(isOpen)}x30` },
+          {
+            series:
+              'reliable_r2_breaker_state{job="app", endpoint="https://r2.example", bucket="b", role="primary", state="open"}',
+            values: `${Number(isOpen)}x30`,
+          },
         ],
         promql_expr_test: [
           {
@@ -129,11 +172,16 @@ describe('operations', { timeout: 120_000 }, () => {
         ],
       }
     })
-    const seen = new Set(tests.flatMap(({ promql_expr_test: [{ exp_samples: samples }] }) => samples.map(({ labels }) => labels)))
+    const seen = new Set(
+      tests.flatMap(({ promql_expr_test: [{ exp_samples: samples }] }) => samples.map(({ labels }) => labels)),
+    )
     assert.equal(seen.size, alertNames.length, 'every alert fires in a scenario')
     const file = path.join(work, 'same.yml')
     // JSON is YAML.
-    writeFileSync(file, JSON.stringify({ rule_files: [path.join(folder, 'alerts.yml')], evaluation_interval: '15s', tests }))
+    writeFileSync(
+      file,
+      JSON.stringify({ rule_files: [path.join(folder, 'alerts.yml')], evaluation_interval: '15s', tests }),
+    )
     promtool('test', 'rules', file)
   })
 
@@ -143,15 +191,21 @@ describe('operations', { timeout: 120_000 }, () => {
       assert.ok(rules.includes(`runbook_url: runbooks/${name}.md`), name)
       const page = readFileSync(path.join(folder, 'runbooks', `${name}.md`), 'utf8')
       assert.ok(page.startsWith(`# ${name}\n`), name)
-      for (const [, link] of page.matchAll(/\]\((\w+\.md)\)/g)) assert.ok(existsSync(path.join(folder, 'runbooks', link)), link)
+      for (const [, link] of page.matchAll(/\]\((\w+\.md)\)/g))
+        assert.ok(existsSync(path.join(folder, 'runbooks', link)), link)
     }
   })
 
   test('every metric, label and value that is asked for is in a real text', () => {
-    const pages = [...alertNames.map((name) => path.join(folder, 'runbooks', `${name}.md`)), path.join(root, 'docs', 'monitoring.md')]
+    const pages = [
+      ...alertNames.map((name) => path.join(folder, 'runbooks', `${name}.md`)),
+      path.join(root, 'docs', 'monitoring.md'),
+    ]
     const written = pages.map((page) => readFileSync(page, 'utf8'))
     const expressions = [...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)), rules, ...written]
-    const asked = expressions.flatMap((expression) => [...withoutVariables(expression).matchAll(/(reliable_r2_\w+)(?:\{([^}]*)\})?/g)])
+    const asked = expressions.flatMap((expression) => [
+      ...withoutVariables(expression).matchAll(/(reliable_r2_\w+)(?:\{([^}]*)\})?/g),
+    ])
     assert.ok(asked.length > 40, String(asked.length))
     for (const [, name, matchers = ''] of asked) {
       // A histogram may be spoken of by its family's name.
@@ -164,14 +218,18 @@ describe('operations', { timeout: 120_000 }, () => {
         const one = is === '=' ? [value] : value === '.*' ? [] : value.split('|')
         assert.ok(!values.includes(undefined), `${name} has no label ${label}`)
         // Only uploadFile and head were called.
-        for (const wanted of one.filter((it) => it !== 'downloadAndUpload')) assert.ok(values.includes(wanted), `${name}{${label}="${wanted}"}`)
+        for (const wanted of one.filter((it) => it !== 'downloadAndUpload'))
+          assert.ok(values.includes(wanted), `${name}{${label}="${wanted}"}`)
       }
     }
   })
 
   test('promtool takes every expression of the dashboard', withPromtool, () => {
     const records = panels.flatMap(({ id, targets }) =>
-      targets.map(({ refId, expr }) => `      - { record: 'panel:${id}:${refId}', expr: ${JSON.stringify(withoutVariables(expr))} }`),
+      targets.map(
+        ({ refId, expr }) =>
+          `      - { record: 'panel:${id}:${refId}', expr: ${JSON.stringify(withoutVariables(expr))} }`,
+      ),
     )
     const file = path.join(work, 'dashboard.yml')
     writeFileSync(file, `groups:\n  - name: dashboard\n    rules:\n${records.join('\n')}\n`)
@@ -186,7 +244,13 @@ describe('operations', { timeout: 120_000 }, () => {
     const ids = dashboard.panels.map(({ id }) => id)
     assert.equal(new Set(ids).size, ids.length)
     const cells = new Set()
-    for (const { title, datasource, targets = [], gridPos: { x, y, w, h }, type } of dashboard.panels) {
+    for (const {
+      title,
+      datasource,
+      targets = [],
+      gridPos: { x, y, w, h },
+      type,
+    } of dashboard.panels) {
       if (type !== 'row') assert.deepEqual(datasource, { type: 'prometheus', uid: '${datasource}' }, title)
       for (const target of targets) assert.deepEqual(target.datasource, datasource, title)
       assert.ok(x >= 0 && x + w <= 24, title)
@@ -212,6 +276,10 @@ describe('operations', { timeout: 120_000 }, () => {
     const stored = promtool('tsdb', 'dump', blocks).trim().split('\n')
     const reported = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
     assert.equal(stored.length, reported.length)
-    for (const name of samples.keys()) assert.ok(stored.some((line) => line.includes(`__name__="${name}"`)), name)
+    for (const name of samples.keys())
+      assert.ok(
+        stored.some((line) => line.includes(`__name__="${name}"`)),
+        name,
+      )
   })
 })

@@ -38,7 +38,12 @@ async function main() {
   const folder = mkdtempSync(path.join(tmpdir(), 'reliable-r2-'))
   const file = path.join(folder, 'a.bin')
   writeFileSync(file, 'file')
-  const options = { ...r2.config, retry: { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: 5000 }, logger: false, allowPrivateNetworks: true }
+  const options = {
+    ...r2.config,
+    retry: { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, timeout: 5000 },
+    logger: false,
+    allowPrivateNetworks: true,
+  }
   let storage
   await step('newStorage', async () => {
     storage = newStorage(options)
@@ -46,11 +51,26 @@ async function main() {
   if (storage) {
     await step('uploadFile', () => storage.uploadFile({ key: 'a', body: 'x' }))
     // More than is held at once, so that it has to wait for capacity.
-    await step('a stream', () => storage.uploadFile({ key: 'b', body: Readable.from(['a', 'b', Buffer.alloc(64_000_000)]) }))
-    await step('a stream that fails', () => storage.uploadFile({ key: 'c', body: (async function* () { yield 'x'; throw new Error('mine') })() }).catch((error) => {
-      if (error.code !== 'ERR_INVALID_BODY' && error.code !== 'ERR_SOURCE_FAILED' && error.message !== 'mine') throw error
-    }))
-    await step('a checkpoint', () => storage.uploadFile({ key: 'checkpointed', body: 'x', checkpoint: `${file}.checkpoint` }))
+    await step('a stream', () =>
+      storage.uploadFile({ key: 'b', body: Readable.from(['a', 'b', Buffer.alloc(64_000_000)]) }),
+    )
+    await step('a stream that fails', () =>
+      storage
+        .uploadFile({
+          key: 'c',
+          body: (async function* () {
+            yield 'x'
+            throw new Error('mine')
+          })(),
+        })
+        .catch((error) => {
+          if (error.code !== 'ERR_INVALID_BODY' && error.code !== 'ERR_SOURCE_FAILED' && error.message !== 'mine')
+            throw error
+        }),
+    )
+    await step('a checkpoint', () =>
+      storage.uploadFile({ key: 'checkpointed', body: 'x', checkpoint: `${file}.checkpoint` }),
+    )
     await step('a file', () => storage.uploadFile({ key: 'd', body: api.fromFile(file) }))
     await step('uploadFiles', () => storage.uploadFiles([], { concurrency: 2 }))
     await step('downloadAndUpload', async () => {
@@ -60,22 +80,30 @@ async function main() {
     await step('presign', () => storage.presign({ key: 'a' }))
     await step('publicUrl', async () => storage.publicUrl({ key: 'a' }))
     await step('uploadFiles', async () => {
-      for (const { uploadError, error } of await storage.uploadFiles([{ key: 'f', body: 'x' }], { concurrency: 2 })) if (uploadError) throw error
+      for (const { uploadError, error } of await storage.uploadFiles([{ key: 'f', body: 'x' }], { concurrency: 2 }))
+        if (uploadError) throw error
     })
     await step('concurrency of the storage', async () => {
-      for (const { uploadError, error } of await storage.uploadFiles([{ key: 'f', body: 'x' }])) if (uploadError) throw error
+      for (const { uploadError, error } of await storage.uploadFiles([{ key: 'f', body: 'x' }]))
+        if (uploadError) throw error
     })
     await step('head', () => storage.head({ key: 'a' }))
-    await step('download', async () => assert.equal(String(await buffer((await storage.download({ key: 'a' })).body)), 'x'))
+    await step('download', async () =>
+      assert.equal(String(await buffer((await storage.download({ key: 'a' })).body)), 'x'),
+    )
     await step('a download that is cancelled', async () => (await storage.download({ key: 'b' })).body.cancel())
     await step('a call that is aborted', async () => {
       const controller = new AbortController()
       const call = storage.uploadFile({ key: 'g', body: 'x', signal: controller.signal })
       controller.abort('enough')
-      await call.catch((reason) => { if (reason !== 'enough') throw reason })
+      await call.catch((reason) => {
+        if (reason !== 'enough') throw reason
+      })
     })
     await step('delete', () => storage.delete({ key: 'e' }))
-    await step('list', async () => { for await (const { key } of storage.list()) assert.ok(key) })
+    await step('list', async () => {
+      for await (const { key } of storage.list()) assert.ok(key)
+    })
     await step('abortIncompleteUploads', () => storage.abortIncompleteUploads())
     await step('reconcile', () => storage.reconcile())
     await step('metrics', async () => storage.metrics())
@@ -83,7 +111,14 @@ async function main() {
     await step('setBreaker', async () => storage.setBreaker('closed'))
     await step('close', async () => storage.close())
   }
-  await step('retryWithBackoff', () => retryWithBackoff(({ attempt }) => { if (attempt === 1) throw Object.assign(new Error(), { code: 'EPIPE' }) }, { initialDelayMs: 0 }))
+  await step('retryWithBackoff', () =>
+    retryWithBackoff(
+      ({ attempt }) => {
+        if (attempt === 1) throw Object.assign(new Error(), { code: 'EPIPE' })
+      },
+      { initialDelayMs: 0 },
+    ),
+  )
   await step('isRetryableError', async () => isRetryableError(new Error()))
   await step('userMessageOf', async () => userMessageOf?.(new Error()))
   await step('an error of the facade', async () => {
@@ -102,7 +137,9 @@ async function main() {
 
 main().then(() => {
   const StorageError = require('../../lib/errors.js').StorageError
-  const untyped = [...failures, ...unhandled.map((error) => ['unhandled', error])].filter(([name, error]) => name === 'unhandled' || !(error instanceof StorageError))
+  const untyped = [...failures, ...unhandled.map((error) => ['unhandled', error])].filter(
+    ([name, error]) => name === 'unhandled' || !(error instanceof StorageError),
+  )
   for (const [name, error] of failures) console.log(`${name}: ${error?.name} ${error?.code}: ${error?.message}`)
   if (untyped.length > 0) console.log('NOT TYPED', untyped)
   process.exit(untyped.length > 0 ? 1 : 0)

@@ -5,7 +5,16 @@
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
-const { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
+const {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { before, describe, test } = require('node:test')
@@ -48,14 +57,19 @@ test('native.js asks for the packages of a release and for no others, and is as 
 test('a package of another version is not run', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'reliable-r2-loader-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  for (const name of ['index.js', 'native.js', 'package.json', 'lib']) cpSync(join(root, name), join(folder, name), { recursive: true })
+  for (const name of ['index.js', 'native.js', 'package.json', 'lib'])
+    cpSync(join(root, name), join(folder, name), { recursive: true })
   for (const { manifest } of targets) {
     const place = join(folder, 'node_modules', manifest.name)
     mkdirSync(place, { recursive: true })
     writeFileSync(join(place, 'package.json'), JSON.stringify({ name: manifest.name, version: '9.9.9', main: 'x.js' }))
     writeFileSync(join(place, 'x.js'), 'console.log("was run")')
   }
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', 'require(process.argv[1])', join(folder, 'index.js')], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['-e', 'require(process.argv[1])', join(folder, 'index.js')],
+    { encoding: 'utf8' },
+  )
   assert.deepEqual([status, stdout], [1, ''])
   assert.match(stderr, new RegExp(`Version ${main.version.replaceAll('.', '\\.')} was expected, not 9\\.9\\.9`))
 })
@@ -86,10 +100,21 @@ function isAllowed(expression, allowed) {
 
 test('an SPDX expression is read with its parentheses', () => {
   const allowed = ['MIT', 'Apache-2.0']
-  for (const text of ['MIT', 'GPL-3.0 OR MIT', '(MIT OR Apache-2.0) AND Apache-2.0', 'MIT AND (GPL-3.0 OR Apache-2.0)']) {
+  for (const text of [
+    'MIT',
+    'GPL-3.0 OR MIT',
+    '(MIT OR Apache-2.0) AND Apache-2.0',
+    'MIT AND (GPL-3.0 OR Apache-2.0)',
+  ]) {
     assert.ok(isAllowed(text, allowed), text)
   }
-  for (const text of ['GPL-3.0', 'MIT AND GPL-3.0', '(MIT OR Apache-2.0) AND GPL-3.0', 'Apache-2.0 WITH LLVM-exception', '']) {
+  for (const text of [
+    'GPL-3.0',
+    'MIT AND GPL-3.0',
+    '(MIT OR Apache-2.0) AND GPL-3.0',
+    'Apache-2.0 WITH LLVM-exception',
+    '',
+  ]) {
     assert.ok(!isAllowed(text, allowed), text)
   }
   assert.throws(() => isAllowed('(MIT', allowed))
@@ -108,12 +133,18 @@ test('every crate in every binary has a licence that deny.toml allows, a checksu
       assert.ok(isAllowed(licenceOf(crate), allowed), `${crate.id}: ${licenceOf(crate)}`)
       assert.match(sums.get(crate.id) ?? '', /^[0-9a-f]{64}$/, crate.id)
     }
-    const { bomFormat, specVersion, components, dependencies, metadata, serialNumber } = JSON.parse(bom(target, Buffer.from('a binary')))
+    const { bomFormat, specVersion, components, dependencies, metadata, serialNumber } = JSON.parse(
+      bom(target, Buffer.from('a binary')),
+    )
     assert.deepEqual([bomFormat, specVersion, components.length], ['CycloneDX', '1.6', crates.length])
     assert.match(serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
     const refs = new Set([metadata.component, ...components].map((component) => component['bom-ref']))
     assert.equal(refs.size, components.length + 1)
-    for (const { ref, dependsOn } of dependencies) assert.ok([ref, ...dependsOn].every((it) => refs.has(it)), ref)
+    for (const { ref, dependsOn } of dependencies)
+      assert.ok(
+        [ref, ...dependsOn].every((it) => refs.has(it)),
+        ref,
+      )
     assert.ok(!refs.has('pkg:cargo/reliable-r2-lab@0.1.0'))
   }
 })
@@ -121,7 +152,8 @@ test('every crate in every binary has a licence that deny.toml allows, a checksu
 test('the licences of what is linked go with the binary', async () => {
   const { notices } = await release('notices')
   const text = notices('x86_64-unknown-linux-gnu')
-  for (const words of ['ring 0.17', 'aws-sdk-s3 1.', 'Permission is hereby granted, free of charge', 'Apache License']) assert.ok(text.includes(words), words)
+  for (const words of ['ring 0.17', 'aws-sdk-s3 1.', 'Permission is hereby granted, free of charge', 'Apache License'])
+    assert.ok(text.includes(words), words)
 })
 
 describe('a binary is refused', () => {
@@ -135,7 +167,12 @@ describe('a binary is refused', () => {
   const cases = [
     ['of another processor', 'linux-x64-gnu', elf(0xb7, ...good), /no binary for linux-x64/],
     ['of another system', 'darwin-arm64', elf(0xb7, ...good), /no binary for darwin-arm64/],
-    ['that is too large', 'linux-x64-gnu', Buffer.concat([elf(0x3e, ...good), Buffer.alloc(10 * 1024 * 1024)]), /more than 10485760/],
+    [
+      'that is too large',
+      'linux-x64-gnu',
+      Buffer.concat([elf(0x3e, ...good), Buffer.alloc(10 * 1024 * 1024)]),
+      /more than 10485760/,
+    ],
     ['without the entry', 'linux-x64-gnu', elf(0x3e, 'GLIBC_2.17'), /napi_register_module_v1/],
     ['that needs a newer glibc', 'linux-x64-gnu', elf(0x3e, ...good, 'GLIBC_2.18'), /needs glibc 2\.18/],
     ['for glibc in the package for musl', 'linux-x64-musl', elf(0x3e, ...good), /needs glibc/],
@@ -144,13 +181,25 @@ describe('a binary is refused', () => {
   for (const [name, platform, binary, reason] of cases) {
     test(name, async () => {
       const { faultsOf } = await release('inspect')
-      assert.match(faultsOf(binary, targets.find((target) => target.platform === platform)).join('\n'), reason)
+      assert.match(
+        faultsOf(
+          binary,
+          targets.find((target) => target.platform === platform),
+        ).join('\n'),
+        reason,
+      )
     })
   }
 
   test('and a good one is not', async () => {
     const { faultsOf } = await release('inspect')
-    assert.deepEqual(faultsOf(elf(0x3e, ...good), targets.find(({ platform }) => platform === 'linux-x64-gnu')), [])
+    assert.deepEqual(
+      faultsOf(
+        elf(0x3e, ...good),
+        targets.find(({ platform }) => platform === 'linux-x64-gnu'),
+      ),
+      [],
+    )
   })
 })
 
@@ -163,10 +212,15 @@ describe('workflows', () => {
     const lint = await createLinter()
     for (const [name, text] of workflows) {
       // It is older than the runners of today.
-      const found = lint(text, `.github/workflows/${name}`).filter(({ message }) => !/^label "(ubuntu-24\.04(-arm)?|macos-14|macos-15-intel)" is unknown/.test(message))
+      const found = lint(text, `.github/workflows/${name}`).filter(
+        ({ message }) => !/^label "(ubuntu-24\.04(-arm)?|macos-14|macos-15-intel)" is unknown/.test(message),
+      )
       assert.deepEqual(found, [], name)
     }
-    assert.notEqual(lint('on: push\njobs: { a: { runs-on: ubuntu-latest, steps: [{ run: "a", uses: b }] } }', 'wrong.yml').length, 0)
+    assert.notEqual(
+      lint('on: push\njobs: { a: { runs-on: ubuntu-latest, steps: [{ run: "a", uses: b }] } }', 'wrong.yml').length,
+      0,
+    )
   })
 
   test('run scripts that exist, and actions of one commit each', () => {
@@ -180,7 +234,8 @@ describe('workflows', () => {
         if (file) assert.ok(existsSync(join(root, file)), command)
         assert.ok(script || file || /^rustup component add /.test(command), `${name}: ${command}`)
       }
-      for (const [, action] of text.matchAll(/uses: (.+)/g)) assert.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d/, name)
+      for (const [, action] of text.matchAll(/uses: (.+)/g))
+        assert.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d/, name)
     }
   })
 

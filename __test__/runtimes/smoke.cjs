@@ -14,7 +14,16 @@ const { fromFile, newStorage, retryWithBackoff, StorageError } = require('../../
 const [endpoint, control, secretKey] = process.argv.slice(2)
 const MIB = 1024 * 1024
 const retry = { maxAttempts: 4, initialDelayMs: 10, maxDelayMs: 50, timeout: 20_000 }
-const options = { endpoint, bucket: 'pictures', accessKey: 'local', secretKey, retry, logger: false, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB }
+const options = {
+  endpoint,
+  bucket: 'pictures',
+  accessKey: 'local',
+  secretKey,
+  retry,
+  logger: false,
+  multipartThresholdBytes: 5 * MIB,
+  partSizeBytes: 5 * MIB,
+}
 
 const unhandled = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason))
@@ -44,7 +53,13 @@ const checks = {
     const body = bytes(11 * MIB)
     const file = path.join(folder, 'file.bin')
     writeFileSync(file, body)
-    const bodies = [Readable.from([body]), new Blob([body]).stream(), new Blob([body]), fromFile(file), new Response(body)]
+    const bodies = [
+      Readable.from([body]),
+      new Blob([body]).stream(),
+      new Blob([body]),
+      fromFile(file),
+      new Response(body),
+    ]
     for (const source of bodies) {
       const result = await storage.uploadFile({ key: 'stream.bin', body: source, sha256: true })
       assert.deepEqual([result.size, result.parts], [body.length, 3])
@@ -74,7 +89,7 @@ const checks = {
     await storage.delete({ key: 'bytes.bin' })
     assert.equal(await storage.exists({ key: 'bytes.bin' }), false)
   },
-  async 'errors'(storage) {
+  async errors(storage) {
     await faults({ fault: 'refuse' })
     await assert.rejects(storage.uploadFile({ key: 'a', body: 'a', retry: 'fast' }), (error) => {
       assert.ok(error instanceof StorageError)
@@ -83,7 +98,13 @@ const checks = {
     })
     await assert.rejects(storage.uploadFile({ key: '', body: 'a' }), { code: 'ERR_INVALID_KEY' })
     let calls = 0
-    assert.equal(await retryWithBackoff(() => (calls += 1) < 3 ? Promise.reject(Object.assign(new Error('x'), { code: 'ECONNRESET' })) : 'done', { initialDelayMs: 1, maxDelayMs: 2 }), 'done')
+    assert.equal(
+      await retryWithBackoff(
+        () => ((calls += 1) < 3 ? Promise.reject(Object.assign(new Error('x'), { code: 'ECONNRESET' })) : 'done'),
+        { initialDelayMs: 1, maxDelayMs: 2 },
+      ),
+      'done',
+    )
   },
   async 'abort, in every phase'(storage) {
     for (const fault of ['hang', 'stopReading', 'slow']) {
@@ -91,11 +112,13 @@ const checks = {
       for (const size of [200_000, 11 * MIB]) {
         const controller = new AbortController()
         setTimeout(() => controller.abort(), 30)
-        await assert.rejects(storage.uploadFile({ key: 'aborted', body: bytes(size), signal: controller.signal }), { name: 'AbortError' })
+        await assert.rejects(storage.uploadFile({ key: 'aborted', body: bytes(size), signal: controller.signal }), {
+          name: 'AbortError',
+        })
       }
     }
   },
-  async 'close'(storage) {
+  async close(storage) {
     await faults({ fault: 'hang', method: 'PUT' })
     const closing = newStorage(options)
     const upload = assert.rejects(closing.uploadFile({ key: 'closed', body: 'a' }), { code: 'ERR_CLOSED' })

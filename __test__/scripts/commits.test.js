@@ -5,7 +5,13 @@ const { test } = require('node:test')
 
 test('a commit subject: imperative subjects pass, other forms are named', async () => {
   const { faults } = await import('../../scripts/commits.mjs')
-  for (const subject of ['Add a limit for response heads', 'Compress bodies once', 'Re-read a source that changed', 'Pass errors on', `Add ${'x'.repeat(68)}`]) {
+  for (const subject of [
+    'Add a limit for response heads',
+    'Compress bodies once',
+    'Re-read a source that changed',
+    'Pass errors on',
+    `Add ${'x'.repeat(68)}`,
+  ]) {
     assert.deepEqual(faults(subject), [], subject)
   }
   for (const [subject, expected] of [

@@ -7,7 +7,9 @@ const path = require('node:path')
 const test = require('node:test')
 
 const root = path.join(__dirname, '..', '..')
-const lockfiles = execFileSync('git', ['ls-files', '*package-lock.json'], { cwd: root, encoding: 'utf8' }).trim().split('\n')
+const lockfiles = execFileSync('git', ['ls-files', '*package-lock.json'], { cwd: root, encoding: 'utf8' })
+  .trim()
+  .split('\n')
 
 // npm leaves out of a lockfile what a registry does not have for other systems, and `npm ci` then refuses the lockfile.
 for (const lockfile of lockfiles) {
@@ -15,10 +17,16 @@ for (const lockfile of lockfiles) {
     const { packages } = JSON.parse(readFileSync(path.join(root, lockfile), 'utf8'))
     assert.ok(Object.keys(packages).length > 1)
     const missing = []
-    for (const [place, { link, dependencies, devDependencies, optionalDependencies, resolved }] of Object.entries(packages)) {
+    for (const [place, { link, dependencies, devDependencies, optionalDependencies, resolved }] of Object.entries(
+      packages,
+    )) {
       if (link) continue
       assert.ok(!resolved?.startsWith('http'), `${place} names a registry`)
-      for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...(place === '' && devDependencies) })) {
+      for (const name of Object.keys({
+        ...dependencies,
+        ...optionalDependencies,
+        ...(place === '' && devDependencies),
+      })) {
         if (!found(packages, place, name)) missing.push(`${name} of ${place || 'the package'}`)
       }
     }

@@ -8,14 +8,24 @@ const { describe, test } = require('node:test')
 const module_ = import('../../scripts/lib/port-holder.mjs')
 
 describe('the holder of a port', () => {
-  test('is named with its pid, its command and how to stop it', { skip: process.platform === 'win32' && 'tasklist names no arguments' }, async (t) => {
+  test('is named with its pid, its command and how to stop it', {
+    skip: process.platform === 'win32' && 'tasklist names no arguments',
+  }, async (t) => {
     const { portIsTaken } = await module_
-    const program = "const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))"
-    const child = spawn(process.execPath, ['-e', program, 'a-left-over-program'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const program =
+      "const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))"
+    const child = spawn(process.execPath, ['-e', program, 'a-left-over-program'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     t.after(() => child.kill())
     const port = Number(String(await new Promise((resolve) => child.stdout.once('data', resolve))))
     const message = portIsTaken(port)
-    for (const part of [`Port ${port} is taken by process ${child.pid}:`, 'a-left-over-program', `kill ${child.pid}`, `PORT=`]) {
+    for (const part of [
+      `Port ${port} is taken by process ${child.pid}:`,
+      'a-left-over-program',
+      `kill ${child.pid}`,
+      `PORT=`,
+    ]) {
       assert.ok(message.includes(part), message)
     }
   })

@@ -14,7 +14,11 @@ const md5 = (...bodies) => bodies.reduce((hash, body) => hash.update(body), crea
 const filmEtag = `${md5(...[0, 5, 10].map((at) => md5(film.subarray(at * MIB, (at + 5) * MIB)))).toString('hex')}-3`
 
 /** The value, or what the failure is called. */
-const outcome = (promise) => promise.then((value) => value, ({ code, status, category }) => ({ code, status: status ?? null, category }))
+const outcome = (promise) =>
+  promise.then(
+    (value) => value,
+    ({ code, status, category }) => ({ code, status: status ?? null, category }),
+  )
 const bytesOf = async ({ body }) => Buffer.from(await new Response(body).arrayBuffer())
 const refused = { code: 'PreconditionFailed', status: 412, category: 'service' }
 
@@ -23,11 +27,15 @@ const contract = {
   'put, and the ETag is the MD5': {
     expected: { etag: md5(picture).toString('hex'), parts: 1, attempts: 1 },
     async check({ storage }) {
-      const { etag, parts, attempts } = await storage.uploadFile({ key: 'put.png', body: picture, contentType: 'image/png' })
+      const { etag, parts, attempts } = await storage.uploadFile({
+        key: 'put.png',
+        body: picture,
+        contentType: 'image/png',
+      })
       return { etag, parts, attempts }
     },
   },
-  'get': {
+  get: {
     expected: { same: true, size: picture.length, contentType: 'image/png' },
     async check({ storage }) {
       const object = await storage.download({ key: 'put.png' })
@@ -41,7 +49,7 @@ const contract = {
       return { same: (await bytesOf(object)).equals(picture.subarray(10, 100)), size: object.size }
     },
   },
-  'head': {
+  head: {
     expected: { size: picture.length, contentType: 'image/png', etag: md5(picture).toString('hex'), dated: true },
     async check({ storage }) {
       const { size, contentType, etag, lastModified } = await storage.head({ key: 'put.png' })
@@ -49,10 +57,21 @@ const contract = {
     },
   },
   'headers and metadata': {
-    expected: { cacheControl: 'public, max-age=60', disposition: 'attachment; filename="a.png"', contentLanguage: 'en', metadata: { author: 'me', 'x-y': 'a b' } },
+    expected: {
+      cacheControl: 'public, max-age=60',
+      disposition: 'attachment; filename="a.png"',
+      contentLanguage: 'en',
+      metadata: { author: 'me', 'x-y': 'a b' },
+    },
     async check({ storage }) {
       const headers = { 'content-disposition': 'attachment; filename="a.png"', 'content-language': 'en' }
-      await storage.uploadFile({ key: 'headers.png', body: picture, cacheControl: 'public, max-age=60', headers, metadata: { author: 'me', 'x-y': 'a b' } })
+      await storage.uploadFile({
+        key: 'headers.png',
+        body: picture,
+        cacheControl: 'public, max-age=60',
+        headers,
+        metadata: { author: 'me', 'x-y': 'a b' },
+      })
       const { cacheControl, disposition, contentLanguage, metadata } = await storage.head({ key: 'headers.png' })
       return { cacheControl, disposition, contentLanguage, metadata }
     },
@@ -75,8 +94,12 @@ const contract = {
       return { body: (await bytesOf(await storage.download({ key }))).toString(), listed }
     },
   },
-  'list': {
-    expected: [['list/1', 6], ['list/2', 6], ['list/3', 6]],
+  list: {
+    expected: [
+      ['list/1', 6],
+      ['list/2', 6],
+      ['list/3', 6],
+    ],
     async check({ storage }) {
       for (const key of ['list/3', 'list/1', 'list/2', 'lisu/1']) await storage.uploadFile({ key, body: key })
       const listed = []
@@ -108,7 +131,12 @@ const contract = {
   },
   'a wrong secret': {
     expected: { code: 'SignatureDoesNotMatch', status: 403, category: 'auth' },
-    check: ({ fresh }) => outcome(fresh({ secretKey: 'wrong' }).uploadFile({ key: 'wrong', body: 'x' }).then(() => 'stored')),
+    check: ({ fresh }) =>
+      outcome(
+        fresh({ secretKey: 'wrong' })
+          .uploadFile({ key: 'wrong', body: 'x' })
+          .then(() => 'stored'),
+      ),
   },
   'ifNoneMatch where there is nothing': {
     expected: 'first',
@@ -120,7 +148,9 @@ const contract = {
   'ifNoneMatch where there is something': {
     expected: { outcome: refused, body: 'first' },
     async check({ storage }) {
-      const second = await outcome(storage.uploadFile({ key: 'once', body: 'second', ifNoneMatch: '*' }).then(() => 'stored'))
+      const second = await outcome(
+        storage.uploadFile({ key: 'once', body: 'second', ifNoneMatch: '*' }).then(() => 'stored'),
+      )
       return { outcome: second, body: (await bytesOf(await storage.download({ key: 'once' }))).toString() }
     },
   },
@@ -129,7 +159,9 @@ const contract = {
     async check({ storage }) {
       await storage.uploadFile({ key: 'match', body: 'one' })
       const other = md5('other').toString('hex')
-      const second = await outcome(storage.uploadFile({ key: 'match', body: 'two', ifMatch: other }).then(() => 'stored'))
+      const second = await outcome(
+        storage.uploadFile({ key: 'match', body: 'two', ifMatch: other }).then(() => 'stored'),
+      )
       return { outcome: second, body: (await bytesOf(await storage.download({ key: 'match' }))).toString() }
     },
   },
@@ -144,15 +176,28 @@ const contract = {
   'an object in parts': {
     expected: { parts: 3, etag: filmEtag, same: true, metadata: { author: 'me' }, contentType: 'video/mp4' },
     async check({ storage }) {
-      const { parts, etag } = await storage.uploadFile({ key: 'film.mp4', body: film, contentType: 'video/mp4', metadata: { author: 'me' } })
+      const { parts, etag } = await storage.uploadFile({
+        key: 'film.mp4',
+        body: film,
+        contentType: 'video/mp4',
+        metadata: { author: 'me' },
+      })
       const object = await storage.download({ key: 'film.mp4' })
-      return { parts, etag, same: (await bytesOf(object)).equals(film), metadata: object.metadata, contentType: object.contentType }
+      return {
+        parts,
+        etag,
+        same: (await bytesOf(object)).equals(film),
+        metadata: object.metadata,
+        contentType: object.contentType,
+      }
     },
   },
   'an object in parts, only where there is none': {
     expected: { outcome: refused, size: film.length },
     async check({ storage }) {
-      const second = await outcome(storage.uploadFile({ key: 'film.mp4', body: noise(6 * MIB), ifNoneMatch: '*' }).then(() => 'stored'))
+      const second = await outcome(
+        storage.uploadFile({ key: 'film.mp4', body: noise(6 * MIB), ifNoneMatch: '*' }).then(() => 'stored'),
+      )
       return { outcome: second, size: (await storage.head({ key: 'film.mp4' })).size }
     },
   },
@@ -163,8 +208,13 @@ const contract = {
         yield film.subarray(0, 7 * MIB)
         throw new Error('broken off')
       }
-      await storage.uploadFile({ key: 'kept.bin', body: broken(), checkpoint: new Map(), contentLength: film.length }).catch(() => undefined)
-      const clean = async () => (await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 60_000) })).removed.map(({ key }) => key)
+      await storage
+        .uploadFile({ key: 'kept.bin', body: broken(), checkpoint: new Map(), contentLength: film.length })
+        .catch(() => undefined)
+      const clean = async () =>
+        (await storage.abortIncompleteUploads({ olderThan: new Date(Date.now() + 60_000) })).removed.map(
+          ({ key }) => key,
+        )
       return { removed: await clean(), left: await clean() }
     },
   },
@@ -184,10 +234,13 @@ const contract = {
       return (await fetch(url.replace('/signed.txt?', '/put.png?'))).status
     },
   },
-  'downloadAndUpload': {
+  downloadAndUpload: {
     expected: { same: true, contentType: 'image/png' },
     async check({ fresh }) {
-      const source = createServer((_, response) => response.setHeader('content-type', 'image/png').end(picture)).listen(0, '127.0.0.1')
+      const source = createServer((_, response) => response.setHeader('content-type', 'image/png').end(picture)).listen(
+        0,
+        '127.0.0.1',
+      )
       await new Promise((resolve) => source.once('listening', resolve))
       try {
         const storage = fresh({ allowPrivateNetworks: true })

@@ -4,14 +4,21 @@
 // over fails its check.
 
 const noConditions = { outcome: 'stored' }
-const strictXml = 'its response to the first step has another root element (InitiateMultipartUpload), which our XML reader refuses'
+const strictXml =
+  'its response to the first step has another root element (InitiateMultipartUpload), which our XML reader refuses'
 
 const deviations = {
   rclone: {
-    'ifNoneMatch where there is something': { seen: { ...noConditions, body: 'second' }, why: 'it knows no conditions of writes' },
+    'ifNoneMatch where there is something': {
+      seen: { ...noConditions, body: 'second' },
+      why: 'it knows no conditions of writes',
+    },
     'ifMatch of another version': { seen: { ...noConditions, body: 'two' }, why: 'it knows no conditions of writes' },
     'an object in parts': { seen: { code: 'ERR_PROTOCOL', status: 200, category: 'service' }, why: strictXml },
-    'an object in parts, only where there is none': { seen: { code: 'NotFound', status: 404, category: 'service' }, why: strictXml },
+    'an object in parts, only where there is none': {
+      seen: { code: 'NotFound', status: 404, category: 'service' },
+      why: strictXml,
+    },
     'an upload in parts that was broken off is found and removed': {
       seen: { removed: [...Array(6).fill('film.mp4'), ...Array(3).fill('kept.bin')], left: [] },
       why: 'it began uploads whose names nobody could read, and abortIncompleteUploads() finds them',

@@ -41,7 +41,13 @@ async function serve(program, args, port) {
   const url = `http://127.0.0.1:${port}`
   for (const until = Date.now() + 60_000; ; await sleep(50)) {
     if (child.exitCode !== null || Date.now() > until) throw new Error(`${program} does not serve:\n${said}`)
-    if (await fetch(url).then(() => true, () => false)) break
+    if (
+      await fetch(url).then(
+        () => true,
+        () => false,
+      )
+    )
+      break
   }
   const stop = async () => {
     child.kill()
@@ -61,7 +67,11 @@ const servers = {
     mkdirSync(path.join(folder, bucket))
     const port = await freePort()
     const key = `${keys.accessKey},${keys.secretKey}`
-    const { url, stop } = await serve('rclone', ['serve', 's3', folder, '--addr', `127.0.0.1:${port}`, '--auth-key', key, '--config', path.join(folder, 'none')], port)
+    const { url, stop } = await serve(
+      'rclone',
+      ['serve', 's3', folder, '--addr', `127.0.0.1:${port}`, '--auth-key', key, '--config', path.join(folder, 'none')],
+      port,
+    )
     return {
       url,
       async stop() {
@@ -73,7 +83,13 @@ const servers = {
   async moto() {
     const port = await freePort()
     const server = await serve('moto_server', ['-H', '127.0.0.1', '-p', String(port)], port)
-    const client = new AwsClient({ accessKeyId: keys.accessKey, secretAccessKey: keys.secretKey, service: 's3', region: 'us-east-1', retries: 0 })
+    const client = new AwsClient({
+      accessKeyId: keys.accessKey,
+      secretAccessKey: keys.secretKey,
+      service: 's3',
+      region: 'us-east-1',
+      retries: 0,
+    })
     const made = await client.fetch(`${server.url}/${bucket}`, { method: 'PUT' })
     assert.equal(made.status, 200)
     return server
@@ -87,7 +103,8 @@ for (const [name, start] of Object.entries(servers)) {
     before(async () => {
       server = await start()
       const sizes = { multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB }
-      tools.fresh = (options) => newStorage({ endpoint: server.url, ...keys, bucket, logger: false, retry: 'fast', ...sizes, ...options })
+      tools.fresh = (options) =>
+        newStorage({ endpoint: server.url, ...keys, bucket, logger: false, retry: 'fast', ...sizes, ...options })
       tools.storage = tools.fresh({})
     })
     after(() => server?.stop())
@@ -95,7 +112,11 @@ for (const [name, start] of Object.entries(servers)) {
     for (const [what, { expected, check }] of Object.entries(contract)) {
       const known = deviations[name]?.[what]
       test(known ? `${what}: ${known.why}` : what, async () => {
-        const seen = await check(tools).catch(({ code, status, category }) => ({ code, status: status ?? null, category }))
+        const seen = await check(tools).catch(({ code, status, category }) => ({
+          code,
+          status: status ?? null,
+          category,
+        }))
         if (!known) return assert.deepEqual(seen, expected)
         assert.deepEqual(seen, known.seen)
         assert.notDeepEqual(seen, expected, 'this is no deviation any more')
@@ -116,7 +137,10 @@ for (const [name, start] of Object.entries(servers)) {
     })
 
     test('each deviation is of a check that there is', () => {
-      assert.deepEqual(Object.keys(deviations[name] ?? {}).filter((what) => !Object.hasOwn(contract, what)), [])
+      assert.deepEqual(
+        Object.keys(deviations[name] ?? {}).filter((what) => !Object.hasOwn(contract, what)),
+        [],
+      )
     })
   })
 }

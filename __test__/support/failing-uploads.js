@@ -18,7 +18,8 @@ const bodies = [
   (file) => fromFile(file),
 ]
 
-const upload = (storage, { n, file, signal }) => storage.uploadFile({ key: `leak/${n % 500}.bin`, body: bodies[n % bodies.length](file), signal })
+const upload = (storage, { n, file, signal }) =>
+  storage.uploadFile({ key: `leak/${n % 500}.bin`, body: bodies[n % bodies.length](file), signal })
 
 /** Bad input of many kinds; each is refused before anything is sent. */
 const invalid = [
@@ -60,7 +61,11 @@ const kinds = {
   'a storage for each': { faults: [status(403, 'AccessDenied')], codes: ['AccessDenied'], call: withOwnStorage },
   'stalled, aborted': { faults: [{ fault: 'stopReading' }], abortAfterMs: 10, codes: ['AbortError'] },
   'no response, aborted': { faults: [{ fault: 'hang' }], abortAfterMs: 10, codes: ['AbortError'] },
-  'no response, timed out': { faults: [{ fault: 'hang' }], options: { retry: { maxAttempts: 1, timeout: 30 } }, codes: ['ETIMEDOUT'] },
+  'no response, timed out': {
+    faults: [{ fault: 'hang' }],
+    options: { retry: { maxAttempts: 1, timeout: 30 } },
+    codes: ['ETIMEDOUT'],
+  },
   'bad input': {
     codes: ['ERR_INVALID_KEY', 'ERR_INVALID_BODY', 'ERR_INVALID_OPTION', 'ERR_BLOCKED_URL'],
     call: (storage, { n }) => invalid[n % invalid.length](storage),

@@ -7,15 +7,109 @@ const { buffer } = require('node:stream/consumers')
 const { dice } = require('./dice.js')
 
 const PIECES = [
-  'a', 'Z', '0', 'photo.png', '.', '..', '...', '/', '/', '//', ' ', '  ', '+', '%', '%20', '%2e%2e', '%00', '\\', '?', '#', '&', '=', ';', ':', '@',
-  ',', '<', '>', '"', "'", '`', '|', '^', '{', '}', '[', ']', '*', '!', '(', ')', '~', '$', '\t', '\n', '\r', '\0', '\u0001', '\u001f', '\u007f', '\u0085',
-  '\u00a0', 'é', 'é', '漢字', '😀', '\u200e', '\u202e', '\u2028', '\ufeff', '\ufffd', '\ufffe', '\uffff', ']]>', '<!--', '&amp;', '&#1;', 'CON',
+  'a',
+  'Z',
+  '0',
+  'photo.png',
+  '.',
+  '..',
+  '...',
+  '/',
+  '/',
+  '//',
+  ' ',
+  '  ',
+  '+',
+  '%',
+  '%20',
+  '%2e%2e',
+  '%00',
+  '\\',
+  '?',
+  '#',
+  '&',
+  '=',
+  ';',
+  ':',
+  '@',
+  ',',
+  '<',
+  '>',
+  '"',
+  "'",
+  '`',
+  '|',
+  '^',
+  '{',
+  '}',
+  '[',
+  ']',
+  '*',
+  '!',
+  '(',
+  ')',
+  '~',
+  '$',
+  '\t',
+  '\n',
+  '\r',
+  '\0',
+  '\u0001',
+  '\u001f',
+  '\u007f',
+  '\u0085',
+  '\u00a0',
+  'é',
+  'é',
+  '漢字',
+  '😀',
+  '\u200e',
+  '\u202e',
+  '\u2028',
+  '\ufeff',
+  '\ufffd',
+  '\ufffe',
+  '\uffff',
+  ']]>',
+  '<!--',
+  '&amp;',
+  '&#1;',
+  'CON',
 ]
 
 /** Of the kinds that go wrong most; the others are drawn. */
 const KNOWN_KEYS = [
-  '/', '//', '/a', 'a/', 'a//b', './x', '../x', 'a/./b', 'a/../b', 'a/..', '../../pictures/x', '.../x', '%2e%2e/x', 'a\\..\\b', ' ', '   ', ' a ', '\t', '\n',
-  'a\u0001b', '\0', '\ufffe', 'a+b c%20d', '+', '%', '%zz', ']]>&<!--', 'e\u0301', 'x'.repeat(1024), '漢'.repeat(341), '/'.repeat(1024),
+  '/',
+  '//',
+  '/a',
+  'a/',
+  'a//b',
+  './x',
+  '../x',
+  'a/./b',
+  'a/../b',
+  'a/..',
+  '../../pictures/x',
+  '.../x',
+  '%2e%2e/x',
+  'a\\..\\b',
+  ' ',
+  '   ',
+  ' a ',
+  '\t',
+  '\n',
+  'a\u0001b',
+  '\0',
+  '\ufffe',
+  'a+b c%20d',
+  '+',
+  '%',
+  '%zz',
+  ']]>&<!--',
+  'e\u0301',
+  'x'.repeat(1024),
+  '漢'.repeat(341),
+  '/'.repeat(1024),
 ]
 
 function drawKey({ some }) {
@@ -28,7 +122,19 @@ const word = (text) => `=?UTF-8?B?${Buffer.from(text).toString('base64')}?=`
 
 /** A header's value as bytes, one to a character, and what it means. */
 function drawValue({ one }) {
-  const plain = one(['plain', 'a; b="c"', 'x'.repeat(300), '0', 'a,b', "filename*=UTF-8''%E6%BC%A2", '=?', '=?x', '=?UTF-8?B?!!?=', '=?ISO-8859-1?Q?caf=E9?=', '=?UTF-8?Q?=C?='])
+  const plain = one([
+    'plain',
+    'a; b="c"',
+    'x'.repeat(300),
+    '0',
+    'a,b',
+    "filename*=UTF-8''%E6%BC%A2",
+    '=?',
+    '=?x',
+    '=?UTF-8?B?!!?=',
+    '=?ISO-8859-1?Q?caf=E9?=',
+    '=?UTF-8?Q?=C?=',
+  ])
   const foreign = one(['résumé', '漢字 😀', 'café', 'Ünïcödé'])
   const latin1 = one(['r\xe9sum\xe9.pdf', '\xdcber', 'caf\xe9'])
   return one([
@@ -39,13 +145,23 @@ function drawValue({ one }) {
   ])
 }
 
-const FIELDS = { 'content-type': 'contentType', 'content-disposition': 'disposition', 'cache-control': 'cacheControl', 'content-language': 'contentLanguage', expires: 'expires' }
+const FIELDS = {
+  'content-type': 'contentType',
+  'content-disposition': 'disposition',
+  'cache-control': 'cacheControl',
+  'content-language': 'contentLanguage',
+  expires: 'expires',
+}
 
 /** { key, body, headers, expected }: what is sent, and what `head` has to say of it. */
 function drawObject(draw, key) {
   const headers = {}
   const expected = { metadata: {} }
-  const type = draw.one([{ bytes: 'image/png' }, { bytes: `text/plain; name="${utf8('é')}"`, text: 'text/plain; name="é"' }, { bytes: 'nonsense' }])
+  const type = draw.one([
+    { bytes: 'image/png' },
+    { bytes: `text/plain; name="${utf8('é')}"`, text: 'text/plain; name="é"' },
+    { bytes: 'nonsense' },
+  ])
   headers['content-type'] = type.bytes
   expected.contentType = type.text ?? type.bytes
   for (const [name, field] of Object.entries(FIELDS)) {
@@ -70,8 +186,6 @@ function drawObjects(seed, count) {
   const keys = new Set([...KNOWN_KEYS, ...Array.from({ length: count }, () => drawKey(draw))])
   return [...keys].map((key) => drawObject(draw, key))
 }
-
-
 
 /** What the bytes of a header, one to a character, mean. */
 function decoded(bytes) {
@@ -101,7 +215,11 @@ async function checkForeignObjects({ raw, storage, seed, count, keepsHeaders = f
   const accepted = []
   for (const object of drawObjects(seed, count)) {
     // A server may refuse the key, or the headers, or break off.
-    const put = (headers) => raw.request('PUT', object.key, { headers, body: object.body }).then(({ status }) => status === 200, () => false)
+    const put = (headers) =>
+      raw.request('PUT', object.key, { headers, body: object.body }).then(
+        ({ status }) => status === 200,
+        () => false,
+      )
     if ((await put(object.headers)) || (await put({}))) accepted.push(object)
   }
   const there = await raw.keys()
@@ -120,7 +238,11 @@ async function checkForeignObjects({ raw, storage, seed, count, keepsHeaders = f
     const head = await storage.head({ key }).catch((error) => error)
     // A server may take a key and lose it, or hold the object under another name: it says the same to both.
     if (seen.status !== 200 || !there.includes(key)) {
-      assert.deepEqual([head.status ?? 200, head.size], [seen.status, seen.status === 200 ? seen.body.length : undefined], `head ${name}`)
+      assert.deepEqual(
+        [head.status ?? 200, head.size],
+        [seen.status, seen.status === 200 ? seen.body.length : undefined],
+        `head ${name}`,
+      )
       continue
     }
     held.push(object)
@@ -128,7 +250,8 @@ async function checkForeignObjects({ raw, storage, seed, count, keepsHeaders = f
     assert.equal(await storage.exists({ key }), true, name)
     const { body: stream, metadata } = await storage.download({ key })
     assert.deepEqual(await buffer(stream), seen.body, `download ${name}`)
-    for (const [header, field] of Object.entries(FIELDS)) assert.equal(head[field], decoded(seen.headers[header]), `${field} of ${name}`)
+    for (const [header, field] of Object.entries(FIELDS))
+      assert.equal(head[field], decoded(seen.headers[header]), `${field} of ${name}`)
     assert.deepEqual(metadata, metadataOf(seen.headers), name)
     if (keepsHeaders && seen.body.equals(body)) {
       for (const [field, value] of Object.entries(expected)) assert.deepEqual(head[field], value, `${field} of ${name}`)
@@ -138,7 +261,11 @@ async function checkForeignObjects({ raw, storage, seed, count, keepsHeaders = f
   for (const { key } of held.filter((_, index) => index % 5 === 0)) {
     const prefix = [...key].slice(0, 2).join('')
     assert.deepEqual(await listed({ prefix }), await raw.keys({ prefix }), `list of prefix ${JSON.stringify(prefix)}`)
-    assert.deepEqual(await listed({ startAfter: key }), await raw.keys({ 'start-after': key }), `list after ${JSON.stringify(key)}`)
+    assert.deepEqual(
+      await listed({ startAfter: key }),
+      await raw.keys({ 'start-after': key }),
+      `list after ${JSON.stringify(key)}`,
+    )
   }
   await checkDeletes(raw, storage, held, there)
   return held
@@ -164,13 +291,20 @@ async function checkDeletes(raw, storage, held, there) {
   // rclone finds a key under another Unicode form of it, too, as long as there is one.
   const forms = there.map((key) => key.normalize())
   const isAlone = ({ key }) => forms.filter((form) => form === key.normalize()).length === 1
-  const doomed = held.filter(isAlone).filter((_, index) => index % 2 === 0).map(({ key }) => key)
+  const doomed = held
+    .filter(isAlone)
+    .filter((_, index) => index % 2 === 0)
+    .map(({ key }) => key)
   for (const key of doomed) {
     await storage.delete({ key })
     assert.equal((await raw.request('HEAD', key)).status, 404, `delete ${JSON.stringify(key)}`)
     assert.equal(await storage.exists({ key }), false)
   }
-  assert.deepEqual(await raw.keys(), there.filter((key) => !doomed.includes(key)), 'what was not deleted')
+  assert.deepEqual(
+    await raw.keys(),
+    there.filter((key) => !doomed.includes(key)),
+    'what was not deleted',
+  )
   for (const key of doomed) await storage.delete({ key })
 }
 

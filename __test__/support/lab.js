@@ -9,7 +9,9 @@ const { newStorage } = require('../../index.js')
 
 const root = path.join(__dirname, '..', '..')
 const exe = process.platform === 'win32' ? '.exe' : ''
-const program = ['debug', 'release'].map((profile) => path.join(root, 'target', profile, `local-r2${exe}`)).find(existsSync)
+const program = ['debug', 'release']
+  .map((profile) => path.join(root, 'target', profile, `local-r2${exe}`))
+  .find(existsSync)
 
 /** Short waits, so that four attempts take less than a second. */
 const quick = { maxAttempts: 4, initialDelayMs: 10, maxDelayMs: 50, timeout: 2000 }

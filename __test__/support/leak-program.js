@@ -33,7 +33,9 @@ const plants = {
   rejection: () => void Promise.reject(new Error('planted')),
   file: () => writeFileSync(path.join(tmpdir(), String(kept.push(undefined))), ''),
 }
-const planted = process.env.PLANTS.split(' ').filter(Boolean).map((name) => plants[name])
+const planted = process.env.PLANTS.split(' ')
+  .filter(Boolean)
+  .map((name) => plants[name])
 
 function makeStorage({ overTls, options }) {
   return newStorage({
@@ -49,7 +51,10 @@ let outcomes = {}
 async function fail({ call = upload, abortAfterMs, codes }, storage, n) {
   const controller = abortAfterMs === undefined ? undefined : new AbortController()
   if (controller) setTimeout(() => controller.abort(), abortAfterMs)
-  const error = await call(storage, { n, file, signal: controller?.signal }).then(() => new Error('it was stored'), (reason) => reason)
+  const error = await call(storage, { n, file, signal: controller?.signal }).then(
+    () => new Error('it was stored'),
+    (reason) => reason,
+  )
   const code = error.name === 'AbortError' ? error.name : error.code
   assert.ok(codes.includes(code), error)
   outcomes[code] = (outcomes[code] ?? 0) + 1
@@ -68,9 +73,11 @@ async function endWorker(n) {
 /** Does `action` with every number from `from` to `to`, several at once. */
 async function each(from, to, atOnce, action) {
   let next = from
-  await Promise.all(Array.from({ length: atOnce }, async () => {
-    while (next < to) await action(next++)
-  }))
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      while (next < to) await action(next++)
+    }),
+  )
 }
 
 /** Lets each kind fail in turn, a slice at a time. Gives the memory after each slice. */

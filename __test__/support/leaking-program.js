@@ -10,8 +10,17 @@ const { fromFile, newStorage } = require('../../index.js')
 const MIB = 1024 * 1024
 const [control, file, checkpoint] = process.argv.slice(2)
 const quick = { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 2, timeout: 5000 }
-const options = { logger: false, retry: quick, multipartThresholdBytes: 5 * MIB, partSizeBytes: 5 * MIB, allowPrivateNetworks: true }
-const faults = (...rules) => fetch(`${control}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) }).then((response) => response.text())
+const options = {
+  logger: false,
+  retry: quick,
+  multipartThresholdBytes: 5 * MIB,
+  partSizeBytes: 5 * MIB,
+  allowPrivateNetworks: true,
+}
+const faults = (...rules) =>
+  fetch(`${control}/faults`, { method: 'PUT', body: JSON.stringify({ faults: rules }) }).then((response) =>
+    response.text(),
+  )
 const descriptors = () => readdirSync('/proc/self/fd').length
 const large = Buffer.alloc(11 * MIB, 7)
 const unhandled = []
@@ -30,7 +39,8 @@ const calls = [
   (storage, signal) => storage.uploadFile({ key: 'c', body: slowly(), signal, sha256: true }),
   (storage, signal) => storage.uploadFile({ key: 'd', body: fromFile(file), signal, compress: 'gzip' }),
   (storage, signal) => storage.uploadFile({ key: 'e', body: fromFile(file), signal, checkpoint }),
-  (storage, signal) => storage.downloadAndUpload({ key: 'f', url: `${process.env.PUBLIC_URL}/pictures/source`, signal }),
+  (storage, signal) =>
+    storage.downloadAndUpload({ key: 'f', url: `${process.env.PUBLIC_URL}/pictures/source`, signal }),
   async (storage, signal) => {
     const { body } = await storage.download({ key: 'source', signal })
     for await (const piece of body) if (piece.length === 0) throw new Error('never')
@@ -43,7 +53,8 @@ const calls = [
 
 async function round(storage, delayMs) {
   const outcomes = await Promise.allSettled(calls.map((call) => call(storage, AbortSignal.timeout(delayMs))))
-  for (const { reason } of outcomes) assert.ok(reason === undefined || ['TimeoutError', 'AbortError'].includes(reason.name), reason?.stack)
+  for (const { reason } of outcomes)
+    assert.ok(reason === undefined || ['TimeoutError', 'AbortError'].includes(reason.name), reason?.stack)
 }
 
 async function main() {
@@ -53,19 +64,28 @@ async function main() {
   for (const delayMs of [50, 10_000]) await round(storage, delayMs)
   await sleep(500)
   const before = descriptors()
-  for (const rules of [[], [{ fault: 'hang', skip: 3 }], [{ fault: 'slow', bytesPerSecond: 20 * MIB }], [{ fault: 'stallResponse', method: 'GET' }]]) {
+  for (const rules of [
+    [],
+    [{ fault: 'hang', skip: 3 }],
+    [{ fault: 'slow', bytesPerSecond: 20 * MIB }],
+    [{ fault: 'stallResponse', method: 'GET' }],
+  ]) {
     await faults(...rules)
     for (let delayMs = 1; delayMs <= 200; delayMs = Math.ceil(delayMs * 1.5)) await round(storage, delayMs)
   }
   await faults()
   const closing = newStorage(options)
-  const ended = calls.map((call) => call(closing, undefined).catch((error) => assert.equal(error.code, 'ERR_CLOSED', error.stack)))
+  const ended = calls.map((call) =>
+    call(closing, undefined).catch((error) => assert.equal(error.code, 'ERR_CLOSED', error.stack)),
+  )
   await sleep(10)
   closing.close()
   await Promise.all(ended)
   // Removals continue behind an abort; idle connections are kept for a while. What has a checkpoint (e) stays.
   const open = async () => {
-    const cleanups = ['b', 'c', 'd', 'f'].map((prefix) => storage.abortIncompleteUploads({ prefix, olderThan: new Date(0) }))
+    const cleanups = ['b', 'c', 'd', 'f'].map((prefix) =>
+      storage.abortIncompleteUploads({ prefix, olderThan: new Date(0) }),
+    )
     return (await Promise.all(cleanups)).reduce((sum, { kept }) => sum + kept, 0)
   }
   const patience = Date.now() + 40_000

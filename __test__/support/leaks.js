@@ -44,7 +44,16 @@ async function measure(kinds, count, { plants = [], patienceMs = 30_000 } = {}) 
     })
     const growth = growthOf(report.samples)
     const files = readdirSync(temporary)
-    return { ...report, growth, leaks: leaksOf({ ...report, growth, files, rssBytes: kinds.includes(WORKERS) ? RSS_BYTES_OF_WORKERS : RSS_BYTES }) }
+    return {
+      ...report,
+      growth,
+      leaks: leaksOf({
+        ...report,
+        growth,
+        files,
+        rssBytes: kinds.includes(WORKERS) ? RSS_BYTES_OF_WORKERS : RSS_BYTES,
+      }),
+    }
   } finally {
     await lab.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -61,7 +70,9 @@ function run(options, environment) {
   child.stdout.on('data', (text) => (said += text))
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', (code, signal) => (code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`${options.join(' ')}: ended with ${code ?? signal}`))))
+    child.once('close', (code, signal) =>
+      code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`${options.join(' ')}: ended with ${code ?? signal}`)),
+    )
   })
 }
 
@@ -80,7 +91,8 @@ function growthOf(samples) {
 
 function leaksOf({ calls, before, after, growth, unhandled, files, rssBytes }) {
   const limit = ({ least, perCall }) => Math.max(least, (perCall * calls) / 2)
-  const grown = (name, bytes, limits) => (bytes > limit(limits) ? [`${name}: grew by ${bytes} bytes in ${calls / 2} calls`] : [])
+  const grown = (name, bytes, limits) =>
+    bytes > limit(limits) ? [`${name}: grew by ${bytes} bytes in ${calls / 2} calls`] : []
   return [
     ...more(before, after),
     ...grown('memory of JavaScript', growth.js[1], JS_BYTES),

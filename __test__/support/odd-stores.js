@@ -13,7 +13,8 @@ function resealed(text, change) {
   return JSON.stringify({ content, sha256: digestOf(content) })
 }
 
-const spliced = (text, at, count, more) => text.slice(0, at % text.length) + more + text.slice((at % text.length) + count)
+const spliced = (text, at, count, more) =>
+  text.slice(0, at % text.length) + more + text.slice((at % text.length) + count)
 
 /** What becomes of a text, by a name: each takes the text and { at, text }, which are drawn. */
 const DAMAGES = {
@@ -41,7 +42,11 @@ const DAMAGES = {
   'a bigint': (_, { at }) => BigInt(at),
   'a boolean': () => true,
   'a proxy that is revoked': () => revoked(),
-  'an object with a getter that throws': () => ({ get content() { throw new Error('a getter') } }),
+  'an object with a getter that throws': () => ({
+    get content() {
+      throw new Error('a getter')
+    },
+  }),
   nothing: () => undefined,
   null: () => null,
 }
@@ -57,21 +62,49 @@ const BEHAVIOURS = {
   'is at once': (work) => work(),
   'is asynchronous': async (work) => work(),
   'is a thenable': (work) => ({ then: (resolve) => resolve(work()) }),
-  'is a thenable that settles twice': (work) => ({ then: (resolve, reject) => [resolve(work()), reject(new Error('late'))] }),
-  'is a thenable that throws': () => ({ then() { throw new Error('then') } }),
-  'is a thenable whose then cannot be read': () => ({ get then() { throw new Error('then') } }),
+  'is a thenable that settles twice': (work) => ({
+    then: (resolve, reject) => [resolve(work()), reject(new Error('late'))],
+  }),
+  'is a thenable that throws': () => ({
+    then() {
+      throw new Error('then')
+    },
+  }),
+  'is a thenable whose then cannot be read': () => ({
+    get then() {
+      throw new Error('then')
+    },
+  }),
   'is a thenable that is never settled': (_, hang) => ({ then: () => void hang() }),
   'is a promise whose constructor cannot be read': (work) =>
-    Object.defineProperty(Promise.resolve(work()), 'constructor', { get() { throw new Error('constructor') } }),
+    Object.defineProperty(Promise.resolve(work()), 'constructor', {
+      get() {
+        throw new Error('constructor')
+      },
+    }),
   'is a promise of a promise that is never settled': async (_, hang) => hang(),
   hangs: (_, hang) => hang(),
-  throws: () => { throw new Error('the store is down') },
-  'throws nothing': () => { throw undefined },
-  'throws text': () => { throw 'the store is down' },
-  'throws what cannot be read': () => { throw revoked() },
+  throws: () => {
+    throw new Error('the store is down')
+  },
+  'throws nothing': () => {
+    throw undefined
+  },
+  'throws text': () => {
+    throw 'the store is down'
+  },
+  'throws what cannot be read': () => {
+    throw revoked()
+  },
   rejects: () => Promise.reject(new Error('the store is down')),
   'rejects with an error that cannot be read': () =>
-    Promise.reject(Object.defineProperty(new Error(), 'message', { get() { throw new Error('message') } })),
+    Promise.reject(
+      Object.defineProperty(new Error(), 'message', {
+        get() {
+          throw new Error('message')
+        },
+      }),
+    ),
   'rejects with control characters': () => Promise.reject(new Error('\x1b[2J\u202e\r\n')),
   'is a proxy that is revoked': () => revoked(),
 }
@@ -83,21 +116,35 @@ const SHAPES = {
   'an object without a prototype': (methods) => Object.assign(Object.create(null), methods),
   'an object of a class': (methods) =>
     new (class Store {
-      get(...given) { return methods.get(...given) }
-      set(...given) { return methods.set(...given) }
-      delete(...given) { return methods.delete(...given) }
+      get(...given) {
+        return methods.get(...given)
+      }
+      set(...given) {
+        return methods.set(...given)
+      }
+      delete(...given) {
+        return methods.delete(...given)
+      }
     })(),
   'a proxy': (methods) => new Proxy(methods, {}),
   'a proxy of a frozen object': (methods) => new Proxy(Object.freeze(methods), {}),
   'methods that are gone when they are called': (methods) => {
     const asked = { get: 0, set: 0, delete: 0 }
-    return new Proxy(methods, { get: (target, name) => (name in asked && asked[name]++ > 0 ? undefined : target[name]) })
+    return new Proxy(methods, {
+      get: (target, name) => (name in asked && asked[name]++ > 0 ? undefined : target[name]),
+    })
   },
   'getters that throw when they are read again': (methods) => {
     const store = {}
     for (const name of Object.keys(methods)) {
       let asked = 0
-      Object.defineProperty(store, name, { enumerable: true, get() { if (asked++ > 0) throw new Error('a getter'); return methods[name] } })
+      Object.defineProperty(store, name, {
+        enumerable: true,
+        get() {
+          if (asked++ > 0) throw new Error('a getter')
+          return methods[name]
+        },
+      })
     }
     return store
   },
@@ -106,10 +153,25 @@ const SHAPES = {
 /** Objects that are no stores. */
 const NO_STORES = {
   'a proxy that is revoked': revoked,
-  'a getter that throws': () => ({ get get() { throw new Error('a getter') }, set() {}, delete() {} }),
-  'a proxy whose handler throws': () => new Proxy({}, { getOwnPropertyDescriptor() { throw new Error('a handler') } }),
+  'a getter that throws': () => ({
+    get get() {
+      throw new Error('a getter')
+    },
+    set() {},
+    delete() {},
+  }),
+  'a proxy whose handler throws': () =>
+    new Proxy(
+      {},
+      {
+        getOwnPropertyDescriptor() {
+          throw new Error('a handler')
+        },
+      },
+    ),
   'a proxy that has everything and nothing': () => new Proxy({}, { get: () => 1, has: () => true }),
-  'a WeakMap without a key for it': () => Object.create(null, { get: { value: 1 }, set: { value: 2 }, delete: { value: 3 } }),
+  'a WeakMap without a key for it': () =>
+    Object.create(null, { get: { value: 1 }, set: { value: 2 }, delete: { value: 3 } }),
   'a function': () => Object.assign(() => {}, { get() {}, set() {}, delete() {} }),
   'a promise of a store': () => Promise.resolve(new Map()),
 }

@@ -6,12 +6,21 @@
 
 const { EventEmitter } = require('node:events')
 const { parseArgs } = require('node:util')
-const { StorageError, errorResponse, fromFile, isRetryableError, newStorage, retryWithBackoff } = require('../../index.js')
+const {
+  StorageError,
+  errorResponse,
+  fromFile,
+  isRetryableError,
+  newStorage,
+  retryWithBackoff,
+} = require('../../index.js')
 const { dashboard, metricsRoute } = require('../../lib/dashboard/index.js')
 const { breakerOpen, standardRules, watch } = require('../../lib/alerts/index.js')
 const { startLocalR2 } = require('../../lib/testing/index.js')
 
-const { values } = parseArgs({ options: { config: { type: 'string' }, internal: { type: 'string' }, pollutions: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { config: { type: 'string' }, internal: { type: 'string' }, pollutions: { type: 'string' } },
+})
 const config = JSON.parse(values.config)
 const functions = { function: () => true, store: new Map() }
 
@@ -20,17 +29,23 @@ async function outcomeOf(run) {
   try {
     return stable(await run())
   } catch (error) {
-    return error instanceof StorageError ? stable({ ...error.toJSON(), message: undefined }) : `${error.name}: ${error.message}`
+    return error instanceof StorageError
+      ? stable({ ...error.toJSON(), message: undefined })
+      : `${error.name}: ${error.message}`
   }
 }
 
 /** Own properties only, as text; numbers of time and chance are left out. */
 function stable(value) {
-  const changing = /^(elapsedMs|atMs|ageMs|requestId|lastModified|expiresAt|url|location|latencyMs|phasesMs|endpoint|retryAfterMs|pacing|history|attemptMs|successRate|throughput|uptimeMs|at|now)$/
+  const changing =
+    /^(elapsedMs|atMs|ageMs|requestId|lastModified|expiresAt|url|location|latencyMs|phasesMs|endpoint|retryAfterMs|pacing|history|attemptMs|successRate|throughput|uptimeMs|at|now)$/
   const own = (_, inner) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner
     const names = Object.keys(inner).sort()
-    return Object.assign(Object.create(null), ...names.map((name) => ({ [name]: changing.test(name) ? typeof inner[name] : inner[name] })))
+    return Object.assign(
+      Object.create(null),
+      ...names.map((name) => ({ [name]: changing.test(name) ? typeof inner[name] : inner[name] })),
+    )
   }
   return JSON.stringify(value, own) ?? String(value)
 }
@@ -44,14 +59,28 @@ const line = (level) => (text) => lines.push(`${level} ${text.replace(/[0-9]+/g,
 const events = []
 
 function makeStorage() {
-  const logger = Object.assign(new EventEmitter(), { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') })
-  const storage = newStorage({ ...config, logger, logLevel: 'debug', retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } })
+  const logger = Object.assign(new EventEmitter(), {
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+  })
+  const storage = newStorage({
+    ...config,
+    logger,
+    logLevel: 'debug',
+    retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 },
+  })
   for (const name of ['attempt', 'success', 'failure']) storage.on(name, (event) => events.push(stable(event)))
   return storage
 }
 
 /** Made before: what their makers read of their own options is not ours. */
-const given = () => ({ request: new Request('http://localhost/'), response: new Response('response'), stream: new Blob(['stream']).stream() })
+const given = () => ({
+  request: new Request('http://localhost/'),
+  response: new Response('response'),
+  stream: new Blob(['stream']).stream(),
+})
 
 async function transcript(storage, { request, response, stream }) {
   const key = 'pollution/a.png'
@@ -82,13 +111,16 @@ async function transcript(storage, { request, response, stream }) {
     'no configuration': () => newStorage({}).uploadFile({ key, body: 'x' }),
     'an endpoint that is not https': () => newStorage({ endpoint: 'http://example.com' }),
     'a loop': () => retryWithBackoff(async ({ attempt }) => attempt, {}),
-    'a loop that fails': () => retryWithBackoff(() => Promise.reject(new Error('final')), { maxAttempts: 2, initialDelayMs: 1 }),
+    'a loop that fails': () =>
+      retryWithBackoff(() => Promise.reject(new Error('final')), { maxAttempts: 2, initialDelayMs: 1 }),
     'an unknown error': () => isRetryableError(new Error('unknown')),
     'a closed dashboard': async () => textOf(await dashboard(storage, {}).GET(request)),
     'a dashboard without options': async () => textOf(await dashboard(storage).GET(request)),
-    'a dashboard with a token': async () => textOf(await dashboard(storage, { token: 'f3e1a09b77c45d2180aa31be6fc9d012' }).GET(request)),
+    'a dashboard with a token': async () =>
+      textOf(await dashboard(storage, { token: 'f3e1a09b77c45d2180aa31be6fc9d012' }).GET(request)),
     'closed metrics': async () => textOf(await metricsRoute(storage, {}).GET(request)),
-    'an error of ours': async () => textOf(errorResponse(await storage.head({ key: 'pollution/absent' }).catch((error) => error))),
+    'an error of ours': async () =>
+      textOf(errorResponse(await storage.head({ key: 'pollution/absent' }).catch((error) => error))),
     'an error of another': async () => textOf(errorResponse(new Error('x'), { onError() {} })),
     alerts: () => [standardRules().length, breakerOpen()({ endpoints: [] })],
     watch: () => watch(storage, { onAlert() {} }).stop(),
@@ -106,7 +138,9 @@ async function transcript(storage, { request, response, stream }) {
     seen.push(`${name}: ${outcome}`)
   }
   await new Promise(setImmediate)
-  return [...seen, ...events.splice(0), ...lines.splice(0)].map((text) => text.replace(/127\.0\.0\.1:\d+/g, 'host').replace(/\d+ ms/g, 'n ms'))
+  return [...seen, ...events.splice(0), ...lines.splice(0)].map((text) =>
+    text.replace(/127\.0\.0\.1:\d+/g, 'host').replace(/\d+ ms/g, 'n ms'),
+  )
 }
 
 async function main() {
@@ -121,7 +155,13 @@ async function main() {
     const inputs = given()
     for (const [name, value] of pollution) {
       const polluted = value?.kind ? functions[value.kind] : value
-      Object.defineProperty(Object.prototype, name, { __proto__: null, value: polluted, configurable: true, enumerable: true, writable: true })
+      Object.defineProperty(Object.prototype, name, {
+        __proto__: null,
+        value: polluted,
+        configurable: true,
+        enumerable: true,
+        writable: true,
+      })
     }
     let after
     try {
@@ -131,17 +171,27 @@ async function main() {
     }
     for (const [name] of pollution) delete Object.prototype[name]
     const changes = differencesOf(before, after)
-    if (changes.length > 0) found.push({ names: pollution.length > 3 ? `${pollution.length} names` : pollution.map(([name]) => name).join(', '), value: String(JSON.stringify(pollution[0][1])), changes: changes.slice(0, 3) })
+    if (changes.length > 0)
+      found.push({
+        names: pollution.length > 3 ? `${pollution.length} names` : pollution.map(([name]) => name).join(', '),
+        value: String(JSON.stringify(pollution[0][1])),
+        changes: changes.slice(0, 3),
+      })
   }
   process.stdout.write(JSON.stringify(found))
 }
 
 function differencesOf(before, after) {
   const length = Math.max(before.length, after.length)
-  return Array.from({ length }, (_, at) => at).filter((at) => before[at] !== after[at]).map((at) => `expected ${before[at]}\n  actual ${after[at]}`)
+  return Array.from({ length }, (_, at) => at)
+    .filter((at) => before[at] !== after[at])
+    .map((at) => `expected ${before[at]}\n  actual ${after[at]}`)
 }
 
-main().then(() => process.exit(0), (error) => {
-  console.error(error)
-  process.exit(1)
-})
+main().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error)
+    process.exit(1)
+  },
+)

@@ -9,12 +9,49 @@ const fc = require('fast-check')
 
 const sha256 = (data) => createHash('sha256').update(data).digest('hex')
 const hmac = (key, data) => createHmac('sha256', key).update(data).digest()
-const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+const encode = (text) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 const escapeAll = (text) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
 
-const KEYS = ['a', 'a/b', '../a', '../../a', 'a/../../../b', './a', '/a', '//', '..', 'a%2f..%2fb', 'a\\..\\b', 'C:\\a', '\u00e9/\u{1f600}', 'a'.repeat(1024), 'a\u0001b', 'a\n', '~', '*', 'con', '.upload-1', '.fake', 'a?b#c']
-const PARTS = '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"x"</ETag></Part></CompleteMultipartUpload>'
-const DOCUMENTS = ['', '<', PARTS, PARTS.slice(0, 60), '<Part>'.repeat(5000), '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', '<a '.repeat(2000), '\0\xff', '{}', '<Part><PartNumber>1e99</PartNumber></Part>', '<![CDATA[']
+const KEYS = [
+  'a',
+  'a/b',
+  '../a',
+  '../../a',
+  'a/../../../b',
+  './a',
+  '/a',
+  '//',
+  '..',
+  'a%2f..%2fb',
+  'a\\..\\b',
+  'C:\\a',
+  '\u00e9/\u{1f600}',
+  'a'.repeat(1024),
+  'a\u0001b',
+  'a\n',
+  '~',
+  '*',
+  'con',
+  '.upload-1',
+  '.fake',
+  'a?b#c',
+]
+const PARTS =
+  '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"x"</ETag></Part></CompleteMultipartUpload>'
+const DOCUMENTS = [
+  '',
+  '<',
+  PARTS,
+  PARTS.slice(0, 60),
+  '<Part>'.repeat(5000),
+  '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
+  '<a '.repeat(2000),
+  '\0\xff',
+  '{}',
+  '<Part><PartNumber>1e99</PartNumber></Part>',
+  '<![CDATA[',
+]
 const document = fc.constantFrom(...DOCUMENTS)
 
 /** Stands for an upload of the key `a` that the server has. */
@@ -46,28 +83,95 @@ const OPERATIONS = [
 const KNOWN_OPERATIONS = 13
 
 /** Mostly the usual, so that a request is wrong in one place and gets as far as that. */
-const mostly = (usual, ...others) => fc.oneof({ weight: 8, arbitrary: usual }, ...others.map((arbitrary) => ({ weight: 1, arbitrary })))
+const mostly = (usual, ...others) =>
+  fc.oneof({ weight: 8, arbitrary: usual }, ...others.map((arbitrary) => ({ weight: 1, arbitrary })))
 const operation = mostly(
   fc.constantFrom(...OPERATIONS.slice(0, KNOWN_OPERATIONS)),
   fc.constantFrom(...OPERATIONS.slice(KNOWN_OPERATIONS)),
   document.map((body) => ['POST', { uploadId: OPEN }, body]),
-  fc.dictionary(fc.string({ maxLength: 12 }), fc.string({ unit: 'binary', maxLength: 12 }), { maxKeys: 3 }).map((query) => ['GET', query, '']),
+  fc
+    .dictionary(fc.string({ maxLength: 12 }), fc.string({ unit: 'binary', maxLength: 12 }), { maxKeys: 3 })
+    .map((query) => ['GET', query, '']),
 )
 
 /** Lists of a bucket, in place of an operation on a key. */
-const list = fc.record({ 'list-type': fc.constantFrom('2', '1', ''), 'max-keys': fc.constantFrom('0', '-1', '1e9', 'x', '10'), prefix: fc.string({ maxLength: 4 }), 'continuation-token': fc.string({ maxLength: 6 }), 'encoding-type': fc.constantFrom('url', 'x') }, { requiredKeys: [] })
+const list = fc.record(
+  {
+    'list-type': fc.constantFrom('2', '1', ''),
+    'max-keys': fc.constantFrom('0', '-1', '1e9', 'x', '10'),
+    prefix: fc.string({ maxLength: 4 }),
+    'continuation-token': fc.string({ maxLength: 6 }),
+    'encoding-type': fc.constantFrom('url', 'x'),
+  },
+  { requiredKeys: [] },
+)
 
 /** Lines that a parser of HTTP takes. */
 const harmless = fc.oneof(
-  fc.constantFrom('range: bytes=', 'range: bytes=5-1', 'range: bytes=-0', 'range: bytes=-', 'range: bytes=0-0,2-2', 'range: bytes=99999999999999999999-', 'range: items=0-1', 'range: bytes=0-99999999999999999999'),
-  fc.constantFrom('if-match: *', 'if-match: ,', 'if-none-match: "', 'if-modified-since: x', 'if-unmodified-since: Thu, 01 Jan 1970 00:00:00 GMT', 'x-amz-copy-source: /../../x', 'content-md5: x', 'content-md5: AAAAAAAAAAAAAAAAAAAAAA==', 'x-amz-checksum-crc32: !', 'x-amz-checksum-sha256: x'),
-  fc.constantFrom('expect: 100-continue', 'upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AA', 'connection: x, y', 'te: trailers', 'trailer: x'),
-  fc.constantFrom('x-amz-meta-__proto__: x', 'x-amz-meta-constructor: x', '__proto__: x', 'x-amz-meta-: x', 'content-type: a\xff', 'content-encoding: aws-chunked', 'content-encoding: ,,,', 'set-cookie: a\r\nset-cookie: b', 'cookie: a'),
+  fc.constantFrom(
+    'range: bytes=',
+    'range: bytes=5-1',
+    'range: bytes=-0',
+    'range: bytes=-',
+    'range: bytes=0-0,2-2',
+    'range: bytes=99999999999999999999-',
+    'range: items=0-1',
+    'range: bytes=0-99999999999999999999',
+  ),
+  fc.constantFrom(
+    'if-match: *',
+    'if-match: ,',
+    'if-none-match: "',
+    'if-modified-since: x',
+    'if-unmodified-since: Thu, 01 Jan 1970 00:00:00 GMT',
+    'x-amz-copy-source: /../../x',
+    'content-md5: x',
+    'content-md5: AAAAAAAAAAAAAAAAAAAAAA==',
+    'x-amz-checksum-crc32: !',
+    'x-amz-checksum-sha256: x',
+  ),
+  fc.constantFrom(
+    'expect: 100-continue',
+    'upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AA',
+    'connection: x, y',
+    'te: trailers',
+    'trailer: x',
+  ),
+  fc.constantFrom(
+    'x-amz-meta-__proto__: x',
+    'x-amz-meta-constructor: x',
+    '__proto__: x',
+    'x-amz-meta-: x',
+    'content-type: a\xff',
+    'content-encoding: aws-chunked',
+    'content-encoding: ,,,',
+    'set-cookie: a\r\nset-cookie: b',
+    'cookie: a',
+  ),
 )
 /** Lines that it may refuse, and those that change what the request is. */
 const broken = fc.oneof(
-  fc.constantFrom('host: other', 'authorization: x', 'connection: close', 'expect: 200-ok', 'upgrade: websocket\r\nconnection: upgrade'),
-  fc.constantFrom('no colon', ': no name', ' folded', 'a\x00b: c', 'a b: c', 'x: \x01', 'x:\x7f', `x: ${'y'.repeat(20_000)}`, `x: ${'y'.repeat(70_000)}`, 'x-amz-date: never', 'x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD', 'x-amz-content-sha256: UNSIGNED-PAYLOAD'),
+  fc.constantFrom(
+    'host: other',
+    'authorization: x',
+    'connection: close',
+    'expect: 200-ok',
+    'upgrade: websocket\r\nconnection: upgrade',
+  ),
+  fc.constantFrom(
+    'no colon',
+    ': no name',
+    ' folded',
+    'a\x00b: c',
+    'a b: c',
+    'x: \x01',
+    'x:\x7f',
+    `x: ${'y'.repeat(20_000)}`,
+    `x: ${'y'.repeat(70_000)}`,
+    'x-amz-date: never',
+    'x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
+    'x-amz-content-sha256: UNSIGNED-PAYLOAD',
+  ),
   fc.constant(Array.from({ length: 600 }, (_, index) => `x-${index}: y`).join('\r\n')),
   fc.string({ unit: 'binary', maxLength: 30 }).map((text) => `x: ${text}`),
 )
@@ -86,15 +190,27 @@ const FRAMINGS = {
   chunks: (body) => [['transfer-encoding: chunked'], chunked(body)],
   'chunks and a length': (body) => [['transfer-encoding: chunked', `content-length: ${body.length}`], chunked(body)],
   'chunks without an end': (body) => [['transfer-encoding: chunked'], chunked(body).slice(0, -5)],
-  'chunks of a wrong size': (body) => [['transfer-encoding: chunked'], `${(body.length + 9).toString(16)}\r\n${body}\r\n0\r\n\r\n`],
+  'chunks of a wrong size': (body) => [
+    ['transfer-encoding: chunked'],
+    `${(body.length + 9).toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+  ],
   'chunks of no size': (body) => [['transfer-encoding: chunked'], `x\r\n${body}\r\n0\r\n\r\n`],
   'chunks of a giant size': (body) => [['transfer-encoding: chunked'], `ffffffffffffffffff\r\n${body}`],
   'chunks of a negative size': (body) => [['transfer-encoding: chunked'], `-1\r\n${body}\r\n0\r\n\r\n`],
-  'chunks with giant extensions': (body) => [['transfer-encoding: chunked'], `1;${'e'.repeat(40_000)}\r\nx\r\n0\r\n\r\n${body}`],
-  'chunks with trailers': (body) => [['transfer-encoding: chunked'], `${chunked(body).slice(0, -2)}x-amz-checksum-crc32: x\r\nhost: y\r\n\r\n`],
+  'chunks with giant extensions': (body) => [
+    ['transfer-encoding: chunked'],
+    `1;${'e'.repeat(40_000)}\r\nx\r\n0\r\n\r\n${body}`,
+  ],
+  'chunks with trailers': (body) => [
+    ['transfer-encoding: chunked'],
+    `${chunked(body).slice(0, -2)}x-amz-checksum-crc32: x\r\nhost: y\r\n\r\n`,
+  ],
   'another coding': (body) => [['transfer-encoding: gzip, chunked'], chunked(body)],
   'chunked twice': (body) => [['transfer-encoding: chunked, chunked'], chunked(body)],
-  'chunks of SDKs': (body) => [[`content-length: ${body.length + 16}`, 'content-encoding: aws-chunked'], `${body.length.toString(16)};chunk-signature=x\r\n${body}`],
+  'chunks of SDKs': (body) => [
+    [`content-length: ${body.length + 16}`, 'content-encoding: aws-chunked'],
+    `${body.length.toString(16)};chunk-signature=x\r\n${body}`,
+  ],
 }
 const chunked = (body) => `${body === '' ? '' : `${body.length.toString(16)}\r\n${body}\r\n`}0\r\n\r\n`
 
@@ -121,20 +237,41 @@ const TARGETS = {
   'a giant path': (path) => `${path}${'/x'.repeat(40_000)}`,
 }
 
-const SIGNATURES = ['none', 'wrong', 'of another key', 'old', 'no ASCII', 'empty', 'of no headers', 'of headers that are absent']
+const SIGNATURES = [
+  'none',
+  'wrong',
+  'of another key',
+  'old',
+  'no ASCII',
+  'empty',
+  'of no headers',
+  'of headers that are absent',
+]
 const request = fc.record({
   operation,
   key: fc.constantFrom(...KEYS, null),
   list,
   target: mostly(fc.constant('plain'), fc.constantFrom(...Object.keys(TARGETS))),
-  headers: mostly(fc.constant([]), fc.array(harmless, { maxLength: 3 }), fc.array(harmless, { maxLength: 3 }), fc.array(broken, { minLength: 1, maxLength: 2 })),
+  headers: mostly(
+    fc.constant([]),
+    fc.array(harmless, { maxLength: 3 }),
+    fc.array(harmless, { maxLength: 3 }),
+    fc.array(broken, { minLength: 1, maxLength: 2 }),
+  ),
   framing: mostly(fc.constant('its length'), fc.constantFrom(...Object.keys(FRAMINGS))),
   signature: mostly(fc.constant('right'), fc.constantFrom(...SIGNATURES)),
-  version: mostly(fc.constant('HTTP/1.1'), fc.constantFrom('HTTP/1.0', 'HTTP/2.0', 'HTTP/0.9', 'HTTP/1.1.1', 'http/1.1', 'ICY', '')),
+  version: mostly(
+    fc.constant('HTTP/1.1'),
+    fc.constantFrom('HTTP/1.0', 'HTTP/2.0', 'HTTP/0.9', 'HTTP/1.1.1', 'http/1.1', 'ICY', ''),
+  ),
 })
 
 /** What happens to the bytes of a connection before they are sent. */
-const damage = fc.record({ at: fc.nat(3000), how: fc.constantFrom('cut', 'flip', 'insert', 'remove'), byte: fc.nat(255) })
+const damage = fc.record({
+  at: fc.nat(3000),
+  how: fc.constantFrom('cut', 'flip', 'insert', 'remove'),
+  byte: fc.nat(255),
+})
 const connection = fc.record({
   requests: fc.array(request, { minLength: 1, maxLength: 4 }),
   damage: mostly(fc.constant(undefined), damage, damage),
@@ -143,15 +280,29 @@ const connection = fc.record({
 })
 
 /** Of a server: { host, bucket, accessKey, secretKey, uploadId }. */
-function bytesOf({ operation: [method, query, text], key, list, target, headers, framing, signature, version }, server) {
+function bytesOf(
+  { operation: [method, query, text], key, list, target, headers, framing, signature, version },
+  server,
+) {
   const isOfUpload = query.uploadId === OPEN
   const raw = `/${server.bucket}${isOfUpload ? '/a' : key === null ? '' : `/${key}`}`
   const given = isOfUpload ? { ...query, uploadId: server.uploadId } : key === null ? list : query
   const pairs = Object.entries(given)
-  const search = pairs.map((pair) => pair.map((part) => encode(part.toWellFormed())).join('=')).sort().join('&')
-  const path = raw.split('/').map((part) => encode(part)).join('/')
+  const search = pairs
+    .map((pair) => pair.map((part) => encode(part.toWellFormed())).join('='))
+    .sort()
+    .join('&')
+  const path = raw
+    .split('/')
+    .map((part) => encode(part))
+    .join('/')
   const [framed, sent] = FRAMINGS[framing](text)
-  const lines = [`host: ${server.host}`, ...signed({ method, path, search, text, signature }, server), ...framed, ...headers]
+  const lines = [
+    `host: ${server.host}`,
+    ...signed({ method, path, search, text, signature }, server),
+    ...framed,
+    ...headers,
+  ]
   const written = `${TARGETS[target](path, { raw, host: server.host })}${search === '' ? '' : `?${search}`}`
   return Buffer.from(`${method} ${written} ${version}\r\n${lines.join('\r\n')}\r\n\r\n${sent}`, 'latin1')
 }
@@ -161,8 +312,18 @@ function signed({ method, path, search, text, signature }, { host, accessKey, se
   const time = Date.now() - (signature === 'old' ? 86_400_000 : 0)
   const date = new Date(time).toISOString().replace(/[-:]|\.\d+/g, '')
   const values = { host, 'x-amz-content-sha256': sha256(Buffer.from(text, 'latin1')), 'x-amz-date': date }
-  const names = { 'of no headers': '', 'of headers that are absent': 'host;__proto__;constructor;x' }[signature] ?? Object.keys(values).join(';')
-  const canonical = [method, path, search, ...Object.keys(values).map((name) => `${name}:${values[name]}`), '', names, values['x-amz-content-sha256']].join('\n')
+  const names =
+    { 'of no headers': '', 'of headers that are absent': 'host;__proto__;constructor;x' }[signature] ??
+    Object.keys(values).join(';')
+  const canonical = [
+    method,
+    path,
+    search,
+    ...Object.keys(values).map((name) => `${name}:${values[name]}`),
+    '',
+    names,
+    values['x-amz-content-sha256'],
+  ].join('\n')
   const scope = `${date.slice(0, 8)}/auto/s3/aws4_request`
   const key = scope.split('/').reduce(hmac, `AWS4${secretKey}`)
   const right = hmac(key, ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n')).toString('hex')

@@ -7,7 +7,8 @@ const http = require('node:http')
 
 const sha256 = (data) => createHash('sha256').update(data).digest('hex')
 const hmac = (key, data) => createHmac('sha256', key).update(data).digest()
-const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+const encode = (text) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 
 class RawS3 {
   constructor({ endpoint, accessKey, secretKey, bucket }, region = 'auto') {
@@ -27,11 +28,16 @@ class RawS3 {
    */
   request(method, key, { query = {}, headers = {}, body = Buffer.alloc(0) } = {}) {
     const path = `/${this.bucket}${key === null ? '' : `/${key.split('/').map(encode).join('/')}`}`
-    const search = Object.entries(query).map((pair) => pair.map(encode).join('=')).sort().join('&')
+    const search = Object.entries(query)
+      .map((pair) => pair.map(encode).join('='))
+      .sort()
+      .join('&')
     const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
     const signed = { host: this.endpoint.host, 'x-amz-content-sha256': sha256(body), 'x-amz-date': date }
     const names = Object.keys(signed).join(';')
-    const lines = Object.entries(signed).map(([name, value]) => `${name}:${value}\n`).join('')
+    const lines = Object.entries(signed)
+      .map(([name, value]) => `${name}:${value}\n`)
+      .join('')
     const scope = `${date.slice(0, 8)}/${this.region}/s3/aws4_request`
     const canonical = [method, path, search, lines, names, signed['x-amz-content-sha256']].join('\n')
     const secret = scope.split('/').reduce(hmac, `AWS4${this.secretKey}`)
@@ -41,11 +47,20 @@ class RawS3 {
     return new Promise((resolve, reject) => {
       const { hostname, port } = this.endpoint
       const target = search ? `${path}?${search}` : path
-      const options = { agent: this.agent, hostname, port, method, path: target, headers: { ...headers, ...length, ...signed, authorization } }
+      const options = {
+        agent: this.agent,
+        hostname,
+        port,
+        method,
+        path: target,
+        headers: { ...headers, ...length, ...signed, authorization },
+      }
       const request = http.request(options, (response) => {
         const chunks = []
         response.on('data', (chunk) => chunks.push(chunk)).on('error', reject)
-        response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) }))
+        response.on('end', () =>
+          resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) }),
+        )
       })
       request.on('error', reject)
       // Node rewrites a Content-Disposition where the head is made by end().

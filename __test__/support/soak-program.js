@@ -66,7 +66,10 @@ async function uploadOne() {
   const body = bodyOf(index)
   const begun = performance.now()
   try {
-    const { parts } = await storage.uploadFile({ key: keyOf(index), body: index % 2 === 0 ? body : Readable.from([body]) })
+    const { parts } = await storage.uploadFile({
+      key: keyOf(index),
+      body: index % 2 === 0 ? body : Readable.from([body]),
+    })
     durations.push(performance.now() - begun)
     reported.stored += 1
     reported.bytes += body.length
@@ -98,7 +101,8 @@ async function round(until) {
   forgetTheOldest()
   const { events } = await command('GET', '/events')
   await command('DELETE', '/events')
-  for (const [action, times] of Object.entries(tally(events.map((event) => event.action)))) actions[action] = (actions[action] ?? 0) + times
+  for (const [action, times] of Object.entries(tally(events.map((event) => event.action))))
+    actions[action] = (actions[action] ?? 0) + times
   return memory()
 }
 
@@ -112,7 +116,16 @@ async function main() {
   for (let n = 1; n <= rounds; n += 1) {
     samples.push(await round(performance.now() + (minutes * 60_000) / rounds))
     before ??= await settled()
-    console.log(JSON.stringify({ round: n, rounds, stored: reported.stored, failed: reported.failed.length, wrong: reported.wrong.length, ...samples.at(-1) }))
+    console.log(
+      JSON.stringify({
+        round: n,
+        rounds,
+        stored: reported.stored,
+        failed: reported.failed.length,
+        wrong: reported.wrong.length,
+        ...samples.at(-1),
+      }),
+    )
   }
   const seconds = (performance.now() - begun) / 1000
   // A lost response to the begin of an upload in parts leaves one that nobody knows of; cleanup is for those.
@@ -125,7 +138,9 @@ async function main() {
   const percentile = (share) => sorted[Math.floor((sorted.length - 1) * share)] ?? 0
   const lookedAtTwice = kept.length
   const ms = { p50: percentile(0.5), p99: percentile(0.99), most: percentile(1) }
-  console.log(JSON.stringify({ seconds, ...reported, missing, lookedAtTwice, ms, actions, samples, before, after, unhandled }))
+  console.log(
+    JSON.stringify({ seconds, ...reported, missing, lookedAtTwice, ms, actions, samples, before, after, unhandled }),
+  )
 }
 
 main().catch((error) => {

@@ -63,26 +63,29 @@ const nodeStream = (stream) => ({ body: stream, isReleased: () => stream.destroy
 function webStream(plan, type) {
   const source = produce(plan)
   const state = { ended: false }
-  const stream = new ReadableStream({
-    type,
-    async pull(controller) {
-      try {
-        let { done, value } = await source.next()
-        // A byte stream takes no empty chunks.
-        while (!done && value.length === 0) ({ done, value } = await source.next())
-        if (!done) return controller.enqueue(new Uint8Array(value))
+  const stream = new ReadableStream(
+    {
+      type,
+      async pull(controller) {
+        try {
+          let { done, value } = await source.next()
+          // A byte stream takes no empty chunks.
+          while (!done && value.length === 0) ({ done, value } = await source.next())
+          if (!done) return controller.enqueue(new Uint8Array(value))
+          state.ended = true
+          controller.close()
+          controller.byobRequest?.respond(0)
+        } catch (error) {
+          state.ended = true
+          controller.error(error)
+        }
+      },
+      cancel() {
         state.ended = true
-        controller.close()
-        controller.byobRequest?.respond(0)
-      } catch (error) {
-        state.ended = true
-        controller.error(error)
-      }
+      },
     },
-    cancel() {
-      state.ended = true
-    },
-  }, { highWaterMark: 0 })
+    { highWaterMark: 0 },
+  )
   return { body: stream, isReleased: () => state.ended }
 }
 
@@ -119,11 +122,14 @@ function* produceAtOnce({ chunks, fail }, make = (chunk) => Buffer.from(chunk)) 
 }
 
 const realm = vm.createContext({})
-const foreign = vm.runInContext(`({
+const foreign = vm.runInContext(
+  `({
   bytes: (chunk) => Uint8Array.from(chunk),
   buffer: (chunk) => Uint8Array.from(chunk).buffer,
   wrap: async function* (chunks) { yield* chunks },
-})`, realm)
+})`,
+  realm,
+)
 
 const makers = {
   'a Readable': (plan) => nodeStream(readable(plan)),
@@ -145,7 +151,10 @@ const makers = {
   'a web stream of bytes': (plan) => webStream({ ...plan, reuse: false }, 'bytes'),
   'an async generator': (plan) => {
     const chunks = produce(plan)
-    return { body: chunks, isReleased: async () => (await Promise.race([chunks.next(), nextTurn({ done: false })])).done }
+    return {
+      body: chunks,
+      isReleased: async () => (await Promise.race([chunks.next(), nextTurn({ done: false })])).done,
+    }
   },
   'an async iterable': countedIterator,
   'a generator': (plan) => {
@@ -154,7 +163,10 @@ const makers = {
   },
   'chunks of another realm': (plan) => {
     const chunks = foreign.wrap(produceAtOnce(plan, foreign.bytes))
-    return { body: chunks, isReleased: async () => (await Promise.race([chunks.next(), nextTurn({ done: false })])).done }
+    return {
+      body: chunks,
+      isReleased: async () => (await Promise.race([chunks.next(), nextTurn({ done: false })])).done,
+    }
   },
   'buffers of another realm': (plan) => {
     const chunks = produceAtOnce(plan, foreign.buffer)

@@ -41,7 +41,10 @@ async function survive(connect, { count, rate, seed, concurrency }) {
       while (next < count) {
         const index = next++
         const started = performance.now()
-        const error = await upload({ key: keyOf(index), body: bodyOf(index) }).then(() => undefined, (reason) => reason)
+        const error = await upload({ key: keyOf(index), body: bodyOf(index) }).then(
+          () => undefined,
+          (reason) => reason,
+        )
         outcomes[index] = { error, ms: performance.now() - started }
       }
     }
@@ -58,7 +61,10 @@ function report(outcomes, attempts, isStored) {
   const actions = {}
   for (const action of attempts) actions[action] = (actions[action] ?? 0) + 1
   const reported = outcomes.map(({ error, ms }, index) => ({ ok: error === undefined, ms, stored: isStored(index) }))
-  const times = reported.filter(({ ok }) => ok).map(({ ms }) => ms).sort((a, b) => a - b)
+  const times = reported
+    .filter(({ ok }) => ok)
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b)
   const percentile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN
   return {
     count: outcomes.length,

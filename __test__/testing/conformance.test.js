@@ -15,12 +15,24 @@ const md5 = (body, encoding = 'base64') => createHash('md5').update(body).digest
 
 /** A client of one of the two. What it gives of a response is what must be alike. */
 function clientOf(url, secretAccessKey = keys.secretKey) {
-  const client = new AwsClient({ accessKeyId: keys.accessKey, secretAccessKey, service: 's3', region: 'auto', retries: 0 })
+  const client = new AwsClient({
+    accessKeyId: keys.accessKey,
+    secretAccessKey,
+    service: 's3',
+    region: 'auto',
+    retries: 0,
+  })
   return async ([method, path, { body, headers, signal } = {}], known) => {
     const place = path.replace('UPLOAD', known.uploadId)
     // aws4fetch signs no hash of a body by itself.
-    const hash = createHash('sha256').update(body ?? '').digest('hex')
-    const signed = await client.sign(`${url}/${place}`, { method, body, headers: { 'x-amz-content-sha256': hash, ...headers } })
+    const hash = createHash('sha256')
+      .update(body ?? '')
+      .digest('hex')
+    const signed = await client.sign(`${url}/${place}`, {
+      method,
+      body,
+      headers: { 'x-amz-content-sha256': hash, ...headers },
+    })
     // Given here: an abort does not reach a fetch by its Request, once that is collected.
     const response = await fetch(signed, { signal })
     const bytes = Buffer.from(await response.arrayBuffer())
@@ -31,7 +43,8 @@ function clientOf(url, secretAccessKey = keys.secretKey) {
 }
 
 const ELEMENTS = /<(Key|Size|PartNumber|IsTruncated|KeyCount)>([^<]*)/g
-const tags = (text) => Array.from(text.matchAll(ELEMENTS), ([, name, value]) => `${name}=${value.replace(/&(apos|#39);/g, "'")}`).sort()
+const tags = (text) =>
+  Array.from(text.matchAll(ELEMENTS), ([, name, value]) => `${name}=${value.replace(/&(apos|#39);/g, "'")}`).sort()
 
 /**
  * Requests that build on each other: what is sent, and which of the response's headers are compared; `LISTED` for those of
@@ -39,16 +52,34 @@ const tags = (text) => Array.from(text.matchAll(ELEMENTS), ([, name, value]) => 
  */
 const LISTED = Symbol('listed')
 const TABLE = [
-  ['an object is put', ['PUT', 'pictures/a.png', { body: picture, headers: { 'content-type': 'image/png', 'x-amz-meta-author': 'me' } }], ['etag']],
+  [
+    'an object is put',
+    ['PUT', 'pictures/a.png', { body: picture, headers: { 'content-type': 'image/png', 'x-amz-meta-author': 'me' } }],
+    ['etag'],
+  ],
   ['and read', ['GET', 'pictures/a.png'], ['etag', 'content-type', 'content-length', 'x-amz-meta-author']],
   ['and asked for', ['HEAD', 'pictures/a.png'], ['etag', 'content-type', 'content-length', 'x-amz-meta-author']],
-  ['the first bytes', ['GET', 'pictures/a.png', { headers: { range: 'bytes=0-9' } }], ['content-range', 'content-length']],
+  [
+    'the first bytes',
+    ['GET', 'pictures/a.png', { headers: { range: 'bytes=0-9' } }],
+    ['content-range', 'content-length'],
+  ],
   ['the last bytes', ['GET', 'pictures/a.png', { headers: { range: 'bytes=-7' } }], ['content-range']],
   ['from a place to the end', ['GET', 'pictures/a.png', { headers: { range: 'bytes=99990-' } }], ['content-range']],
   ['a range behind the end', ['GET', 'pictures/a.png', { headers: { range: 'bytes=200000-' } }]],
   ['a read of the same version', ['GET', 'pictures/a.png', { headers: { 'if-match': `"${md5(picture, 'hex')}"` } }]],
-  ['a read of another version', ['GET', 'pictures/a.png', { headers: { 'if-match': '"00000000000000000000000000000000"' } }], [], [412, 'PreconditionFailed']],
-  ['a read of what is known', ['GET', 'pictures/a.png', { headers: { 'if-none-match': `"${md5(picture, 'hex')}"` } }], [], [304, undefined]],
+  [
+    'a read of another version',
+    ['GET', 'pictures/a.png', { headers: { 'if-match': '"00000000000000000000000000000000"' } }],
+    [],
+    [412, 'PreconditionFailed'],
+  ],
+  [
+    'a read of what is known',
+    ['GET', 'pictures/a.png', { headers: { 'if-none-match': `"${md5(picture, 'hex')}"` } }],
+    [],
+    [304, undefined],
+  ],
   ['a put that keeps what is there', ['PUT', 'pictures/a.png', { body: 'other', headers: { 'if-none-match': '*' } }]],
   ['a put of nothing', ['PUT', 'pictures/empty', { body: '' }], ['etag']],
   ['a key of many kinds of characters', ['PUT', "pictures/fo%20l/%C3%A9!'()*~.txt", { body: 'x' }], ['etag']],
@@ -98,7 +129,10 @@ describe('the local R2 and the test server respond alike', () => {
       const [theirs, ours] = await Promise.all(sides.map(({ ask, known }) => ask(request, known)))
       assert.deepEqual([ours.status, ours.code], rule ?? [theirs.status, theirs.code])
       for (const header of headers) assert.equal(ours.headers.get(header), theirs.headers.get(header), header)
-      assert.deepEqual(headers.filter((header) => !ours.headers.has(header)), [])
+      assert.deepEqual(
+        headers.filter((header) => !ours.headers.has(header)),
+        [],
+      )
       if (request[0] === 'GET' && ours.status < 300 && !listed && !rule) assert.deepEqual(ours.bytes, theirs.bytes)
       if (listed) assert.deepEqual(tags(ours.text), tags(theirs.text))
     })
@@ -106,7 +140,10 @@ describe('the local R2 and the test server respond alike', () => {
 
   test('a wrong secret', async () => {
     const responses = await Promise.all(sides.map(({ url }) => clientOf(url, 'other')(['GET', 'pictures/empty'], {})))
-    assert.deepEqual(responses.map(({ status, code }) => [status, code]), Array(2).fill([403, 'SignatureDoesNotMatch']))
+    assert.deepEqual(
+      responses.map(({ status, code }) => [status, code]),
+      Array(2).fill([403, 'SignatureDoesNotMatch']),
+    )
   })
 
   test('faults by chance strike the same requests', async () => {
@@ -117,11 +154,17 @@ describe('the local R2 and the test server respond alike', () => {
     const leave = new AbortController()
     const send = (url) => {
       const ask = clientOf(url)
-      const requests = Array.from({ length: 40 }, (_, index) => ask(['PUT', `pictures/chance/${index}`, { body: 'x', signal: leave.signal }], {}))
+      const requests = Array.from({ length: 40 }, (_, index) =>
+        ask(['PUT', `pictures/chance/${index}`, { body: 'x', signal: leave.signal }], {}),
+      )
       return Promise.allSettled(requests)
     }
     const sent = [send(lab.proxy), send(r2.url)]
-    const struck = (events) => events.filter(({ key }) => key?.startsWith('chance/')).map(({ key, action }) => `${key} ${action}`).sort()
+    const struck = (events) =>
+      events
+        .filter(({ key }) => key?.startsWith('chance/'))
+        .map(({ key, action }) => `${key} ${action}`)
+        .sort()
     // The test server reports those that hang when they end, which one of them does after half a minute.
     const ends = (lines) => lines.filter((line) => !/hang|stopReading/.test(line))
     const both = async () => [struck(r2.events()), ends(struck(await lab.events()))]

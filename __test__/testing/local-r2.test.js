@@ -24,7 +24,11 @@ afterEach(() => r2.reset())
 
 const storage = (options) => newStorage({ ...r2.config, logger: false, retry: quick, ...options })
 /** Of all but a HEAD, by which a client checks what no response has said. */
-const actions = () => r2.events().filter(({ method }) => method !== 'HEAD').map(({ action }) => action)
+const actions = () =>
+  r2
+    .events()
+    .filter(({ method }) => method !== 'HEAD')
+    .map(({ action }) => action)
 const once = { maxAttempts: 1 }
 
 describe('each fault by its name', () => {
@@ -34,13 +38,22 @@ describe('each fault by its name', () => {
     fin: [{ fault: 'fin' }, { category: 'network' }],
     hang: [{ fault: 'hang' }, { code: 'ETIMEDOUT' }],
     'hang for a while': [{ fault: 'hang', forMs: 1 }, { code: 'ECONNRESET' }],
-    status: [{ fault: 'status', status: 507, code: 'Full', message: 'no more', headers: { 'cf-ray': 'a-ray' } }, { status: 507, code: 'Full', requestId: 'a-ray' }],
-    earlyStatus: [{ fault: 'earlyStatus', status: 503, code: 'SlowDown' }, { status: 503, code: 'SlowDown' }],
+    status: [
+      { fault: 'status', status: 507, code: 'Full', message: 'no more', headers: { 'cf-ray': 'a-ray' } },
+      { status: 507, code: 'Full', requestId: 'a-ray' },
+    ],
+    earlyStatus: [
+      { fault: 'earlyStatus', status: 503, code: 'SlowDown' },
+      { status: 503, code: 'SlowDown' },
+    ],
     garbage: [{ fault: 'garbage' }, { category: 'network' }],
     stopReading: [{ fault: 'stopReading', afterBytes: 10 }, { code: 'ETIMEDOUT' }],
     'raw, no S3': [{ fault: 'raw', text: 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi' }, { code: 'ERR_PROTOCOL' }],
     'raw, then a reset': [{ fault: 'raw', text: 'HTTP/1.1 2', then: 'reset' }, { code: 'ECONNRESET' }],
-    'raw, drop by drop': [{ fault: 'raw', text: 'HTTP/1.1 418 No\r\ncontent-length: 0\r\n\r\n', bytesPerSecond: 2000, then: 'keepAlive' }, { status: 418 }],
+    'raw, drop by drop': [
+      { fault: 'raw', text: 'HTTP/1.1 418 No\r\ncontent-length: 0\r\n\r\n', bytesPerSecond: 2000, then: 'keepAlive' },
+      { status: 418 },
+    ],
     corrupt: [{ fault: 'corrupt' }, (error) => ['BadDigest', 'ERR_INTEGRITY'].includes(error.code)],
   }
   for (const [name, [fault, expected]] of Object.entries(failures)) {
@@ -72,7 +85,10 @@ describe('each fault by its name', () => {
     })
   }
 
-  for (const fault of [{ fault: 'slow', bytesPerSecond: 1_000_000 }, { fault: 'delay', ms: 50 }]) {
+  for (const fault of [
+    { fault: 'slow', bytesPerSecond: 1_000_000 },
+    { fault: 'delay', ms: 50 },
+  ]) {
     test(`${fault.fault} only takes its time`, async () => {
       r2.faults([fault])
       const { elapsedMs } = await storage({ retry: once }).uploadFile({ key: 'a', body: picture })
@@ -96,8 +112,15 @@ describe('each fault by its name', () => {
     const mine = await startLocalR2()
     mine.faults([{ fault: 'mix', method: 'PUT', keyContains: 'mix/' }])
     const one = storage({ ...mine.config, retry: { ...once, timeout: 1000 } })
-    await Promise.allSettled(Array.from({ length: 40 }, (_, index) => one.uploadFile({ key: `mix/${index}`, body: 'x' })))
-    const met = new Set(mine.events().filter(({ method }) => method === 'PUT').map(({ action }) => action))
+    await Promise.allSettled(
+      Array.from({ length: 40 }, (_, index) => one.uploadFile({ key: `mix/${index}`, body: 'x' })),
+    )
+    const met = new Set(
+      mine
+        .events()
+        .filter(({ method }) => method === 'PUT')
+        .map(({ action }) => action),
+    )
     await mine.stop()
     assert.ok(met.size >= 6 && !met.has('mix') && !met.has('forward'), [...met].join())
   })
@@ -110,13 +133,22 @@ describe('which requests meet a fault', () => {
   async function met(rules, keys) {
     r2.reset()
     r2.faults(rules)
-    for (const key of keys) await storage({ retry: once }).uploadFile({ key, body: 'x' }).catch(() => undefined)
+    for (const key of keys)
+      await storage({ retry: once })
+        .uploadFile({ key, body: 'x' })
+        .catch(() => undefined)
     return actions()
   }
   const same = (count) => Array(count).fill('a')
 
   test('so many, after so many others', async () => {
-    assert.deepEqual(await met([{ ...unavailable, skip: 1, times: 2 }], same(5)), ['forward', 'status', 'status', 'forward', 'forward'])
+    assert.deepEqual(await met([{ ...unavailable, skip: 1, times: 2 }], same(5)), [
+      'forward',
+      'status',
+      'status',
+      'forward',
+      'forward',
+    ])
     assert.deepEqual(await met([{ ...unavailable, times: 0 }], same(1)), ['forward'])
   })
 
@@ -127,7 +159,10 @@ describe('which requests meet a fault', () => {
   })
 
   test('the first rule that matches acts, and then the next', async () => {
-    const rules = [{ ...unavailable, times: 1 }, { fault: 'reset', times: 1 }]
+    const rules = [
+      { ...unavailable, times: 1 },
+      { fault: 'reset', times: 1 },
+    ]
     assert.deepEqual(await met(rules, same(3)), ['status', 'reset', 'forward'])
   })
 
@@ -135,7 +170,11 @@ describe('which requests meet a fault', () => {
     const keys = Array.from({ length: 30 }, (_, index) => `key/${index}`)
     const struck = async (seed, order) => {
       await met([{ ...unavailable, chance: 0.5, seed }], order)
-      return r2.events().filter(({ action }) => action === 'status').map(({ key }) => key).sort()
+      return r2
+        .events()
+        .filter(({ action }) => action === 'status')
+        .map(({ key }) => key)
+        .sort()
     }
     const first = await struck(1, keys)
     assert.ok(first.length > 5 && first.length < 25, String(first.length))
@@ -176,8 +215,15 @@ describe('wrong rules and options', () => {
   ]) {
     test(`faults(${JSON.stringify(rules)})`, async () => {
       r2.faults([{ fault: 'reset' }])
-      assert.throws(() => r2.faults(rules), (error) => error instanceof TypeError && said.test(error.message))
-      await assert.rejects(storage({ retry: once }).uploadFile({ key: 'a', body: 'x' }), { code: 'ECONNRESET' }, 'the rules before stay')
+      assert.throws(
+        () => r2.faults(rules),
+        (error) => error instanceof TypeError && said.test(error.message),
+      )
+      await assert.rejects(
+        storage({ retry: once }).uploadFile({ key: 'a', body: 'x' }),
+        { code: 'ECONNRESET' },
+        'the rules before stay',
+      )
     })
   }
 
@@ -208,7 +254,10 @@ describe('what is reported', () => {
     await one.uploadFile({ key: 'in/a.png', body: picture })
     await one.head({ key: 'in/a.png' })
     const events = r2.events()
-    assert.deepEqual(events.map(({ seq }) => seq), [1, 2, 3])
+    assert.deepEqual(
+      events.map(({ seq }) => seq),
+      [1, 2, 3],
+    )
     const facts = events.map(({ method, path, key, action, status }) => [method, path, key, action, status])
     assert.deepEqual(facts, [
       ['PUT', '/pictures/in/a.png', 'in/a.png', 'reset', null],
@@ -224,10 +273,21 @@ describe('what is reported', () => {
   })
 
   test('objects with what was stored beside them', async () => {
-    const options = { contentType: 'image/png', cacheControl: 'no-store', metadata: { author: 'me' }, disposition: 'attachment' }
+    const options = {
+      contentType: 'image/png',
+      cacheControl: 'no-store',
+      metadata: { author: 'me' },
+      disposition: 'attachment',
+    }
     const { etag } = await storage().uploadFile({ key: 'a', body: picture, ...options })
     const { body, headers, lastModified, ...object } = r2.objects().get('a')
-    assert.deepEqual(object, { key: 'a', size: picture.length, etag: md5(picture), contentType: 'image/png', metadata: { author: 'me' } })
+    assert.deepEqual(object, {
+      key: 'a',
+      size: picture.length,
+      etag: md5(picture),
+      contentType: 'image/png',
+      metadata: { author: 'me' },
+    })
     assert.equal(etag, object.etag)
     assert.equal(headers['cache-control'], 'no-store')
     assert.match(headers['content-disposition'], /^attachment/)
@@ -313,7 +373,9 @@ describe('this package uploads to it', () => {
   })
 
   test('downloadAndUpload from an address of this machine', async () => {
-    const source = http.createServer((_, response) => response.setHeader('content-type', 'image/png').end(picture)).listen(0, '127.0.0.1')
+    const source = http
+      .createServer((_, response) => response.setHeader('content-type', 'image/png').end(picture))
+      .listen(0, '127.0.0.1')
     await new Promise((resolve) => source.once('listening', resolve))
     try {
       const url = `http://127.0.0.1:${source.address().port}/a.png`
@@ -332,7 +394,10 @@ describe('this package uploads to it', () => {
     for (const key of ['a/1', 'a/2', 'b/1']) await one.uploadFile({ key, body: key })
     const listed = []
     for await (const { key, size } of one.list({ prefix: 'a/' })) listed.push([key, size])
-    assert.deepEqual(listed, [['a/1', 3], ['a/2', 3]])
+    assert.deepEqual(listed, [
+      ['a/1', 3],
+      ['a/2', 3],
+    ])
     assert.equal((await one.head({ key: 'a/1' })).size, 3)
     await one.delete({ key: 'a/1' })
     assert.deepEqual([await one.exists({ key: 'a/1' }), await one.exists({ key: 'a/2' })], [false, true])
@@ -355,13 +420,24 @@ describe('this package uploads to it', () => {
   })
 
   test('a wrong key and a wrong secret are refused', async () => {
-    await assert.rejects(storage({ secretKey: 'other' }).uploadFile({ key: 'a', body: 'x' }), { code: 'SignatureDoesNotMatch', category: 'auth', attempts: 1 })
-    await assert.rejects(storage({ accessKey: 'other' }).uploadFile({ key: 'a', body: 'x' }), { category: 'auth', attempts: 1 })
+    await assert.rejects(storage({ secretKey: 'other' }).uploadFile({ key: 'a', body: 'x' }), {
+      code: 'SignatureDoesNotMatch',
+      category: 'auth',
+      attempts: 1,
+    })
+    await assert.rejects(storage({ accessKey: 'other' }).uploadFile({ key: 'a', body: 'x' }), {
+      category: 'auth',
+      attempts: 1,
+    })
   })
 
   test('by the environment of a program', async () => {
     const program = "require('reliable-r2').uploadFile({ key: 'env', body: 'x' })"
-    const child = spawn(process.execPath, ['-e', program], { cwd: root, env: { ...process.env, ...r2.env }, stdio: 'inherit' })
+    const child = spawn(process.execPath, ['-e', program], {
+      cwd: root,
+      env: { ...process.env, ...r2.env },
+      stdio: 'inherit',
+    })
     assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0)
     assert.ok(r2.objects().has('env'))
   })

@@ -26,7 +26,14 @@ const times = Number(process.env.FC_TIMES ?? 1)
 function property(name, runs, check) {
   test(name, { timeout: LIMIT_MS * 4 * times }, async (t) => {
     t.diagnostic(`FC_SEED=${seed}`)
-    const options = { seed, path: process.env.FC_PATH, includeErrorInReport: true, numRuns: runs * times, timeout: LIMIT_MS, interruptAfterTimeLimit: LIMIT_MS * 3 * times }
+    const options = {
+      seed,
+      path: process.env.FC_PATH,
+      includeErrorInReport: true,
+      numRuns: runs * times,
+      timeout: LIMIT_MS,
+      interruptAfterTimeLimit: LIMIT_MS * 3 * times,
+    }
     await fc.assert(fc.asyncProperty(connection, check), options)
   })
 }
@@ -45,7 +52,12 @@ function checkStatuses(drawn, received, failures) {
   const statuses = statusesOf(received)
   const failed = statuses.filter((status) => failures.includes(status))
   assert.deepEqual(failed, [], received.slice(0, 2000))
-  if (!mayBeSigned(drawn)) assert.deepEqual(statuses.filter((status) => status >= 200 && status < 400), [], received.slice(0, 2000))
+  if (!mayBeSigned(drawn))
+    assert.deepEqual(
+      statuses.filter((status) => status >= 200 && status < 400),
+      [],
+      received.slice(0, 2000),
+    )
 }
 
 /** An upload in parts of the key `a`, for requests to name. */
@@ -65,7 +77,12 @@ describe('the local R2 of the package', () => {
     const { host } = new URL(r2.url)
     server = { ...r2.config, host }
     server.uploadId = await openUpload(r2.config)
-    storage = newStorage({ ...r2.config, bucket: 'others', logger: false, retry: { maxAttempts: 1, timeout: LIMIT_MS } })
+    storage = newStorage({
+      ...r2.config,
+      bucket: 'others',
+      logger: false,
+      retry: { maxAttempts: 1, timeout: LIMIT_MS },
+    })
     await storage.uploadFile({ key: 'precious', body: 'precious' })
   })
   after(async () => {
@@ -79,7 +96,10 @@ describe('the local R2 of the package', () => {
     const received = await exchangeBytes(new URL(r2.url).port, connectionBytes(drawn, server), drawn)
     checkStatuses(drawn, received, [500, 502, 503, 504])
     while (sockets() > held) await nextTurn()
-    assert.deepEqual([...r2.objects('others')].map(([key, { body }]) => [key, body.toString()]), [['precious', 'precious']])
+    assert.deepEqual(
+      [...r2.objects('others')].map(([key, { body }]) => [key, body.toString()]),
+      [['precious', 'precious']],
+    )
     assert.equal(await new Response((await storage.download({ key: 'precious' })).body).text(), 'precious')
   })
 })
@@ -117,7 +137,11 @@ describe('the local R2 of the test server', { skip: process.platform !== 'linux'
       const server = { host, bucket: 'pictures', ...keys, uploadId }
       checkStatuses(drawn, await exchangeBytes(number, connectionBytes(drawn, server), drawn), [])
       while (descriptors() > held) await nextTurn()
-      assert.deepEqual(readdirSync(parent), [path.basename(realpathSync(lab.folder))], 'something is written beside its folder')
+      assert.deepEqual(
+        readdirSync(parent),
+        [path.basename(realpathSync(lab.folder))],
+        'something is written beside its folder',
+      )
       assert.equal(await new Response((await storage.download({ key: 'precious' })).body).text(), 'precious')
       assert.equal(lab.child.exitCode, null)
     })

@@ -14,7 +14,7 @@ void reliableR2.newStorag
 
 watch(storage, { onAlert: ({ message }) => message, rules: alerts.standardRules() }).stop()
 export const failures: RecentFailure[] = storage.recentFailures()
-export const { GET, POST } = dashboard(storage, { token: (({}) as Record<string, string | undefined>).DASHBOARD_TOKEN })
+export const { GET, POST } = dashboard(storage, { token: ({} as Record<string, string | undefined>).DASHBOARD_TOKEN })
 dashboard(storage, { authorize: async (request) => request.headers.has('x-user') })
 // @ts-expect-error both
 dashboard(storage, { token: 'a', authorize: () => true })

@@ -18,17 +18,37 @@ import {
   type PublicUploadResult,
 } from '../../index.js'
 import { metricsRoute } from '../../lib/dashboard/index.js'
-import { breakerOpen, failuresAbove, standardRules, successRateBelow, watch, type Alert, type AlertRule } from '../../lib/alerts/index.js'
+import {
+  breakerOpen,
+  failuresAbove,
+  standardRules,
+  successRateBelow,
+  watch,
+  type Alert,
+  type AlertRule,
+} from '../../lib/alerts/index.js'
 
 const body = new Uint8Array(1)
 const key = 'a.png'
 const storage: Storage = newStorage()
 
 export async function drop_in(env: Record<string, string | undefined>, file: File, url: URL): Promise<UploadResult[]> {
-  const config: StorageConfig = { endpoint: env.A, region: 'auto', accessKey: env.B, secretKey: env.C, retryOptions: RetryPresets.fast }
+  const config: StorageConfig = {
+    endpoint: env.A,
+    region: 'auto',
+    accessKey: env.B,
+    secretKey: env.C,
+    retryOptions: RetryPresets.fast,
+  }
   const made = newStorage(config)
   return [
-    await made.uploadFile({ body: file, key, contentType: file.type, disposition: 'inline', onProgress: (percent: number) => percent }),
+    await made.uploadFile({
+      body: file,
+      key,
+      contentType: file.type,
+      disposition: 'inline',
+      onProgress: (percent: number) => percent,
+    }),
     await made.downloadAndUpload({ url, key, bucket: env.D }),
     await uploadFile({ body: 'text', key, retry: 'aggressive', signal: AbortSignal.timeout(1) }),
     await downloadAndUpload({ url: 'https://example.com', key, retry: { ...RetryPresets.standard, maxAttempts: 9 } }),
@@ -100,7 +120,13 @@ export function options() {
 }
 
 export async function outcomes(): Promise<string[]> {
-  const results = await storage.uploadFiles([{ body, key }, { url: 'https://example.com', key, maxBytes: 5 }], { concurrency: 2 })
+  const results = await storage.uploadFiles(
+    [
+      { body, key },
+      { url: 'https://example.com', key, maxBytes: 5 },
+    ],
+    { concurrency: 2 },
+  )
   return results.map((result) => {
     // @ts-expect-error a failed item has no url
     void result.url
@@ -120,7 +146,8 @@ export async function loop(): Promise<number> {
 
 export function errors(error: unknown): string | undefined {
   if (error instanceof InputError) return error.option
-  if (error instanceof StorageError) return `${error.code} ${error.category} ${error.retryAfterMs} ${error.toJSON().userMessage}`
+  if (error instanceof StorageError)
+    return `${error.code} ${error.category} ${error.retryAfterMs} ${error.toJSON().userMessage}`
   if (error instanceof InputError) return error.category satisfies 'input'
   // @ts-expect-error only the package makes its errors
   new StorageError()
@@ -135,7 +162,11 @@ export async function disposal() {
   newStorage({ logger: { warn: 'x' } })
 }
 
-export async function any_source(request: Request, stream: ReadableStream<Uint8Array>, node: AsyncIterable<string | Uint8Array>): Promise<void> {
+export async function any_source(
+  request: Request,
+  stream: ReadableStream<Uint8Array>,
+  node: AsyncIterable<string | Uint8Array>,
+): Promise<void> {
   await storage.uploadFile({ body: request, key })
   await storage.uploadFile({ body: stream, key, contentLength: 3 })
   await storage.uploadFile({ body: new Response('x'), key })
@@ -191,8 +222,13 @@ export function alerts(report: (alert: Alert) => void) {
     endpoints.length > 1 && operations.uploadFile ? { alert: 'A', message: 'b', subject: endpoints[0]?.endpoint } : null
   using watching = watch(storage, { rules: [rule, breakerOpen(), ...standardRules()], everyMs: 1000, onAlert: report })
   watching.stop()
-  watch(storage, { onAlert: (alert) => alert.state === 'resolved' && alert.endedAt.getTime() - alert.startedAt.getTime() })
-  watch(storage, { onAlert: report, rules: [successRateBelow(0.9, { window: 'lastHour', operations: ['head'], severity: 'warning' })] })
+  watch(storage, {
+    onAlert: (alert) => alert.state === 'resolved' && alert.endedAt.getTime() - alert.startedAt.getTime(),
+  })
+  watch(storage, {
+    onAlert: report,
+    rules: [successRateBelow(0.9, { window: 'lastHour', operations: ['head'], severity: 'warning' })],
+  })
   // @ts-expect-error nobody is reported
   watch(storage, {})
   // @ts-expect-error an alert that fires has no end

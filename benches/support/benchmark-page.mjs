@@ -18,7 +18,10 @@ function ratios(results, value) {
     const row = rows.find((one) => one.name === name)
     return row ? times(value(row)) : '–'
   }
-  return table(head, names.map((name) => [name, ...results.map((result) => cell(name, result))]))
+  return table(
+    head,
+    names.map((name) => [name, ...results.map((result) => cell(name, result))]),
+  )
 }
 
 function details({ scenario, rows, failed }) {

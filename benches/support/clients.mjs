@@ -21,7 +21,14 @@ async function sound(response) {
 function ours(options) {
   const { fromFile, newStorage } = require('../../index.js')
   return ({ url }) => {
-    const storage = newStorage({ endpoint: url, bucket, accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey, logger: false, ...options })
+    const storage = newStorage({
+      endpoint: url,
+      bucket,
+      accessKey: keys.accessKeyId,
+      secretKey: keys.secretAccessKey,
+      logger: false,
+      ...options,
+    })
     return {
       put: (key, body) => storage.uploadFile({ key, body }),
       putFile: (key, path) => storage.uploadFile({ key, body: fromFile(path) }),
@@ -50,7 +57,9 @@ function awsSdk({ url }) {
   const inParts = (key, body) => new Upload({ client, params: { Bucket: bucket, Key: key, Body: body } }).done()
   return {
     put: (key, body) =>
-      body.length > LARGE_BYTES ? inParts(key, body) : client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body })),
+      body.length > LARGE_BYTES
+        ? inParts(key, body)
+        : client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body })),
     putFile: (key, path) => inParts(key, createReadStream(path)),
   }
 }
@@ -67,7 +76,8 @@ async function s3mini({ url }) {
   const { S3mini } = await import('s3mini')
   const client = new S3mini({ ...keys, endpoint: `${url}/${bucket}`, region: 'auto' })
   return {
-    put: (key, body) => (body.length > LARGE_BYTES ? client.putAnyObject(key, body, type) : client.putObject(key, body, type)),
+    put: (key, body) =>
+      body.length > LARGE_BYTES ? client.putAnyObject(key, body, type) : client.putObject(key, body, type),
     putFile: async (key, path) => client.putAnyObject(key, await openAsBlob(path), type),
   }
 }

@@ -18,7 +18,15 @@ export const baselineAddon = built(library[process.platform] ?? 'libreliable_r2_
 
 export async function buildRig() {
   console.log('Building the null sink and the baseline ...')
-  await run('cargo', ['build', '--release', '--quiet', '--package', 'reliable-r2-rig', '--package', 'reliable-r2-baseline-addon'])
+  await run('cargo', [
+    'build',
+    '--release',
+    '--quiet',
+    '--package',
+    'reliable-r2-rig',
+    '--package',
+    'reliable-r2-baseline-addon',
+  ])
 }
 
 /** @param {'md5' | 'fixed'} etags what its responses to uploads say */

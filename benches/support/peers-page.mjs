@@ -9,26 +9,47 @@ import { clients } from './peers-clients.mjs'
 
 const percent = (share) => `${Math.round(share * 100)} %`
 const ms = (number) => (number === null ? '–' : String(Math.round(number)))
-const versionOf = (name) => JSON.parse(readFileSync(path.join(root, 'benches', 'node_modules', name, 'package.json'), 'utf8')).version
+const versionOf = (name) =>
+  JSON.parse(readFileSync(path.join(root, 'benches', 'node_modules', name, 'package.json'), 'utf8')).version
 const isOurs = ({ client }) => client.startsWith('reliable-r2')
 
 /** Success by client and fault. A false success is marked: it is worse than a failure. */
 function overview(rows, load) {
   const faults = faultClasses.filter(({ name }) => rows.some((row) => row.fault === name && row.load === load))
-  const names = clients.map(({ name }) => name).filter((name) => rows.some((row) => row.client === name && row.load === load))
+  const names = clients
+    .map(({ name }) => name)
+    .filter((name) => rows.some((row) => row.client === name && row.load === load))
   const cell = (fault, client) => {
     const row = rows.find((one) => one.fault === fault && one.client === client && one.load === load)
     if (!row || row.broken) return row ? 'broken' : '–'
     const sound = percent((row.succeeded - row.falseSuccesses) / row.count)
     return row.falseSuccesses > 0 ? `${sound} **(${row.falseSuccesses} false)**` : sound
   }
-  return table(['', ...names], faults.map(({ name, title }) => [title, ...names.map((client) => cell(name, client))]))
+  return table(
+    ['', ...names],
+    faults.map(({ name, title }) => [title, ...names.map((client) => cell(name, client))]),
+  )
 }
 
 function details(rows, fault) {
   const of = rows.filter((row) => row.fault === fault.name && !row.broken)
-  const head = ['client', 'objects', 'reported stored', 'false successes', 'false failures', 'other bytes stored', 'no end', 'leaked', 'requests each', 'p50 ms', 'p99 ms']
-  const order = ({ client, load }) => [Object.keys(loads).indexOf(load), clients.findIndex(({ name }) => name === client)]
+  const head = [
+    'client',
+    'objects',
+    'reported stored',
+    'false successes',
+    'false failures',
+    'other bytes stored',
+    'no end',
+    'leaked',
+    'requests each',
+    'p50 ms',
+    'p99 ms',
+  ]
+  const order = ({ client, load }) => [
+    Object.keys(loads).indexOf(load),
+    clients.findIndex(({ name }) => name === client),
+  ]
   const sorted = [...of].sort((a, b) => order(a)[0] - order(b)[0] || order(a)[1] - order(b)[1])
   const lines = sorted.map((row) => [
     row.client,
@@ -60,15 +81,22 @@ function betterThanUs(rows) {
       for (const row of them) {
         const how = [
           sound(row) > sound(us) && `${sound(row)} of ${row.count} stored, ours ${sound(us)}`,
-          row.falseFailures < us.falseFailures && sound(row) >= sound(us) && `${row.falseFailures} false failures, ours ${us.falseFailures}`,
+          row.falseFailures < us.falseFailures &&
+            sound(row) >= sound(us) &&
+            `${row.falseFailures} false failures, ours ${us.falseFailures}`,
           row.leaked < us.leaked && `${row.leaked} requests left over, ours ${us.leaked}`,
         ].filter(Boolean)
-        if (how.length > 0) better.push(`- ${what}, ${row.client}: ${how.join('; ')}; ${row.requestsPerUpload.toFixed(2)} requests each, ours ${us.requestsPerUpload.toFixed(2)}.`)
+        if (how.length > 0)
+          better.push(
+            `- ${what}, ${row.client}: ${how.join('; ')}; ${row.requestsPerUpload.toFixed(2)} requests each, ours ${us.requestsPerUpload.toFixed(2)}.`,
+          )
       }
       const early = them.filter((row) => sound(row) >= sound(us) && row.p99Ms !== null && row.p99Ms < us.p99Ms / 2)
       // Without a fault it is speed, which a busy machine does not show.
       if (fault.rule && us.p99Ms > 1000 && early.length > 0) {
-        sooner.push(`- ${what}, ours ${ms(us.p99Ms)} ms: ${early.map(({ client, p99Ms }) => `${client} ${ms(p99Ms)}`).join(', ')}.`)
+        sooner.push(
+          `- ${what}, ours ${ms(us.p99Ms)} ms: ${early.map(({ client, p99Ms }) => `${client} ${ms(p99Ms)}`).join(', ')}.`,
+        )
       }
     }
   }
@@ -84,9 +112,13 @@ function isUnoptimized() {
 
 export function page(measured) {
   const rows = measured.filter(({ unavailable }) => !unavailable)
-  const absent = measured.filter(({ unavailable }) => unavailable).map(({ client, unavailable }) => `${client} did not load here (${unavailable}).`)
+  const absent = measured
+    .filter(({ unavailable }) => unavailable)
+    .map(({ client, unavailable }) => `${client} did not load here (${unavailable}).`)
   const there = clients.filter(({ name }) => rows.some(({ client }) => client === name))
-  const versions = [...new Set(there.flatMap((client) => client.package ?? []))].map((name) => `${name} ${versionOf(name)}`)
+  const versions = [...new Set(there.flatMap((client) => client.package ?? []))].map(
+    (name) => `${name} ${versionOf(name)}`,
+  )
   const { better, sooner } = betterThanUs(rows)
   return `# Beside the peers
 

@@ -25,7 +25,10 @@ async function run({ id, place, load, withinMs }) {
     const late = new Promise((resolve) => (timer = setTimeout(resolve, withinMs, { reported: 'nothing' })))
     const reported = Promise.resolve()
       .then(() => upload(keyOf(load, index), body))
-      .then(() => ({ reported: 'stored' }), (error) => ({ reported: 'failed', code: codeOf(error) }))
+      .then(
+        () => ({ reported: 'stored' }),
+        (error) => ({ reported: 'failed', code: codeOf(error) }),
+      )
     const outcome = await Promise.race([reported, late])
     clearTimeout(timer)
     return { ...outcome, ms: performance.now() - started }
@@ -42,7 +45,14 @@ try {
   // A loader of native code has all that it tried for its cause.
   const said = [error, error?.cause].flat().map((each) => String(each?.message ?? each).split('\n')[0])
   const why = said.find((text) => text.includes('GLIBC')) ?? said[0]
-  say({ ready: false, why: why.replace(/\(required by .*\)/, '').replace(/\/[^ ]*\//g, '').trim() })
+  say({
+    ready: false,
+    why: why
+      .replace(/\(required by .*\)/, '')
+      .replace(/\/[^ ]*\//g, '')
+      .trim(),
+  })
 }
-for await (const line of createInterface({ input: process.stdin })) run(JSON.parse(line)).catch((error) => say({ id: JSON.parse(line).id, broken: String(error?.stack ?? error) }))
+for await (const line of createInterface({ input: process.stdin }))
+  run(JSON.parse(line)).catch((error) => say({ id: JSON.parse(line).id, broken: String(error?.stack ?? error) }))
 process.exit()

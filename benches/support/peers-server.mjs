@@ -48,7 +48,12 @@ const commands = {
       if (!object) return 'absent'
       return object.body.equals(bodyOf(load, index)) ? 'sound' : 'other'
     })
-    const facts = { stored, requests: r2.events().length, busy: busy.get(port)?.size ?? 0, openUploads: r2.uploads().length }
+    const facts = {
+      stored,
+      requests: r2.events().length,
+      busy: busy.get(port)?.size ?? 0,
+      openUploads: r2.uploads().length,
+    }
     await r2.stop()
     stores.delete(id)
     return facts

@@ -40,7 +40,9 @@ export function scenarios({ full }) {
   }
   return [false, true].flatMap((tls) =>
     sizes.flatMap(([size, bytes]) =>
-      [1, 16, 64, 256, 1024].filter((concurrency) => bytes * concurrency <= MOST_IN_FLIGHT).map((concurrency) => scenario(size, concurrency, tls)),
+      [1, 16, 64, 256, 1024]
+        .filter((concurrency) => bytes * concurrency <= MOST_IN_FLIGHT)
+        .map((concurrency) => scenario(size, concurrency, tls)),
     ),
   )
 }

@@ -30,15 +30,17 @@ function row(outcome) {
 
 /** Why uploads were lost, most frequent first. */
 function losses(rows) {
-  const lines = rows.filter(({ errors }) => errors.length > 0).map(({ rate, name, errors }) => {
-    const counts = new Map()
-    for (const { code, Code, name } of errors) {
-      const reason = code ?? Code ?? name
-      counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    }
-    const reasons = [...counts].sort(([, a], [, b]) => b - a).map(([reason, times]) => `${reason} ${times}`)
-    return `- ${percent(rate)}, ${name}: ${reasons.join(', ')}`
-  })
+  const lines = rows
+    .filter(({ errors }) => errors.length > 0)
+    .map(({ rate, name, errors }) => {
+      const counts = new Map()
+      for (const { code, Code, name } of errors) {
+        const reason = code ?? Code ?? name
+        counts.set(reason, (counts.get(reason) ?? 0) + 1)
+      }
+      const reasons = [...counts].sort(([, a], [, b]) => b - a).map(([reason, times]) => `${reason} ${times}`)
+      return `- ${percent(rate)}, ${name}: ${reasons.join(', ')}`
+    })
   return lines.length === 0 ? 'None was lost.' : lines.join('\n')
 }
 

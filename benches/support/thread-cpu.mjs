@@ -13,7 +13,9 @@ export function jsThreadCpuMs() {
 /** The same of the threads that the addon has started. */
 export function addonThreadsCpuMs() {
   if (process.platform !== 'linux') return null
-  const own = readdirSync('/proc/self/task').filter((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8').startsWith('r2-'))
+  const own = readdirSync('/proc/self/task').filter((id) =>
+    readFileSync(`/proc/self/task/${id}/comm`, 'utf8').startsWith('r2-'),
+  )
   if (own.length === 0) throw new Error('the addon has no threads, or they have other names now')
   return own.reduce((sum, id) => sum + cpuMs(id), 0)
 }

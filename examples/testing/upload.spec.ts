@@ -28,7 +28,9 @@ test('the page shows the picture though the storage was down for two requests', 
   r2.reset()
   r2.faults([{ fault: 'status', status: 503, code: 'ServiceUnavailable', method: 'PUT', times: 2 }])
   await page.goto(app)
-  await page.getByLabel('Picture').setInputFiles({ name: 'cat.png', mimeType: 'image/png', buffer: Buffer.from('a cat') })
+  await page
+    .getByLabel('Picture')
+    .setInputFiles({ name: 'cat.png', mimeType: 'image/png', buffer: Buffer.from('a cat') })
   await page.getByRole('button', { name: 'Upload' }).click()
   await expect(page.getByText('Stored')).toBeVisible({ timeout: 20_000 })
   expect(r2.events().map(({ status }) => status)).toEqual([503, 503, 200])

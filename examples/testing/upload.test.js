@@ -16,7 +16,10 @@ test('an upload survives a connection that is reset in the middle of the body', 
 
   assert.equal(attempts, 3)
   assert.equal(r2.objects().get('cat.png').size, 100_000)
-  assert.deepEqual(r2.events().map(({ action }) => action), ['reset', 'reset', 'forward'])
+  assert.deepEqual(
+    r2.events().map(({ action }) => action),
+    ['reset', 'reset', 'forward'],
+  )
 })
 
 test('a bucket that may not be written to fails at once', async () => {

@@ -63,7 +63,10 @@ function breakerOpen(options) {
     endpoints
       .filter(({ breaker }) => breaker.state !== 'closed')
       .map(({ endpoint, role, breaker }) => {
-        const next = typeof breaker.retryAfterMs !== 'number' ? '' : `; the next request is let through in ${Math.round(breaker.retryAfterMs)} ms`
+        const next =
+          typeof breaker.retryAfterMs !== 'number'
+            ? ''
+            : `; the next request is let through in ${Math.round(breaker.retryAfterMs)} ms`
         const message = `the circuit breaker of ${endpoint} (${role}) is ${breaker.state === 'open' ? 'open' : 'half-open'}${next}`
         return { alert: STANDARD.breaker.alert, subject: endpoint, severity, message }
       })
@@ -71,7 +74,13 @@ function breakerOpen(options) {
 
 function standardRules() {
   const { successRate, retryRate, p99Ms, failures } = STANDARD
-  return [successRateBelow(successRate.threshold), retryRateAbove(retryRate.threshold), p99Above(p99Ms.threshold), breakerOpen(), failuresAbove(failures.threshold)]
+  return [
+    successRateBelow(successRate.threshold),
+    retryRateAbove(retryRate.threshold),
+    p99Above(p99Ms.threshold),
+    breakerOpen(),
+    failuresAbove(failures.threshold),
+  ]
 }
 
 function eachOperation({ window, operations, severity }, judge) {
@@ -84,11 +93,18 @@ function eachOperation({ window, operations, severity }, judge) {
 }
 
 function readOptions(options, defaults, rule) {
-  const { window = 'lastFiveMinutes', minCalls = MIN_CALLS, operations = OPERATIONS, severity = defaults.severity, ...others } = own(options)
+  const {
+    window = 'lastFiveMinutes',
+    minCalls = MIN_CALLS,
+    operations = OPERATIONS,
+    severity = defaults.severity,
+    ...others
+  } = own(options)
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) throw new TypeError(`${rule}: ${unknown} is not an option`)
   if (!WINDOWS.includes(window)) throw new TypeError(`${rule}: window must be one of '${WINDOWS.join("', '")}'`)
-  if (!SEVERITIES.includes(severity)) throw new TypeError(`${rule}: severity must be one of '${SEVERITIES.join("', '")}'`)
+  if (!SEVERITIES.includes(severity))
+    throw new TypeError(`${rule}: severity must be one of '${SEVERITIES.join("', '")}'`)
   if (!Array.isArray(operations)) throw new TypeError(`${rule}: operations must be an array of names of calls`)
   requireNumber(minCalls, `${rule}: minCalls`)
   return { window, minCalls, operations, severity }

@@ -15,7 +15,7 @@ const FAILED_FOR_NOW = 75
  */
 async function runBatch(items, { work, report, nameOf, done, concurrency, output, signal }) {
   // Of one item the failure is that of the command.
-  if (items.length === 1) return report(await work(items[0])), 0
+  if (items.length === 1) return (report(await work(items[0])), 0)
   const outcomes = items.map(() => Promise.withResolvers?.() ?? deferred())
   for (const { promise } of outcomes) promise.catch(() => {})
   const queue = items.entries()

@@ -18,7 +18,8 @@ const commands = { put, copy, get, ls, rm: remove, doctor }
 
 async function get({ operands, values, output, open, signal, terminal }) {
   const [key, file = key && path.posix.basename(key)] = operands
-  if (key === undefined || operands.length > 2) throw new UsageError('get takes a KEY and, if it is to have another name, a FILE')
+  if (key === undefined || operands.length > 2)
+    throw new UsageError('get takes a KEY and, if it is to have another name, a FILE')
   if (['', '.', '..'].includes(file)) throw new UsageError('this KEY has no name for a file; give a FILE as well')
   const { body, ...info } = await open().download({ key, signal })
   const counted = body.pipeThrough(counter(key, info.size, output))

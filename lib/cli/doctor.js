@@ -17,12 +17,14 @@ const PATIENCE_MS = 10_000
 const MAX_SKEW_MS = 15 * 60_000
 const WORRYING_SKEW_MS = 60_000
 
-const SPEAKS_HTTP = 'The server speaks http on this port, not https. Write http in STORAGE_ENDPOINT (a local server), or the port that speaks TLS.'
+const SPEAKS_HTTP =
+  'The server speaks http on this port, not https. Write http in STORAGE_ENDPOINT (a local server), or the port that speaks TLS.'
 const SPEAKS_TLS = 'The server speaks https on this port. Write https in STORAGE_ENDPOINT.'
 
 const NO_DOMAIN = {
   text: 'none',
-  warning: 'STORAGE_DOMAIN is not set: the url of results is that of the endpoint, which browsers cannot read. Connect a domain to the bucket (R2, bucket, Settings).',
+  warning:
+    'STORAGE_DOMAIN is not set: the url of results is that of the endpoint, which browsers cannot read. Connect a domain to the bucket (R2, bucket, Settings).',
 }
 
 /** Looks at every step of an upload in turn, and stops at the first that fails: what comes after it cannot work. */
@@ -45,14 +47,16 @@ async function doctor({ operands, output, open, config, signal }) {
     },
     DNS: async () => {
       const host = url.hostname.replace(/^\[|\]$/g, '')
-      if (net.isIP(host)) return (addresses = [host]), 'an address, not a name'
+      if (net.isIP(host)) return ((addresses = [host]), 'an address, not a name')
       addresses = (await within(dns.lookup(host, { all: true }))).map(({ address }) => address)
       return addresses.join(', ')
     },
-    TCP: async () => connect(net.connect({ host: addresses[0], port: portOf(url) }), 'connect').then(() => `port ${portOf(url)}`),
+    TCP: async () =>
+      connect(net.connect({ host: addresses[0], port: portOf(url) }), 'connect').then(() => `port ${portOf(url)}`),
     TLS: async () => {
       if (url.protocol === 'http:') {
-        if (!(await speaksHttp(url)) && (await speaksTls(url))) throw Object.assign(new Error('the endpoint is http, and the server speaks TLS'), { advice: SPEAKS_TLS })
+        if (!(await speaksHttp(url)) && (await speaksTls(url)))
+          throw Object.assign(new Error('the endpoint is http, and the server speaks TLS'), { advice: SPEAKS_TLS })
         return 'none: the endpoint is http'
       }
       const servername = net.isIP(url.hostname) ? '' : url.hostname
@@ -67,12 +71,19 @@ async function doctor({ operands, output, open, config, signal }) {
     },
     clock: async () => clockSkew(url),
     'credentials and bucket': async () => {
-      for await (const object of storage.list({ pageSize: 1, signal })) return `readable, holds ${JSON.stringify(object.key)} and more`
+      for await (const object of storage.list({ pageSize: 1, signal }))
+        return `readable, holds ${JSON.stringify(object.key)} and more`
       return 'readable, empty'
     },
     write: async () => {
       // What reads it by the public domain must not leave it in a cache.
-      written = await storage.uploadFile({ key, body: probe, contentType: 'text/plain', cacheControl: 'no-store', signal })
+      written = await storage.uploadFile({
+        key,
+        body: probe,
+        contentType: 'text/plain',
+        cacheControl: 'no-store',
+        signal,
+      })
       const { attempts, location } = written
       return `${location}${attempts > 1 ? `, after ${attempts} attempts` : ''}`
     },
@@ -105,7 +116,10 @@ async function doctor({ operands, output, open, config, signal }) {
       const ms = Math.round(performance.now() - started)
       const { text = found, warning } = typeof found === 'object' ? found : {}
       const mark = warning ? output.style('yellow', '!') : output.style('green', '✓')
-      output.result({ step, ok: true, ms, found: text, ...(warning && { warning }) }, `${mark} ${step.padEnd(22)} ${`${ms} ms`.padStart(8)}  ${text}`)
+      output.result(
+        { step, ok: true, ms, found: text, ...(warning && { warning }) },
+        `${mark} ${step.padEnd(22)} ${`${ms} ms`.padStart(8)}  ${text}`,
+      )
       if (warning) output.note(`  ${warning}`)
     } catch (error) {
       await removeProbe()
@@ -113,7 +127,10 @@ async function doctor({ operands, output, open, config, signal }) {
       const advice = adviceFor(error)
       const ms = Math.round(performance.now() - started)
       const problem = error.message || error.code
-      output.result({ step, ok: false, ms, code: error.code, problem, advice }, `${output.style('red', '✗')} ${step.padEnd(22)} ${`${ms} ms`.padStart(8)}  ${problem}\n  ${advice}`)
+      output.result(
+        { step, ok: false, ms, code: error.code, problem, advice },
+        `${output.style('red', '✗')} ${step.padEnd(22)} ${`${ms} ms`.padStart(8)}  ${problem}\n  ${advice}`,
+      )
       return 1
     }
   }
@@ -151,7 +168,11 @@ async function speaksHttp(url) {
 
 async function speaksTls(url) {
   try {
-    return await connect(tls.connect({ host: url.hostname, port: portOf(url), rejectUnauthorized: false }), 'secureConnect', () => true)
+    return await connect(
+      tls.connect({ host: url.hostname, port: portOf(url), rejectUnauthorized: false }),
+      'secureConnect',
+      () => true,
+    )
   } catch {
     return false
   }
@@ -193,8 +214,11 @@ async function clockSkew(url) {
   const skew = Date.now() - Date.parse(date)
   const seconds = Math.round(Math.abs(skew) / 1000)
   const text = seconds < 2 ? 'right' : `${seconds} s ${skew > 0 ? 'ahead' : 'behind'}`
-  if (Math.abs(skew) > MAX_SKEW_MS) throw Object.assign(new Error(`the clock is ${text}`), { code: 'RequestTimeTooSkewed' })
-  return Math.abs(skew) > WORRYING_SKEW_MS ? { text, warning: "Let this machine's clock be set by NTP: R2 refuses signatures that are 15 minutes off." } : text
+  if (Math.abs(skew) > MAX_SKEW_MS)
+    throw Object.assign(new Error(`the clock is ${text}`), { code: 'RequestTimeTooSkewed' })
+  return Math.abs(skew) > WORRYING_SKEW_MS
+    ? { text, warning: "Let this machine's clock be set by NTP: R2 refuses signatures that are 15 minutes off." }
+    : text
 }
 
 function within(promise) {

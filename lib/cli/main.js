@@ -67,9 +67,9 @@ async function main(args, terminal) {
   try {
     const { values, positionals } = parse(args)
     output = makeOutput(terminal, values)
-    if (values.version) return output.line(VERSION), 0
+    if (values.version) return (output.line(VERSION), 0)
     const [name, ...operands] = positionals
-    if (values.help || name === undefined) return terminal.stdout.write(HELP), name || values.help ? 0 : WRONG_USAGE
+    if (values.help || name === undefined) return (terminal.stdout.write(HELP), name || values.help ? 0 : WRONG_USAGE)
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined
     if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
     loadEnvironment(values.env)

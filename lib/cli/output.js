@@ -6,14 +6,19 @@ const { UsageError } = require('./usage.js')
 
 const BAR_WIDTH = 24
 /** The same value, with such characters escaped. */
-const escaped = (text) => Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')
+const escaped = (text) =>
+  Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')
 const safeJson = (value) => JSON.stringify(value).replace(/[\p{C}\u2028\u2029]/gu, escaped)
 
 /** Our own colors, and the ends of lines. */
 const OURS = /(\x1b\[\d{1,3}m|\n)/
 
 /** Keys, file names and texts of servers without what moves a terminal's cursor or reorders what it shows. */
-const safe = (text) => String(text).split(OURS).map((piece, index) => (index % 2 === 1 ? piece : printable(piece))).join('')
+const safe = (text) =>
+  String(text)
+    .split(OURS)
+    .map((piece, index) => (index % 2 === 1 ? piece : printable(piece)))
+    .join('')
 
 /**
  * What people and programs see: results on standard output, all else on standard error. A progress bar only on a

@@ -24,13 +24,24 @@ async function put({ operands, values, output, open, signal, terminal }) {
     return storage.uploadFile({ body, key, ...objectOptions(values, progress, signal, key) })
   }
   const report = (result) => reportStored(result, output)
-  return runBatch(uploads, { work: store, report, nameOf: ({ file }) => file, done: 'stored', concurrency, output, signal })
+  return runBatch(uploads, {
+    work: store,
+    report,
+    nameOf: ({ file }) => file,
+    done: 'stored',
+    concurrency,
+    output,
+    signal,
+  })
 }
 
 async function copy({ operands, values, output, open, signal }) {
   if (operands.length !== 2) throw new UsageError('copy takes a URL and a KEY')
   const [url, key] = operands
-  reportStored(await open().downloadAndUpload({ url, key, ...objectOptions(values, output.progress, signal, key) }), output)
+  reportStored(
+    await open().downloadAndUpload({ url, key, ...objectOptions(values, output.progress, signal, key) }),
+    output,
+  )
 }
 
 /** Which file goes where: `FILE KEY`, `FILE... PREFIX/` or `FILE...`. */

@@ -21,13 +21,22 @@ async function remove({ operands, values, output, open, signal }) {
     throw new MissingObject(await explain(key, storage, signal), key)
   }
   const report = (deleted) => deleted && reportRemoved(deleted, output)
-  return runBatch(operands, { work, report, nameOf: (key) => key, done: 'removed', concurrency: CONCURRENCY, output, signal })
+  return runBatch(operands, {
+    work,
+    report,
+    nameOf: (key) => key,
+    done: 'removed',
+    concurrency: CONCURRENCY,
+    output,
+    signal,
+  })
 }
 
 /** What a key that does not exist may have been meant to be. */
 async function explain(key, storage, signal) {
   const shown = printable(key)
-  if (PATTERN.test(key)) return `there is no object ${shown}, and nothing was removed: rm takes keys as they are and expands no pattern`
+  if (PATTERN.test(key))
+    return `there is no object ${shown}, and nothing was removed: rm takes keys as they are and expands no pattern`
   const prefix = key.endsWith('/') ? key : `${key}/`
   for await (const _ of storage.list({ prefix, pageSize: 1, signal })) {
     return `${shown} is a prefix and no object, and nothing was removed: \`rm --recursive ${printable(prefix)}\` removes all objects below it`
@@ -42,11 +51,20 @@ async function removePrefixes(prefixes, { storage, output, signal }) {
   for (const prefix of prefixes) {
     const before = keys.length
     for await (const { key } of storage.list({ prefix, signal })) keys.push(key)
-    if (keys.length === before) throw new MissingObject(`there is no object below ${printable(prefix)}, and nothing was removed`, prefix)
+    if (keys.length === before)
+      throw new MissingObject(`there is no object below ${printable(prefix)}, and nothing was removed`, prefix)
   }
   const work = (key) => storage.delete({ key, signal })
   const report = (deleted) => reportRemoved(deleted, output)
-  return runBatch(keys, { work, report, nameOf: (key) => key, done: 'removed', concurrency: CONCURRENCY, output, signal })
+  return runBatch(keys, {
+    work,
+    report,
+    nameOf: (key) => key,
+    done: 'removed',
+    concurrency: CONCURRENCY,
+    output,
+    signal,
+  })
 }
 
 function reportRemoved(deleted, output) {

@@ -54,7 +54,9 @@ class Guesses {
  */
 function clientOf({ headers }) {
   const addresses = (headers.get('x-forwarded-for') ?? headers.get('x-real-ip') ?? '').split(',')
-  return createHash('sha256').update(addresses.map((address) => network(address.trim())).join()).digest('base64url')
+  return createHash('sha256')
+    .update(addresses.map((address) => network(address.trim())).join())
+    .digest('base64url')
 }
 
 /** The first half of an IPv6 address: one client has the other half to choose from. */
@@ -62,7 +64,10 @@ function network(address) {
   if (isIP(address) !== 6 || address.includes('.')) return address
   const [start, end] = address.split('::').map((side) => side.split(':').filter(Boolean))
   const groups = end === undefined ? start : [...start, ...Array(8 - start.length - end.length).fill('0'), ...end]
-  return groups.slice(0, 4).map((group) => Number.parseInt(group, 16)).join(':')
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16))
+    .join(':')
 }
 
 module.exports = { Guesses, MAX_CLIENTS, MAX_GUESSES, WINDOW_MS, clientOf }

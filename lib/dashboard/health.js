@@ -31,16 +31,22 @@ function healthOf({ operations, endpoints }) {
   const reasons = [...open]
   if (recent.lost > 0 && recent.lost / recent.ended >= DEGRADED_LOST) reasons.push(lostSentence(recent, '5 minutes'))
   if (recent.calls >= FEWEST_CALLS && recent.retries / recent.calls >= DEGRADED_RETRIES) {
-    reasons.push(`${count(recent.retries, 'retry', 'retries')} in ${count(recent.calls, 'call')}: the network or the storage is unsteady.`)
+    reasons.push(
+      `${count(recent.retries, 'retry', 'retries')} in ${count(recent.calls, 'call')}: the network or the storage is unsteady.`,
+    )
   }
   for (const { endpoint, pacing, queued } of endpoints) {
     const waiting = queued > 0 ? `; ${queued.toLocaleString('en')} wait` : ''
-    if (pacing.limiting) reasons.push(`Requests to ${hostOf(endpoint)} are slowed down because it asks for less${waiting}.`)
+    if (pacing.limiting)
+      reasons.push(`Requests to ${hostOf(endpoint)} are slowed down because it asks for less${waiting}.`)
   }
   if (reasons.length > 0) return { state: 'degraded', reasons }
   if (recent.calls === 0) return { state: 'quiet', reasons: ['No call has ended in the last 5 minutes.'] }
   const retried = recent.retries > 0 ? `, with ${count(recent.retries, 'retry', 'retries')}` : ''
-  const lost = recent.lost > 0 ? lostSentence(recent, '5 minutes') : `${count(recent.calls, 'call')} in the last 5 minutes, none lost${retried}.`
+  const lost =
+    recent.lost > 0
+      ? lostSentence(recent, '5 minutes')
+      : `${count(recent.calls, 'call')} in the last 5 minutes, none lost${retried}.`
   return { state: 'well', reasons: [lost] }
 }
 

@@ -10,7 +10,12 @@ const call = { operation: 'metricsRoute' }
 /** The handler of the route that Prometheus scrapes. Who may read it is decided as for the dashboard. */
 function metricsRoute(storage, options) {
   if (typeof storage?.metricsText !== 'function') {
-    throw inputError('ERR_INVALID_OPTION', 'storage', 'the first argument must be a storage, as newStorage() makes it', call)
+    throw inputError(
+      'ERR_INVALID_OPTION',
+      'storage',
+      'the first argument must be a storage, as newStorage() makes it',
+      call,
+    )
   }
   const gate = gateOf(readObject(OPTIONS, options ?? {}, 'options', call), call)
 

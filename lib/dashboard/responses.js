@@ -62,7 +62,12 @@ function tooManyGuesses(waitMs, wantsJson) {
   const seconds = Math.ceil(waitMs / 1000)
   const headers = { 'Retry-After': String(seconds) }
   if (!wantsJson) return html(429, TOO_MANY_GUESSES.html, POLICY_OF_LOGIN, headers)
-  return respond(429, JSON.stringify({ error: `Too many wrong tokens. Try again in ${seconds} s.` }), 'application/json', headers)
+  return respond(
+    429,
+    JSON.stringify({ error: `Too many wrong tokens. Try again in ${seconds} s.` }),
+    'application/json',
+    headers,
+  )
 }
 
 function notFound() {

@@ -18,7 +18,12 @@ const OPTIONS = { token: text, authorize: reader('a function', (value) => typeof
 /** The handlers of the route. Whoever is not let in gets the form for the token, or nothing at all. */
 function dashboard(storage, options) {
   if (typeof storage?.metrics !== 'function' || typeof storage.recentFailures !== 'function') {
-    throw inputError('ERR_INVALID_OPTION', 'storage', 'the first argument must be a storage, as newStorage() makes it', call)
+    throw inputError(
+      'ERR_INVALID_OPTION',
+      'storage',
+      'the first argument must be a storage, as newStorage() makes it',
+      call,
+    )
   }
   const gate = gateOf(readObject(OPTIONS, options ?? {}, 'options', call), call)
 

@@ -24,7 +24,10 @@ class Session {
     if (scheme.toLowerCase() === 'bearer') return this.checkToken(request, credentials)
     // A cookie can be made of a guessed token, so that it is a guess as well.
     const cookies = cookiesOf(request).filter((value) => endOf(value) * 1000 > Date.now())
-    return this.#compare(request, cookies.map((value) => [value, this.#proof(endOf(value))]))
+    return this.#compare(
+      request,
+      cookies.map((value) => [value, this.#proof(endOf(value))]),
+    )
   }
 
   checkToken(request, given) {

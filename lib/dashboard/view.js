@@ -24,7 +24,10 @@ function viewOf(storage, version, canSignOut) {
 
 function meaningsOf(operations) {
   const codes = new Set(
-    Object.values(operations).flatMap(({ total }) => [...Object.keys(total.retriesByCode), ...Object.keys(total.failuresByCode)]),
+    Object.values(operations).flatMap(({ total }) => [
+      ...Object.keys(total.retriesByCode),
+      ...Object.keys(total.failuresByCode),
+    ]),
   )
   return Object.fromEntries(Array.from(codes, (code) => [code, meaningOf(code)]).filter(([, meaning]) => meaning))
 }

@@ -10,10 +10,14 @@ const { property } = require('../own-properties.js')
 function isBlob(body) {
   // Most bodies, for which to ask for the tag would take long.
   if (body === null || typeof body !== 'object' || ArrayBuffer.isView(body)) return false
-  if (typeof property(body, 'arrayBuffer') !== 'function') return typeof globalThis.FileReader === 'function' && hasTag(body)
+  if (typeof property(body, 'arrayBuffer') !== 'function')
+    return typeof globalThis.FileReader === 'function' && hasTag(body)
   // happy-dom's have no tag. A Response of node-fetch has a size and a type as well, which mean something else.
   const isMessage = property(body, 'headers') !== undefined || property(body, 'bodyUsed') !== undefined
-  return hasTag(body) || (!isMessage && Number.isSafeInteger(property(body, 'size')) && typeof property(body, 'type') === 'string')
+  return (
+    hasTag(body) ||
+    (!isMessage && Number.isSafeInteger(property(body, 'size')) && typeof property(body, 'type') === 'string')
+  )
 }
 
 function hasTag(body) {
@@ -33,14 +37,19 @@ async function readBlob(blob, { maxBytes, signal }, call) {
   if (size > maxBytes) throw tooLarge(maxBytes, call)
   let buffer
   try {
-    buffer = await orAbort(typeof property(blob, 'arrayBuffer') === 'function' ? blob.arrayBuffer() : readAsArrayBuffer(blob), signal)
+    buffer = await orAbort(
+      typeof property(blob, 'arrayBuffer') === 'function' ? blob.arrayBuffer() : readAsArrayBuffer(blob),
+      signal,
+    )
   } catch (cause) {
     if (signal?.aborted) throw cause
     throw invalid('body is a Blob that could not be read', call, cause)
   }
-  if (!types.isAnyArrayBuffer(buffer) && !ArrayBuffer.isView(buffer)) throw invalid('body is a Blob whose arrayBuffer() gave something else', call)
+  if (!types.isAnyArrayBuffer(buffer) && !ArrayBuffer.isView(buffer))
+    throw invalid('body is a Blob whose arrayBuffer() gave something else', call)
   // A file that changed since it was chosen, or an upload that a proxy cut.
-  if (buffer.byteLength !== size) throw invalid(`body is a Blob of ${size} bytes of which ${buffer.byteLength} could be read`, call)
+  if (buffer.byteLength !== size)
+    throw invalid(`body is a Blob of ${size} bytes of which ${buffer.byteLength} could be read`, call)
   return { bytes: bytesOf(buffer, call), type: typeOf(blob) }
 }
 

@@ -53,12 +53,14 @@ function hintOfArray([first]) {
 
 function hintOfObject(body, has) {
   if (has('createReadStream')) return 'this is a file handle: pass its createReadStream()'
-  if (has('pipe')) return 'this is a stream of an old kind: pass new Readable().wrap(stream), with Readable of node:stream'
+  if (has('pipe'))
+    return 'this is a stream of an old kind: pass new Readable().wrap(stream), with Readable of node:stream'
   const path = PATHS.find((name) => has(name, 'string') && property(body, name) !== '')
   if (path) return `this is a file of a form parser: pass fromFile(file.${path})`
   const holder = HOLDERS.find((name) => isReadable(property(body, name)))
   if (holder) return `this is an object that holds the file: pass file.${holder}`
-  if (property(body, 'type') === 'Buffer' && Array.isArray(property(body, 'data'))) return 'this is a Buffer that went through JSON: pass Buffer.from(object.data)'
+  if (property(body, 'type') === 'Buffer' && Array.isArray(property(body, 'data')))
+    return 'this is a Buffer that went through JSON: pass Buffer.from(object.data)'
   if (has('arrayBuffer')) return 'this is like a Response or a Blob: pass await object.arrayBuffer()'
   if (Object.hasOwn(body, 'path')) return 'this is an object, which names no file: pass fromFile(path)'
   return isPlain(body) ? 'this is an object: pass JSON.stringify(object)' : 'this is an object of a class'

@@ -41,7 +41,8 @@ function openBody(body, call) {
 
 /** A body as { length?, contentType?, contentEncoding?, next(), cancel() }, or undefined for one whose bytes are at hand. */
 function sourceOf(body, call) {
-  if (body === null || typeof body !== 'object' || ArrayBuffer.isView(body) || types.isAnyArrayBuffer(body)) return undefined
+  if (body === null || typeof body !== 'object' || ArrayBuffer.isView(body) || types.isAnyArrayBuffer(body))
+    return undefined
   if (isBlob(body)) return blobSource(body, call)
   return isHttpMessage(body) ? readHttpMessage(body, call) : readerOf(body, call)
 }

@@ -47,6 +47,11 @@ function copyOf(bytes) {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice()
 }
 
+function requireLength({ byteLength }, contentLength, call) {
+  if (contentLength === undefined || contentLength === byteLength) return
+  throw invalid(`body has ${byteLength} bytes, not the ${contentLength} of contentLength`, call)
+}
+
 function tooLarge(maxBytes, call) {
   return inputError('ERR_TOO_LARGE', 'maxBytes', `body has more than maxBytes (${maxBytes} bytes)`, call)
 }
@@ -55,4 +60,4 @@ function invalid(detail, call, cause) {
   return inputError('ERR_INVALID_BODY', 'body', detail, { ...call, cause })
 }
 
-module.exports = { bytesOf, copyOf, invalid, tooLarge }
+module.exports = { bytesOf, copyOf, invalid, requireLength, tooLarge }

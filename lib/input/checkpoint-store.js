@@ -37,7 +37,13 @@ const FIELDS = {
 async function withCheckpoint(place, call, signal, upload) {
   const store = typeof place === 'string' ? fileStore(place) : place
   const id = `reliable-r2:${call.bucket ?? ''}/${call.key}`
-  const resume = parse(await orAbort(attempt(async () => textOf(await store.get(id)), 'read'), signal), call)
+  const resume = parse(
+    await orAbort(
+      attempt(async () => textOf(await store.get(id)), 'read'),
+      signal,
+    ),
+    call,
+  )
   let saving = Promise.resolve()
   const save = (checkpoint) => {
     const text = write({ key: call.key, ...checkpoint })
@@ -72,7 +78,8 @@ function textOf(given) {
   if (given === undefined || given === null) return undefined
   if (typeof given === 'string') return given.length > LONGEST_TEXT ? undefined : given
   // As clients of databases give what they do not decode.
-  if (types.isUint8Array(given)) return given.byteLength > LONGEST_TEXT ? undefined : Buffer.from(given).toString('utf8')
+  if (types.isUint8Array(given))
+    return given.byteLength > LONGEST_TEXT ? undefined : Buffer.from(given).toString('utf8')
   throw new Error(`the store gave ${typeName(given)}, not the string that was set`)
 }
 
@@ -87,7 +94,8 @@ function parse(text, call) {
   } catch {
     return undefined
   }
-  if (saved.version !== VERSION || !Object.entries(FIELDS).every(([name, isSound]) => isSound(saved[name]))) return undefined
+  if (saved.version !== VERSION || !Object.entries(FIELDS).every(([name, isSound]) => isSound(saved[name])))
+    return undefined
   if (saved.key !== call.key) {
     const detail = 'checkpoint holds the upload of another object; give each upload its own'
     throw inputError('ERR_INVALID_OPTION', 'checkpoint', detail, call)
@@ -105,7 +113,9 @@ async function attempt(work, what) {
   try {
     return await Promise.race([work(), late])
   } catch (error) {
-    process.emitWarning(`a checkpoint could not be ${what}; the upload continues. ${messageOf(error)}`, { type: 'ReliableR2Warning' })
+    process.emitWarning(`a checkpoint could not be ${what}; the upload continues. ${messageOf(error)}`, {
+      type: 'ReliableR2Warning',
+    })
     return undefined
   } finally {
     clearTimeout(timer)

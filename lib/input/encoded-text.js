@@ -22,7 +22,10 @@ function bytesOfText(text, stream, call) {
   const bytes = decode?.(text)
   if (bytes) return bytes
   const why = decode && encoding === 'utf8' ? 'and not all of its bytes are UTF-8' : 'which does not keep every byte'
-  throw invalid(`body is a stream with setEncoding('${encoding}'), ${why}; remove setEncoding, so that it gives bytes`, call)
+  throw invalid(
+    `body is a stream with setEncoding('${encoding}'), ${why}; remove setEncoding, so that it gives bytes`,
+    call,
+  )
 }
 
 /** Whether `stream` is refused whatever it gives. */

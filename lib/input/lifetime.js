@@ -86,7 +86,8 @@ function freeNodeStream(stream) {
 
 /** Of a Request or Response, the stream in it; also of node-fetch, where it is one of Node's. */
 function streamIn(body) {
-  const isMessage = typeof property(property(body, 'headers'), 'get') === 'function' && typeof property(body, 'bodyUsed') === 'boolean'
+  const isMessage =
+    typeof property(property(body, 'headers'), 'get') === 'function' && typeof property(body, 'bodyUsed') === 'boolean'
   return isMessage ? body.body : body
 }
 
@@ -100,12 +101,21 @@ function isIterator(body) {
 }
 
 function isServerRequest(stream) {
-  return isIncomingMessage(stream) && typeof property(stream, 'method') === 'string' && typeof property(stream, 'statusCode') !== 'number'
+  return (
+    isIncomingMessage(stream) &&
+    typeof property(stream, 'method') === 'string' &&
+    typeof property(stream, 'statusCode') !== 'number'
+  )
 }
 
 /** What Node's http gives: the request of a server, or the response of a client. */
 function isIncomingMessage(stream) {
-  return isNodeStream(stream) && typeof property(stream, 'httpVersion') === 'string' && typeof stream.headers === 'object' && stream.headers !== null
+  return (
+    isNodeStream(stream) &&
+    typeof property(stream, 'httpVersion') === 'string' &&
+    typeof stream.headers === 'object' &&
+    stream.headers !== null
+  )
 }
 
 /** Most bodies: bytes and text. */
@@ -144,4 +154,18 @@ function settle(promise) {
   Promise.resolve(promise).catch(() => {})
 }
 
-module.exports = { failureOf, freeNodeStream, givenBody, handOver, isIncomingMessage, isIterator, isNodeStream, quietly, release, releaseBodyOf, settle, takeBody, watch }
+module.exports = {
+  failureOf,
+  freeNodeStream,
+  givenBody,
+  handOver,
+  isIncomingMessage,
+  isIterator,
+  isNodeStream,
+  quietly,
+  release,
+  releaseBodyOf,
+  settle,
+  takeBody,
+  watch,
+}

@@ -83,7 +83,9 @@ const OBSERVABILITY = {
 }
 
 /** The options that become headers of an object: Rust has a row for each. */
-const HEADERS = Object.fromEntries(native.objectHeaders().map(({ option, isDate }) => [option, isDate ? date : optionalText]))
+const HEADERS = Object.fromEntries(
+  native.objectHeaders().map(({ option, isDate }) => [option, isDate ? date : optionalText]),
+)
 
 const OBJECT = {
   key,
@@ -178,7 +180,10 @@ function readList(options, call) {
 
 function readAbortUploads(options, call) {
   const { signal, onRetry, olderThan, ...request } = readObject(ABORT_UPLOADS, options ?? {}, 'options', call)
-  return { request: { ...request, ...(olderThan && { olderThanMs: olderThan.getTime() }) }, observers: { signal, onRetry } }
+  return {
+    request: { ...request, ...(olderThan && { olderThanMs: olderThan.getTime() }) },
+    observers: { signal, onRetry },
+  }
 }
 
 function readReconcile(options, call) {
@@ -248,14 +253,22 @@ function range(value, path, call) {
 function presetName(value, path, call) {
   if (presetNames.includes(value)) return value
   const near = typeof value === 'string' ? didYouMean(value, presetNames) : ''
-  throw invalid(path, `${path} must name a preset ('${presetNames.join("', '")}') or be an object of retry options${near}`, call)
+  throw invalid(
+    path,
+    `${path} must name a preset ('${presetNames.join("', '")}') or be an object of retry options${near}`,
+    call,
+  )
 }
 
 function logger(value, path, call) {
   if (value === false) return false
   const sound = (method) => ['undefined', 'function'].includes(typeof (property(value, method) ?? undefined))
   if (value !== null && typeof value === 'object' && ['debug', 'info', 'warn', 'error'].every(sound)) return value
-  throw invalid(path, `${path} must be an object with the methods debug, info, warn and error (each may be absent), or false`, call)
+  throw invalid(
+    path,
+    `${path} must be an object with the methods debug, info, warn and error (each may be absent), or false`,
+    call,
+  )
 }
 
 function oneOf(names) {
@@ -286,7 +299,10 @@ function checkpoint(value, path, call) {
 
 function isCheckpointStore(value) {
   try {
-    return typeof value === 'object' && ['get', 'set', 'delete'].every((method) => typeof property(value, method) === 'function')
+    return (
+      typeof value === 'object' &&
+      ['get', 'set', 'delete'].every((method) => typeof property(value, method) === 'function')
+    )
   } catch {
     // A getter, or the handler of a proxy.
     return false

@@ -6,7 +6,16 @@
 const { isDisturbed } = require('node:stream')
 const { invalid } = require('./body.js')
 const { bytesOfText, losesBytes } = require('./encoded-text.js')
-const { failureOf, freeNodeStream, handOver, isIterator, isNodeStream, quietly, settle, watch } = require('./lifetime.js')
+const {
+  failureOf,
+  freeNodeStream,
+  handOver,
+  isIterator,
+  isNodeStream,
+  quietly,
+  settle,
+  watch,
+} = require('./lifetime.js')
 const { property } = require('../own-properties.js')
 
 /**
@@ -37,14 +46,21 @@ function howToRead(body) {
 function readWebStream(stream, call) {
   if (stream.locked) throw invalid('body is a stream that is locked: something else reads it', call)
   // What was read would be missing from the object, and nothing would say so.
-  if (isDisturbed?.(stream)) throw invalid('body is a stream that was read from already; for what is left of it, give an async iterable', call)
+  if (isDisturbed?.(stream))
+    throw invalid('body is a stream that was read from already; for what is left of it, give an async iterable', call)
   const reader = stream.getReader()
   return { next: () => reader.read(), cancel: () => quietly(() => settle(reader.cancel())) }
 }
 
 function readNodeStream(stream, call) {
   watch(stream)
-  if (failureOf(stream)) return { next: async () => { throw failureOf(stream).error }, cancel() {} }
+  if (failureOf(stream))
+    return {
+      next: async () => {
+        throw failureOf(stream).error
+      },
+      cancel() {},
+    }
   if (stream.destroyed || stream.readableEnded) throw invalid('body is a stream that has ended already', call)
   refuseIfRead(stream, call)
   if (losesBytes(stream)) bytesOfText('', stream, call)
@@ -69,7 +85,10 @@ function readNodeStream(stream, call) {
 
 function refuseIfRead(stream, call) {
   if (!stream.readableDidRead) return
-  throw invalid('body is a stream that was read from already; for what is left of it, give stream[Symbol.asyncIterator]()', call)
+  throw invalid(
+    'body is a stream that was read from already; for what is left of it, give stream[Symbol.asyncIterator]()',
+    call,
+  )
 }
 
 function readAsyncIterable(body, call) {

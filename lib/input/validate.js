@@ -50,7 +50,8 @@ function reader(allowed, accepts, finish = asIs) {
 
 /** Half a surrogate pair would become U+FFFD on the way: another key than the caller's, without a word. */
 function checkedText(value, path, call, code) {
-  if (!value.isWellFormed()) throw invalid(path, `${path} must be well-formed Unicode; it holds half a surrogate pair`, call, code)
+  if (!value.isWellFormed())
+    throw invalid(path, `${path} must be well-formed Unicode; it holds half a surrogate pair`, call, code)
   return value
 }
 
@@ -69,7 +70,11 @@ function textRecord(value, path, call) {
   const isOpaque = typeof value === 'object' && !isPlain(value) && Object.keys(value).length === 0
   if (typeof value !== 'object' || Array.isArray(value) || isList || isOpaque) {
     const hint = isList ? ': pass Object.fromEntries(...) of it' : ''
-    throw invalid(path, `${path} must be an object of strings, not ${isOpaque ? 'an object of a class' : typeName(value)}${hint}`, call)
+    throw invalid(
+      path,
+      `${path} must be an object of strings, not ${isOpaque ? 'an object of a class' : typeName(value)}${hint}`,
+      call,
+    )
   }
   // Without a prototype '__proto__' is a name like any other.
   const record = Object.create(null)

@@ -15,7 +15,8 @@ function sealed(native) {
     if (typeof value !== 'function') return [name, value]
     sealMembers(value.prototype)
     const apply = (target, _, args) => guarded(() => target(...args.map(withoutPrototypes)))
-    const construct = (target, args, Class) => guarded(() => Reflect.construct(target, args.map(withoutPrototypes), Class))
+    const construct = (target, args, Class) =>
+      guarded(() => Reflect.construct(target, args.map(withoutPrototypes), Class))
     return [name, new Proxy(value, { __proto__: null, apply, construct })]
   })
   return { __proto__: null, ...Object.fromEntries(entries) }

@@ -4,9 +4,35 @@
 
 /** A receipt of its values, which come without their names, in the order of src/binding/receipt.rs. */
 function receiptOf(values) {
-  const [endpoint, failedOver, location, bucket, key, filename, size, contentType, attempts, parts, elapsedMs, ...others] = values
+  const [
+    endpoint,
+    failedOver,
+    location,
+    bucket,
+    key,
+    filename,
+    size,
+    contentType,
+    attempts,
+    parts,
+    elapsedMs,
+    ...others
+  ] = values
   const [url, etag, requestId, resumedParts, sha256, contentEncoding, confirmedByHead] = others
-  const receipt = { endpoint, failedOver, location, bucket, key, filename, url: url ?? location, size, contentType, attempts, parts, elapsedMs }
+  const receipt = {
+    endpoint,
+    failedOver,
+    location,
+    bucket,
+    key,
+    filename,
+    url: url ?? location,
+    size,
+    contentType,
+    attempts,
+    parts,
+    elapsedMs,
+  }
   if (etag !== null) receipt.etag = etag
   if (requestId !== null) receipt.requestId = requestId
   if (resumedParts !== null) receipt.resumedParts = resumedParts
@@ -16,11 +42,25 @@ function receiptOf(values) {
   return receipt
 }
 
-function fromInfo(key, { endpoint, failedOver, bucket, headers, lastModifiedMs, metadata, attempts, elapsedMs, ...others }) {
+function fromInfo(
+  key,
+  { endpoint, failedOver, bucket, headers, lastModifiedMs, metadata, attempts, elapsedMs, ...others },
+) {
   const info = { ...others, ...Object.fromEntries(headers) }
   const { contentDisposition: disposition } = info
   const deprecated = disposition === undefined ? {} : { disposition }
-  return { endpoint, failedOver, bucket, key, ...info, ...deprecated, ...dated(lastModifiedMs), metadata: Object.fromEntries(metadata), attempts, elapsedMs }
+  return {
+    endpoint,
+    failedOver,
+    bucket,
+    key,
+    ...info,
+    ...deprecated,
+    ...dated(lastModifiedMs),
+    metadata: Object.fromEntries(metadata),
+    attempts,
+    elapsedMs,
+  }
 }
 
 function fromListed({ lastModifiedMs, ...object }) {

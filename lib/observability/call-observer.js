@@ -101,7 +101,16 @@ class Observer {
     const { log, events } = this.#observability
     // Where the breaker let nothing through, there was no attempt.
     if (events.wants('attempt') && code !== 'ERR_CIRCUIT_OPEN') {
-      this.#reportAttempt({ attempt: this.#attempt, outcome: 'failed', code, category, message, status, host, attemptMs: this.#attemptMs() })
+      this.#reportAttempt({
+        attempt: this.#attempt,
+        outcome: 'failed',
+        code,
+        category,
+        message,
+        status,
+        host,
+        attemptMs: this.#attemptMs(),
+      })
     }
     // The attempts there are counted anew.
     this.#attempt = 1
@@ -120,7 +129,8 @@ class Observer {
     const attempts = Math.max(receipt.attempts, this.#attempt)
     if (this.#callbacks.onProgress) this.#reportStored(receipt)
     this.#span.succeeded(receipt)
-    if (events.wants('attempt')) this.#reportAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: this.#attemptMs() })
+    if (events.wants('attempt'))
+      this.#reportAttempt({ attempt: attempts, outcome: 'succeeded', attemptMs: this.#attemptMs() })
     if (events.wants('success') || log.wants('debug')) {
       const { operation, key } = this.#call
       const { bucket, endpoint, size } = receipt

@@ -28,8 +28,10 @@ function makeWriter(options) {
 }
 
 function sendTo(logger) {
-  if (isStructured(logger)) return (level, { message, fields }) => property(logger, level)?.call(logger, fields, message)
-  return (level, entry, inFull) => property(logger, level)?.call(logger, inFull() ? entry.message + detailsOf(entry) : entry.message)
+  if (isStructured(logger))
+    return (level, { message, fields }) => property(logger, level)?.call(logger, fields, message)
+  return (level, entry, inFull) =>
+    property(logger, level)?.call(logger, inFull() ? entry.message + detailsOf(entry) : entry.message)
 }
 
 function sendJson(level, { message, fields }) {
@@ -43,7 +45,9 @@ function sendJson(level, { message, fields }) {
 function isStructured(logger) {
   try {
     const [child, bindings, fields] = ['child', 'bindings', 'fields'].map((name) => property(logger, name))
-    return typeof child === 'function' && (typeof bindings === 'function' || (typeof fields === 'object' && fields !== null))
+    return (
+      typeof child === 'function' && (typeof bindings === 'function' || (typeof fields === 'object' && fields !== null))
+    )
   } catch {
     return false
   }

@@ -38,7 +38,10 @@ function makeLog(options) {
         halfOpen: ['info', 'half-open: sending one probe'],
         closed: ['info', 'closed: requests pass again'],
       }[state] ?? ['info', state]
-      write(level, { message: `[Storage] Circuit breaker of ${endpoint} ${what}`, fields: { event: 'breaker', ...breaker } })
+      write(level, {
+        message: `[Storage] Circuit breaker of ${endpoint} ${what}`,
+        fields: { event: 'breaker', ...breaker },
+      })
     },
 
     succeeded(success) {
@@ -57,7 +60,19 @@ function makeLog(options) {
         details: { host, status, 'request id': requestId },
         // The message says key and attempts again; what is new stands behind the code.
         reason: message.slice(message.indexOf(`${code}: `)).slice(`${code}: `.length),
-        fields: { event: 'failure', operation, key, attempts, elapsedMs, code, category, host, status, requestId, err: error },
+        fields: {
+          event: 'failure',
+          operation,
+          key,
+          attempts,
+          elapsedMs,
+          code,
+          category,
+          host,
+          status,
+          requestId,
+          err: error,
+        },
       })
     },
   }

@@ -73,7 +73,11 @@ class Telemetry {
     const common = { 'rpc.system.name': 'aws-api', 'rpc.method': `Storage/${operation}`, ...this.#server }
     const parent = context.active()
     const attributes = { ...common, 'aws.s3.bucket': bucket, 'aws.s3.key': key }
-    const span = tracer?.startSpan(`Storage.${operation}`, { kind: SpanKind.CLIENT, attributes: present(attributes) }, parent)
+    const span = tracer?.startSpan(
+      `Storage.${operation}`,
+      { kind: SpanKind.CLIENT, attributes: present(attributes) },
+      parent,
+    )
     const here = span ? trace.setSpan(parent, span) : parent
     return new Traced(this.#api, { span, here, meters, common })
   }
@@ -139,7 +143,11 @@ class Traced {
   succeeded({ endpoint, bucket, requestId, size, parts }) {
     this.#safely(() => {
       Object.assign(this.#common, serverOf(endpoint))
-      const facts = { 'aws.s3.bucket': bucket, 'aws.request_id': requestId, ...prefixed({ 'object.size': size, parts }) }
+      const facts = {
+        'aws.s3.bucket': bucket,
+        'aws.request_id': requestId,
+        ...prefixed({ 'object.size': size, parts }),
+      }
       if (parts) this.#meters?.stored.add(size, this.#common)
       this.#end({ ...serverOf(endpoint), ...facts })
     })
@@ -190,7 +198,10 @@ function makeInstruments(meter) {
       description: 'State changes of circuit breakers, by the new state.',
       unit: '{transition}',
     }),
-    stored: meter.createCounter('reliable_r2.stored', { description: 'Bytes of the objects that were stored.', unit: 'By' }),
+    stored: meter.createCounter('reliable_r2.stored', {
+      description: 'Bytes of the objects that were stored.',
+      unit: 'By',
+    }),
   }
 }
 

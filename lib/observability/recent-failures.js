@@ -27,7 +27,10 @@ class FailureLog {
     const counts = new Map()
     for (const { code } of this.#entries) counts.set(code, (counts.get(code) ?? 0) + 1)
     const most = Math.max(...counts.values())
-    this.#entries.splice(this.#entries.findIndex(({ code }) => counts.get(code) === most), 1)
+    this.#entries.splice(
+      this.#entries.findIndex(({ code }) => counts.get(code) === most),
+      1,
+    )
   }
 
   /** The newest first. */

@@ -37,7 +37,10 @@ const network = {
   },
   files: {
     means: 'The operating system has no file descriptors left.',
-    steps: ['Raise the limit (ulimit -n, LimitNOFILE).', 'Find what leaks files or sockets in this process, and lower maxConnections.'],
+    steps: [
+      'Raise the limit (ulimit -n, LimitNOFILE).',
+      'Find what leaks files or sockets in this process, and lower maxConnections.',
+    ],
   },
 }
 
@@ -59,7 +62,10 @@ const auth = {
   },
   clock: {
     means: 'The time of the signature is too far from the time of the storage.',
-    steps: ['Set the clock of this machine by NTP.', 'A machine that was suspended, or an overloaded event loop, signs late: look at its load.'],
+    steps: [
+      'Set the clock of this machine by NTP.',
+      'A machine that was suspended, or an overloaded event loop, signs late: look at its load.',
+    ],
   },
 }
 
@@ -137,7 +143,10 @@ const BY_CODE = {
   ...sharing(network.unreachable, 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EACCES', 'EPERM'),
   EADDRNOTAVAIL: {
     means: 'This machine has no free local port left for another connection.',
-    steps: ['Something here opens and drops connections quickly: look at `ss -s`.', 'Keep one storage for the whole process; lower maxConnections.'],
+    steps: [
+      'Something here opens and drops connections quickly: look at `ss -s`.',
+      'Keep one storage for the whole process; lower maxConnections.',
+    ],
   },
   ...sharing(network.files, 'EMFILE', 'ENFILE'),
   ...sharing(network.handshake, 'EPROTO', 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'),
@@ -154,7 +163,8 @@ const BY_CODE = {
   ETIMEDOUT: {
     means: 'No response came in time.',
     steps: [
-      'All sizes: a firewall or a proxy blocks outgoing connections, or the network or the storage is slow. Compare p50 and p99, and ' + STATUS_PAGE.replace('Look', 'look'),
+      'All sizes: a firewall or a proxy blocks outgoing connections, or the network or the storage is slow. Compare p50 and p99, and ' +
+        STATUS_PAGE.replace('Look', 'look'),
       'Large objects on a slow line: raise retry.timeout, or let them go in parts (multipartThresholdBytes).',
       'On a serverless platform: is the function’s own time limit longer than the call’s?',
     ],
@@ -202,7 +212,10 @@ const BY_CODE = {
       'A bucket with a jurisdiction is seen at its own endpoint only: https://<account id>.eu.r2.cloudflarestorage.com.',
     ],
   },
-  InvalidBucketName: { means: 'The name of the bucket is not a possible one.', steps: ['Check STORAGE_BUCKET: 3 to 63 small letters, digits and hyphens.'] },
+  InvalidBucketName: {
+    means: 'The name of the bucket is not a possible one.',
+    steps: ['Check STORAGE_BUCKET: 3 to 63 small letters, digits and hyphens.'],
+  },
   NotFound: {
     means: 'There is no object with this key.',
     steps: ['Was it stored, in this bucket and under this very key? Was it removed by a lifecycle rule?'],
@@ -212,13 +225,22 @@ const BY_CODE = {
     steps: ['Expected where writers compete. Read the object again and decide; else find who writes this key, too.'],
   },
   ...sharing(
-    { means: 'The storage does not take such a key.', steps: ['A key has 1 to 1024 bytes of UTF-8, without control characters. Shorten or encode what users name.'] },
+    {
+      means: 'The storage does not take such a key.',
+      steps: ['A key has 1 to 1024 bytes of UTF-8, without control characters. Shorten or encode what users name.'],
+    },
     'InvalidObjectName',
     'KeyTooLongError',
   ),
   ...sharing(refused, 'InvalidArgument', 'InvalidRequest'),
-  EntityTooLarge: { means: 'The object is larger than the storage takes.', steps: ['5 GiB in one request and 5 TiB in parts are R2’s limits: limit what users send.'] },
-  MetadataTooLarge: { means: 'Metadata has more than 8192 bytes.', steps: ['Keep long values in a database, under the object’s key.'] },
+  EntityTooLarge: {
+    means: 'The object is larger than the storage takes.',
+    steps: ['5 GiB in one request and 5 TiB in parts are R2’s limits: limit what users send.'],
+  },
+  MetadataTooLarge: {
+    means: 'Metadata has more than 8192 bytes.',
+    steps: ['Keep long values in a database, under the object’s key.'],
+  },
   NotImplemented: {
     means: 'This storage does not know a header or function that the request uses.',
     steps: ['The message names it. Remove it from headers: R2 has no ACLs, tags or KMS.'],
@@ -235,11 +257,16 @@ const BY_CODE = {
   ),
   RequestTimeout: {
     means: 'The storage waited for the bytes of the body, and they did not come.',
-    steps: ['The line of this machine, or the stream that is uploaded, is slow or stalls.', 'Is the event loop blocked by other work?'],
+    steps: [
+      'The line of this machine, or the stream that is uploaded, is slow or stalls.',
+      'Is the event loop blocked by other work?',
+    ],
   },
   NoSuchUpload: {
     means: 'The upload in parts is not there any more.',
-    steps: ['R2 removes unfinished uploads after seven days; check for an abortIncompleteUploads() with a short olderThan, or a lifecycle rule.'],
+    steps: [
+      'R2 removes unfinished uploads after seven days; check for an abortIncompleteUploads() with a short olderThan, or a lifecycle rule.',
+    ],
   },
   ERR_PROTOCOL: {
     means: 'The response was not one of an S3 storage. Nothing was taken for stored, found or removed.',
@@ -250,30 +277,48 @@ const BY_CODE = {
   },
   ERR_MISSING_OPTION: {
     means: 'The storage is not configured in this process.',
-    steps: ['Set the variable that the message names, for the environment in which the app runs, and restart it.', '`npx reliable-r2 doctor` says what is missing.'],
+    steps: [
+      'Set the variable that the message names, for the environment in which the app runs, and restart it.',
+      '`npx reliable-r2 doctor` says what is missing.',
+    ],
   },
   ERR_BLOCKED_URL: {
     means: 'The address leads into a private network, and was not fetched.',
-    steps: ['If users send addresses, somebody may be probing for a hole: look at the key and who asked.', 'If the source is yours, name its host in allowedHosts.'],
+    steps: [
+      'If users send addresses, somebody may be probing for a hole: look at the key and who asked.',
+      'If the source is yours, name its host in allowedHosts.',
+    ],
   },
-  ERR_TOO_LARGE: { means: 'What was to be stored is larger than maxBytes.', steps: ['Raise maxBytes if such sizes are wanted.'] },
-  ERR_TOO_SMALL: { means: 'What was to be stored is empty, or smaller than minBytes.', steps: ['Look at what made it: a form without a file, a generator that gave nothing.'] },
+  ERR_TOO_LARGE: {
+    means: 'What was to be stored is larger than maxBytes.',
+    steps: ['Raise maxBytes if such sizes are wanted.'],
+  },
+  ERR_TOO_SMALL: {
+    means: 'What was to be stored is empty, or smaller than minBytes.',
+    steps: ['Look at what made it: a form without a file, a generator that gave nothing.'],
+  },
   ...sharing(source, 'ERR_SOURCE_STATUS', 'ERR_SOURCE_EMPTY', 'ERR_REDIRECT'),
   ...sharing(
     {
       means: 'The source gave other bytes than it had announced.',
-      steps: ['Repeat the call. If it comes back, fetch the address with `curl -v`, and compare Content-Length and Content-Encoding with what comes.'],
+      steps: [
+        'Repeat the call. If it comes back, fetch the address with `curl -v`, and compare Content-Length and Content-Encoding with what comes.',
+      ],
     },
     'ERR_SOURCE_LENGTH',
     'ERR_SOURCE_ENCODING',
   ),
   ERR_SOURCE_CHANGED: {
     means: 'The object changed while it was read, so that its parts do not belong together.',
-    steps: ['Repeat the call. If it comes back, somebody writes the same address all the time: use a new one for each version.'],
+    steps: [
+      'Repeat the call. If it comes back, somebody writes the same address all the time: use a new one for each version.',
+    ],
   },
   ERR_SOURCE_FAILED: {
     means: 'The stream that was to be uploaded broke.',
-    steps: ['The cause of the error in the app’s log is the stream’s own. A user who closes the page breaks the stream of a request.'],
+    steps: [
+      'The cause of the error in the app’s log is the stream’s own. A user who closes the page breaks the stream of a request.',
+    ],
   },
 }
 
@@ -287,7 +332,10 @@ const BY_CATEGORY = {
   service: trouble,
   internal: {
     means: 'Something failed inside reliable-r2.',
-    steps: ['Please report it, with the message and the log lines around it.', 'Does restarting this process help? Then its memory or descriptors had run out.'],
+    steps: [
+      'Please report it, with the message and the log lines around it.',
+      'Does restarting this process help? Then its memory or descriptors had run out.',
+    ],
   },
 }
 

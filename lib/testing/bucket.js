@@ -42,11 +42,15 @@ class Bucket {
   }
 
   /** Whether a write may continue. A condition that the server does not know is ignored. */
-  requireWriteCondition(key, { 'if-match': ifMatch, 'if-none-match': ifNoneMatch, 'if-unmodified-since': unmodifiedSince }) {
+  requireWriteCondition(
+    key,
+    { 'if-match': ifMatch, 'if-none-match': ifNoneMatch, 'if-unmodified-since': unmodifiedSince },
+  ) {
     const there = this.objects.get(key)
     const checks = {
       etag:
-        (ifNoneMatch === undefined || !there || !names(ifNoneMatch, there)) && (ifMatch === undefined || (there && names(ifMatch, there))),
+        (ifNoneMatch === undefined || !there || !names(ifNoneMatch, there)) &&
+        (ifMatch === undefined || (there && names(ifMatch, there))),
       time: unmodifiedSince === undefined || !there || wholeSeconds(there) <= Date.parse(unmodifiedSince),
     }
     this.#require(checks, CONDITIONS[this.conditions].put)
@@ -83,7 +87,8 @@ class Bucket {
   complete(upload, named) {
     const parts = named.map(({ number, etag }) => {
       const part = upload.parts.get(number)
-      if (!part || part.etag !== etag) throw new Refusal('InvalidPart', 'One or more of the specified parts could not be found.')
+      if (!part || part.etag !== etag)
+        throw new Refusal('InvalidPart', 'One or more of the specified parts could not be found.')
       return { number, ...part }
     })
     if (parts.length === 0) throw new Refusal('MalformedXML', 'No part is named.')
@@ -92,7 +97,8 @@ class Bucket {
     }
     const sizes = parts.map(({ body }) => body.length)
     const last = sizes.pop()
-    if (sizes.some((size) => size < MIN_PART_BYTES)) throw new Refusal('EntityTooSmall', 'A part but the last is smaller than 5 MiB.')
+    if (sizes.some((size) => size < MIN_PART_BYTES))
+      throw new Refusal('EntityTooSmall', 'A part but the last is smaller than 5 MiB.')
     if (sizes.some((size) => size !== sizes[0]) || last > (sizes[0] ?? last)) {
       throw new Refusal('InvalidPart', 'All non-trailing parts must have the same length.')
     }

@@ -29,7 +29,8 @@ function crc(polynomial) {
 function checkBody(headers, body) {
   const md5 = headers['content-md5']
   if (md5 !== undefined) {
-    if (Buffer.from(md5, 'base64').length !== 16) throw new Refusal('InvalidDigest', 'Content-MD5 is not an MD5 in base64.')
+    if (Buffer.from(md5, 'base64').length !== 16)
+      throw new Refusal('InvalidDigest', 'Content-MD5 is not an MD5 in base64.')
     if (digest('md5')(body) !== md5) throw new Refusal('BadDigest', 'The body is not the one that Content-MD5 is of.')
   }
   for (const [name, of] of Object.entries(CHECKSUMS)) {

@@ -161,7 +161,9 @@ function lengthOf(status, body) {
 }
 
 function headOf({ status, headers, body }) {
-  const lines = Object.entries({ ...headers, ...lengthOf(status, body) }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const lines = Object.entries({ ...headers, ...lengthOf(status, body) }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
   return Buffer.from(`HTTP/1.1 ${status} Fault\r\n${lines.join('')}\r\n`, 'latin1')
 }
 

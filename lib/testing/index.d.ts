@@ -75,7 +75,12 @@ export type Fault =
    *
    * @default close
    */
-  | { fault: 'raw'; text: string; bytesPerSecond?: number | undefined; then?: 'close' | 'reset' | 'keepAlive' | undefined }
+  | {
+      fault: 'raw'
+      text: string
+      bytesPerSecond?: number | undefined
+      then?: 'close' | 'reset' | 'keepAlive' | undefined
+    }
   /**
    * One of a mix of the others, as on a bad day: resets, errors of the service, lost responses, hangs and such, by fixed
    * weights. With `chance`.

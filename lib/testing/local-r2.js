@@ -13,7 +13,15 @@ const { FaultPlan } = require('./rules.js')
 const { authenticate, checkPayload } = require('./signature.js')
 const { operationOf } = require('./operations.js')
 
-const DEFAULTS = { bucket: 'pictures', buckets: [], accessKey: 'local', secretKey: 'local-secret', host: '127.0.0.1', port: 0, conditions: 'r2' }
+const DEFAULTS = {
+  bucket: 'pictures',
+  buckets: [],
+  accessKey: 'local',
+  secretKey: 'local-secret',
+  host: '127.0.0.1',
+  port: 0,
+  conditions: 'r2',
+}
 const BUCKET_NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const MAX_KEY_BYTES = 1024
 /** Of a request: 8 KiB of metadata fit, and headers of several KiB. Node's default is 16 KiB. */
@@ -80,7 +88,12 @@ class LocalR2 {
   }
 
   uploads(bucket = this.#options.bucket) {
-    return [...this.#bucket(bucket).uploads.values()].map(({ id, key, initiated, parts }) => ({ uploadId: id, key, initiated, parts: parts.size }))
+    return [...this.#bucket(bucket).uploads.values()].map(({ id, key, initiated, parts }) => ({
+      uploadId: id,
+      key,
+      initiated,
+      parts: parts.size,
+    }))
   }
 
   reset() {
@@ -120,7 +133,16 @@ class LocalR2 {
     socket.on('error', () => {})
     const fault = this.#plan.forConnection()
     if (!fault) return
-    this.#report({ connection: number, request: null, method: null, path: null, key: null, action: fault.fault, status: null, bodyBytes: 0 })
+    this.#report({
+      connection: number,
+      request: null,
+      method: null,
+      path: null,
+      key: null,
+      action: fault.fault,
+      status: null,
+      bodyBytes: 0,
+    })
     socket.resetAndDestroy()
   }
 
@@ -167,7 +189,8 @@ class LocalR2 {
       const claim = authenticate(asked, this.#options)
       const body = this.#body(claim, asked, raw)
       const bucket = this.#bucket(asked.name)
-      if (Buffer.byteLength(asked.key) > MAX_KEY_BYTES) throw new Refusal('InvalidObjectName', 'The key is longer than 1024 bytes.')
+      if (Buffer.byteLength(asked.key) > MAX_KEY_BYTES)
+        throw new Refusal('InvalidObjectName', 'The key is longer than 1024 bytes.')
       return operationOf(asked)({ ...asked, bucket, body })
     } catch (error) {
       if (error instanceof Refusal) return refusalResponse(error)
@@ -205,19 +228,25 @@ function read({ method, url, headers }) {
 
 async function startLocalR2(options = {}) {
   const wrong = Object.keys(options).find((name) => !Object.hasOwn(DEFAULTS, name))
-  if (wrong !== undefined) throw new TypeError(`startLocalR2 has no option ${wrong}; it has ${Object.keys(DEFAULTS).join(', ')}`)
+  if (wrong !== undefined)
+    throw new TypeError(`startLocalR2 has no option ${wrong}; it has ${Object.keys(DEFAULTS).join(', ')}`)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const complete = { ...DEFAULTS, ...given }
   const unsound = [complete.bucket, ...complete.buckets].find((name) => !BUCKET_NAME.test(name))
   if (unsound !== undefined) throw new TypeError('a bucket has 3 to 63 lower-case letters, digits and hyphens')
-  if (!Object.hasOwn(CONDITIONS, complete.conditions)) throw new TypeError(`conditions must be one of ${Object.keys(CONDITIONS).join(', ')}`)
+  if (!Object.hasOwn(CONDITIONS, complete.conditions))
+    throw new TypeError(`conditions must be one of ${Object.keys(CONDITIONS).join(', ')}`)
   const r2 = new LocalR2(complete)
   await r2.listen()
   return r2
 }
 
 if (Symbol.asyncDispose) {
-  Object.defineProperty(LocalR2.prototype, Symbol.asyncDispose, { value: LocalR2.prototype.stop, writable: true, configurable: true })
+  Object.defineProperty(LocalR2.prototype, Symbol.asyncDispose, {
+    value: LocalR2.prototype.stop,
+    writable: true,
+    configurable: true,
+  })
 }
 
 module.exports = { LocalR2, startLocalR2 }

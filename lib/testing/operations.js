@@ -27,16 +27,25 @@ function factsOf(headers) {
   const meta = Object.keys(headers).filter((name) => name.startsWith(METADATA))
   const metadata = Object.fromEntries(meta.map((name) => [name.slice(METADATA.length), headers[name]]))
   const size = Object.entries(metadata).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
-  if (size > MAX_METADATA_BYTES) throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed size.')
+  if (size > MAX_METADATA_BYTES)
+    throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed size.')
   const stored = Object.fromEntries(kept.map((name) => [name, headers[name]]))
   // How the body came is no property of the object.
   if (stored['content-encoding']) {
-    const encodings = stored['content-encoding'].split(',').map((name) => name.trim()).filter((name) => name !== 'aws-chunked')
+    const encodings = stored['content-encoding']
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== 'aws-chunked')
     if (encodings.length > 0) stored['content-encoding'] = encodings.join(', ')
     else delete stored['content-encoding']
   }
   const { [IDENTITY]: identity, ...callers } = metadata
-  return { contentType: headers['content-type'] ?? 'application/octet-stream', headers: stored, metadata: callers, identity }
+  return {
+    contentType: headers['content-type'] ?? 'application/octet-stream',
+    headers: stored,
+    metadata: callers,
+    identity,
+  }
 }
 
 function headersOf(object) {
@@ -61,7 +70,10 @@ function getObject({ bucket, key, query, headers }) {
   const object = bucket.get(key)
   const unmet = readCondition(object, headers)
   if (unmet) return unmet
-  const overridden = OVERRIDABLE.filter((name) => query.has(`response-${name}`)).map((name) => [name, headerValue(query.get(`response-${name}`))])
+  const overridden = OVERRIDABLE.filter((name) => query.has(`response-${name}`)).map((name) => [
+    name,
+    headerValue(query.get(`response-${name}`)),
+  ])
   const served = { ...headersOf(object), ...Object.fromEntries(overridden) }
   const range = rangeOf(headers.range, object.size)
   if (!range) return { status: 200, headers: served, body: object.body }
@@ -167,13 +179,20 @@ function completeUpload({ name, bucket, key, query, headers, body }) {
   const upload = bucket.upload(query.get('uploadId'), key)
   // Split, not matched: a body of opening tags alone would be read to its end from each of them.
   const texts = body.toString().split('<Part>').slice(1)
-  const parts = texts.filter((text) => text.includes('</Part>')).map((part) => ({
-    number: Number(/<PartNumber>\s*(\d+)\s*</.exec(part)?.[1]),
-    etag: /<ETag>\s*(?:"|&quot;|&#34;)?([^"&<\s]+)/.exec(part)?.[1],
-  }))
+  const parts = texts
+    .filter((text) => text.includes('</Part>'))
+    .map((part) => ({
+      number: Number(/<PartNumber>\s*(\d+)\s*</.exec(part)?.[1]),
+      etag: /<ETag>\s*(?:"|&quot;|&#34;)?([^"&<\s]+)/.exec(part)?.[1],
+    }))
   bucket.requireWriteCondition(key, headers)
   const { etag } = bucket.complete(upload, parts)
-  return xmlResponse(200, 'CompleteMultipartUploadResult', { Location: `/${name}/${key}`, Bucket: name, Key: key, ETag: `"${etag}"` })
+  return xmlResponse(200, 'CompleteMultipartUploadResult', {
+    Location: `/${name}/${key}`,
+    Bucket: name,
+    Key: key,
+    ETag: `"${etag}"`,
+  })
 }
 
 function abortUpload({ bucket, key, query }) {
@@ -223,7 +242,11 @@ function listUploads({ name, bucket, query }) {
     IsTruncated: truncated,
     NextKeyMarker: truncated ? encode(page.at(-1).key) : undefined,
     NextUploadIdMarker: truncated ? page.at(-1).id : undefined,
-    Upload: page.map(({ key, id, initiated }) => ({ Key: encode(key), UploadId: id, Initiated: initiated.toISOString() })),
+    Upload: page.map(({ key, id, initiated }) => ({
+      Key: encode(key),
+      UploadId: id,
+      Initiated: initiated.toISOString(),
+    })),
   })
 }
 

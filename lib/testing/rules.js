@@ -22,7 +22,10 @@ const isHeader = ([name, value]) => {
   }
 }
 const required = (check) => Object.assign((value) => check(value), { required: true })
-const oneOf = (...values) => (value) => values.includes(value)
+const oneOf =
+  (...values) =>
+  (value) =>
+    values.includes(value)
 
 /** Parameters of each fault, with what they must be. */
 const FAULTS = {
@@ -31,7 +34,14 @@ const FAULTS = {
   reset: { afterBytes: isCount },
   fin: { afterBytes: isCount },
   hang: { forMs: isCount },
-  status: { status: required(isStatus), code: required(isText), message: isText, retryAfter: isText, date: isText, headers: isHeaders },
+  status: {
+    status: required(isStatus),
+    code: required(isText),
+    message: isText,
+    retryAfter: isText,
+    date: isText,
+    headers: isHeaders,
+  },
   earlyStatus: { status: required(isStatus), code: required(isText), message: isText },
   slow: { bytesPerSecond: required(isPositive) },
   delay: { ms: required(isCount) },
@@ -67,11 +77,13 @@ function check(rule) {
   const known = { ...FAULTS[name], ...SELECTION }
   for (const [field, value] of Object.entries(rule)) {
     if (field === 'fault' || value === undefined) continue
-    if (!Object.hasOwn(known, field)) throw new TypeError(`the fault ${name} has no ${field}; it has ${Object.keys(known).join(', ')}`)
+    if (!Object.hasOwn(known, field))
+      throw new TypeError(`the fault ${name} has no ${field}; it has ${Object.keys(known).join(', ')}`)
     if (!known[field](value)) throw new TypeError(`${field} of the fault ${name} is out of its range`)
   }
   for (const [field, check] of Object.entries(FAULTS[name])) {
-    if (Object.hasOwn(check, 'required') && rule[field] === undefined) throw new TypeError(`the fault ${name} needs ${field}`)
+    if (Object.hasOwn(check, 'required') && rule[field] === undefined)
+      throw new TypeError(`the fault ${name} needs ${field}`)
   }
 }
 
@@ -137,11 +149,17 @@ class FaultPlan {
   }
 
   forConnection() {
-    return first(this.#rules.filter(({ rule }) => AT_CONNECTION.includes(rule.fault)), (armed) => armed.strikeConnection())
+    return first(
+      this.#rules.filter(({ rule }) => AT_CONNECTION.includes(rule.fault)),
+      (armed) => armed.strikeConnection(),
+    )
   }
 
   forRequest(method, key) {
-    return first(this.#rules.filter(({ rule }) => !AT_CONNECTION.includes(rule.fault)), (armed) => armed.strike(method, key))
+    return first(
+      this.#rules.filter(({ rule }) => !AT_CONNECTION.includes(rule.fault)),
+      (armed) => armed.strike(method, key),
+    )
   }
 }
 

@@ -52,14 +52,21 @@ function claims({ query, headers }) {
 }
 
 function canonicalRequest({ method, path, query, headers }, { signedHeaders, payload }) {
-  const pairs = [...query].filter(([name]) => name !== 'X-Amz-Signature').map(([name, value]) => [encode(name), encode(value)])
+  const pairs = [...query]
+    .filter(([name]) => name !== 'X-Amz-Signature')
+    .map(([name, value]) => [encode(name), encode(value)])
   pairs.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : 1))
   const names = signedHeaders.split(';')
   return [
     method,
     path.split('/').map(encode).join('/'),
     pairs.map((pair) => pair.join('=')).join('&'),
-    ...names.map((name) => `${name}:${String(headers[name] ?? '').trim().replace(/ +/g, ' ')}`),
+    ...names.map(
+      (name) =>
+        `${name}:${String(headers[name] ?? '')
+          .trim()
+          .replace(/ +/g, ' ')}`,
+    ),
     '',
     signedHeaders,
     payload,
@@ -87,13 +94,19 @@ function authenticate(request, { accessKey, secretKey }, now = Date.now()) {
     }
     if (now > time + expiresInSeconds * 1000) throw new Refusal('ExpiredRequest', 'The URL has expired.')
   } else if (Math.abs(now - time) > MOST_SKEW_MS) {
-    throw new Refusal('RequestTimeTooSkewed', 'The difference between the request time and the server time is too large.')
+    throw new Refusal(
+      'RequestTimeTooSkewed',
+      'The difference between the request time and the server time is too large.',
+    )
   }
   const scope = [day, region, service, end].join('/')
   const key = [region, service, end].reduce(hmac, hmac(`AWS4${secretKey}`, day))
   const toSign = [ALGORITHM, claim.date, scope, sha256(canonicalRequest(request, claim))].join('\n')
   if (!sameText(hmac(key, toSign).toString('hex'), claim.signature)) {
-    throw new Refusal('SignatureDoesNotMatch', 'The signature is not the one that was calculated from the request and the secret key.')
+    throw new Refusal(
+      'SignatureDoesNotMatch',
+      'The signature is not the one that was calculated from the request and the secret key.',
+    )
   }
   return { payload: claim.payload, signature: claim.signature, date: claim.date, scope, key }
 }

@@ -24,5 +24,8 @@ export async function findBrowser() {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   }
-  return found() ?? giveUp('No Chromium was found. Install it (Debian: apt-get install chromium), or set CHROMIUM to its path.')
+  return (
+    found() ??
+    giveUp('No Chromium was found. Install it (Debian: apt-get install chromium), or set CHROMIUM to its path.')
+  )
 }

@@ -28,13 +28,16 @@ export async function verifyCovered(rows, { run }) {
   const problems = new Map()
   for (const { id, covered } of standIns) {
     const text = readFileSync(path.join(root, covered.file), 'utf8')
-    const declared = covered.file.endsWith('.rs') ? text.includes(`fn ${covered.test}(`) : (text.includes(`test('${covered.test}'`) || text.includes(`test(\`${covered.test}\``))
+    const declared = covered.file.endsWith('.rs')
+      ? text.includes(`fn ${covered.test}(`)
+      : text.includes(`test('${covered.test}'`) || text.includes(`test(\`${covered.test}\``)
     if (!declared) problems.set(id, `there is no test "${covered.test}" in ${covered.file}`)
   }
   if (!run) return problems
   const passed = new Set([...rustTests(standIns), ...nodeTests(standIns)])
   for (const { id, covered } of standIns) {
-    if (!problems.has(id) && ![...passed].some((name) => pattern(covered.test).test(name))) problems.set(id, `"${covered.test}" did not pass`)
+    if (!problems.has(id) && ![...passed].some((name) => pattern(covered.test).test(name)))
+      problems.set(id, `"${covered.test}" did not pass`)
   }
   return problems
 }
@@ -48,7 +51,11 @@ function pattern(name) {
 function rustTests(standIns) {
   const names = standIns.filter(({ covered }) => covered.file.endsWith('.rs')).map(({ covered }) => covered.test)
   if (names.length === 0) return []
-  const { stdout } = spawnSync('cargo', ['test', '--package', 'reliable-r2', '--no-default-features', '--', ...new Set(names)], { cwd: root, encoding: 'utf8' })
+  const { stdout } = spawnSync(
+    'cargo',
+    ['test', '--package', 'reliable-r2', '--no-default-features', '--', ...new Set(names)],
+    { cwd: root, encoding: 'utf8' },
+  )
   return [...stdout.matchAll(/^test (?:\S+::)?(\w+) \.\.\. ok$/gm)].map(([, name]) => name)
 }
 
@@ -57,6 +64,9 @@ function nodeTests(standIns) {
   if (of.length === 0) return []
   const patterns = [...new Set(of.map(({ covered }) => `--test-name-pattern=${pattern(covered.test).source}`))]
   const files = [...new Set(of.map(({ covered }) => covered.file))]
-  const { stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...patterns, ...files], { cwd: root, encoding: 'utf8' })
+  const { stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...patterns, ...files], {
+    cwd: root,
+    encoding: 'utf8',
+  })
   return [...stdout.matchAll(/^ *ok \d+ - (.*?)(?: #.*)?$/gm)].map(([, name]) => name.replaceAll('\\#', '#'))
 }

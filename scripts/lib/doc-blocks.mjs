@@ -10,7 +10,9 @@ const PLACE = /^\/\/ ([\w./[\]-]+\.tsx?)\b/
 /** Each as { page, place, code }; those that name no file get one of their own, to be type-checked. */
 export function typeScriptExamples() {
   const docs = readdirSync(path.join(root, 'docs'), { recursive: true }).filter((name) => name.endsWith('.md'))
-  const pages = ['README.md', ...docs.map((name) => path.join('docs', name))].filter((page) => !page.includes(`${path.sep}adr${path.sep}`))
+  const pages = ['README.md', ...docs.map((name) => path.join('docs', name))].filter(
+    (page) => !page.includes(`${path.sep}adr${path.sep}`),
+  )
   return pages.flatMap((page) => {
     const blocks = readFileSync(path.join(root, page), 'utf8').matchAll(/^```(ts|tsx)\n([\s\S]*?)^```$/gm)
     return Array.from(blocks, ([, language, code], index) => {

@@ -17,7 +17,8 @@ function judge(row, { results, covered, network, quick }) {
   }
   const done = results.get(row.id).toSorted((a, b) => a.index - b.index)
   const failed = done.filter(({ problems }) => problems.length > 0)
-  if (failed.length > 0) return { state: 'failed', cell: `**failed**: ${failed.map(({ problems }) => problems[0]).join('; ')}` }
+  if (failed.length > 0)
+    return { state: 'failed', cell: `**failed**: ${failed.map(({ problems }) => problems[0]).join('; ')}` }
   if (done.length === 0) {
     const reason = row.cases.some((test) => test.network) && network.reason
     return { state: 'skipped', cell: `skipped: ${reason || (quick ? 'not in the quick run' : 'did not run')}` }

@@ -15,10 +15,15 @@ export async function startLocalR2(folder) {
   const program = path.join(root, 'target', 'debug', process.platform === 'win32' ? 'local-r2.exe' : 'local-r2')
   const data = path.join(folder, 'objects')
   const options = ['--data', data, '--access-key', KEYS.access, '--secret-key', KEYS.secret, '--bucket', BUCKET]
-  const child = spawn(program, [...options, '--exit-with-stdin'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
+  const child = spawn(program, [...options, '--exit-with-stdin'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  })
   child.on('error', (error) => giveUp(`The local R2 could not be started: ${error.message}`))
   child.on('exit', (code) => code && giveUp(`The local R2 ended with code ${code}.`))
-  const ready = JSON.parse(await new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve)))
+  const ready = JSON.parse(
+    await new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve)),
+  )
 
   const authority = path.join(folder, 'ca.pem')
   writeFileSync(authority, ready.caCertificate)

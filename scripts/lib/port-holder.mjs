@@ -29,7 +29,9 @@ function byProc(port) {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0')
   const inodes = new Set()
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    for (const line of attempt(() => readFileSync(table, 'utf8'), '').split('\n').slice(1)) {
+    for (const line of attempt(() => readFileSync(table, 'utf8'), '')
+      .split('\n')
+      .slice(1)) {
       const [, local, , state, , , , , , inode] = line.trim().split(/\s+/)
       if (state === LISTEN && local.endsWith(`:${wanted}`)) inodes.add(`socket:[${inode}]`)
     }

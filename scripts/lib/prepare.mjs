@@ -27,7 +27,13 @@ export function run(command, args, options = {}) {
 
 /** What a command prints; a failure ends this one. */
 export function read(command, args, env = process.env) {
-  const { status, stdout } = spawnSync(command, args, { cwd: root, env, encoding: 'utf8', maxBuffer: 2 ** 29, stdio: ['ignore', 'pipe', 'inherit'] })
+  const { status, stdout } = spawnSync(command, args, {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 29,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   if (status !== 0) giveUp(`${command} failed`)
   return stdout
 }
@@ -39,7 +45,9 @@ export const hostTriple = () => /^host: (.+)$/m.exec(read('rustc', ['-vV']))[1]
 export function testFiles(folders, leftOut = []) {
   return folders.flatMap((folder) => {
     const place = path.join('__test__', folder)
-    const names = readdirSync(path.join(root, place)).filter((name) => name.endsWith('.test.js') && !leftOut.includes(name))
+    const names = readdirSync(path.join(root, place)).filter(
+      (name) => name.endsWith('.test.js') && !leftOut.includes(name),
+    )
     return names.map((name) => path.join(place, name))
   })
 }
@@ -50,7 +58,9 @@ export function requireTools() {
     giveUp(`Node ${process.versions.node} is too old: reliable-r2 needs 20.9 or later.`)
   }
   if (spawnSync('cargo', ['--version'], { stdio: 'ignore', shell: onWindows }).status !== 0) {
-    giveUp('Rust is missing: there is no cargo on the PATH.\nInstall it from https://rustup.rs, open a new terminal, and run the command again.')
+    giveUp(
+      'Rust is missing: there is no cargo on the PATH.\nInstall it from https://rustup.rs, open a new terminal, and run the command again.',
+    )
   }
 }
 
@@ -69,15 +79,21 @@ function newestOf(place) {
 /** Installs a folder's packages when its lockfile is newer than what is installed. */
 export async function install(folder) {
   const installed = newest(path.join(folder, 'node_modules', '.package-lock.json'))
-  if (installed > 0 && installed >= newest(path.join(folder, 'package-lock.json'), path.join(folder, 'package.json'))) return
+  if (installed > 0 && installed >= newest(path.join(folder, 'package-lock.json'), path.join(folder, 'package.json')))
+    return
   console.log(`Installing packages${folder === '.' ? '' : ` of ${folder}`} ...`)
-  await audibly(run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: path.resolve(root, folder) }))
+  await audibly(
+    run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: path.resolve(root, folder) }),
+  )
 }
 
 /** Says now and then that something continues which says nothing by itself. */
 async function audibly(work) {
   const begun = Date.now()
-  const timer = setInterval(() => console.log(`  still at it after ${Math.round((Date.now() - begun) / 1000)} s ...`), 15_000)
+  const timer = setInterval(
+    () => console.log(`  still at it after ${Math.round((Date.now() - begun) / 1000)} s ...`),
+    15_000,
+  )
   try {
     await work
   } finally {
@@ -133,7 +149,11 @@ export async function buildExample() {
 
 /** What a user gets from the package and from the package of its platform, in one folder. */
 export function placePackage(folder) {
-  const listing = spawnSync('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], { cwd: root, encoding: 'utf8', shell: onWindows })
+  const listing = spawnSync('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], {
+    cwd: root,
+    encoding: 'utf8',
+    shell: onWindows,
+  })
   if (listing.status !== 0) giveUp(`npm pack failed:\n${listing.stderr}`)
   const [{ files }] = JSON.parse(listing.stdout)
   for (const file of [...files.map((entry) => entry.path), ...addon()]) {

@@ -25,6 +25,7 @@ export async function findPromtool() {
     await run('dpkg-deb', ['--extract', path.join(extracted, archive), extracted])
   }
   const program = found()
-  if (!program && process.env.CI) giveUp('No promtool was found, and these tests must run on CI. Debian has it in its package prometheus.')
+  if (!program && process.env.CI)
+    giveUp('No promtool was found, and these tests must run on CI. Debian has it in its package prometheus.')
   return program
 }

@@ -6,7 +6,11 @@ import path from 'node:path'
 import { giveUp, root } from '../lib/prepare.mjs'
 
 function cargo(...args) {
-  const { status, stdout, stderr } = spawnSync('cargo', [...args, '--locked'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 })
+  const { status, stdout, stderr } = spawnSync('cargo', [...args, '--locked'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
   if (status !== 0) giveUp(`cargo ${args.join(' ')} failed:\n${stderr}`)
   return stdout
 }
@@ -26,7 +30,9 @@ function metadata() {
 export function linkedCrates(triple) {
   known ??= metadata()
   const edges = ['--edges', 'normal,no-proc-macro', '--prefix', 'depth', '--format', ' {p}']
-  const lines = cargo('tree', '--package', 'reliable-r2', '--target', triple, ...edges).trim().split('\n')
+  const lines = cargo('tree', '--package', 'reliable-r2', '--target', triple, ...edges)
+    .trim()
+    .split('\n')
   const dependencies = new Map()
   const path = []
   for (const line of lines) {
@@ -50,7 +56,9 @@ export function linkedCrates(triple) {
 export function checksums() {
   const entries = readFileSync(path.join(root, 'Cargo.lock'), 'utf8').split('[[package]]')
   const field = (entry, name) => entry.match(new RegExp(`^${name} = "(.+)"$`, 'm'))?.[1]
-  return new Map(entries.map((entry) => [`${field(entry, 'name')}@${field(entry, 'version')}`, field(entry, 'checksum')]))
+  return new Map(
+    entries.map((entry) => [`${field(entry, 'name')}@${field(entry, 'version')}`, field(entry, 'checksum')]),
+  )
 }
 
 /** Cargo once took a slash for OR. */

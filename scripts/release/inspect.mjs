@@ -27,7 +27,8 @@ export function faultsOf(addon, { platform }) {
     return [`it is no binary for ${system}-${arch}`]
   }
   if (addon.length > MAX_ADDON_BYTES) faults.push(`it has ${addon.length} bytes, more than ${MAX_ADDON_BYTES}`)
-  if (!addon.includes('napi_register_module_v1')) faults.push('Node.js would not find its entry, napi_register_module_v1')
+  if (!addon.includes('napi_register_module_v1'))
+    faults.push('Node.js would not find its entry, napi_register_module_v1')
   if (system !== 'linux') return faults
   const versions = glibcVersions(addon)
   if (libc === 'musl' && versions.length > 0) faults.push(`it needs glibc, ${versions.at(-1)}`)

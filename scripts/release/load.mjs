@@ -35,7 +35,21 @@ main().catch((error) => {
 
 const [image] = process.argv.slice(2)
 if (image) {
-  await run('docker', ['run', '--rm', '--volume', `${root}:/package:ro`, '--workdir', '/package', image, 'node', 'scripts/release/load.mjs'], { shell: false })
+  await run(
+    'docker',
+    [
+      'run',
+      '--rm',
+      '--volume',
+      `${root}:/package:ro`,
+      '--workdir',
+      '/package',
+      image,
+      'node',
+      'scripts/release/load.mjs',
+    ],
+    { shell: false },
+  )
   process.exit()
 }
 
@@ -46,9 +60,17 @@ for (const { name } of [main, hostTarget().manifest]) {
   mkdirSync(path.join(folder, place), { recursive: true })
   const tarball = path.join(packages, `${name}-${main.version}.tgz`)
   // Relative: tar takes the colon of a drive for that of a host.
-  const { status, stderr } = spawnSync('tar', ['-xzf', path.relative(folder, tarball), '-C', place, '--strip-components=1'], { cwd: folder, encoding: 'utf8' })
+  const { status, stderr } = spawnSync(
+    'tar',
+    ['-xzf', path.relative(folder, tarball), '-C', place, '--strip-components=1'],
+    { cwd: folder, encoding: 'utf8' },
+  )
   if (status !== 0) giveUp(`${tarball} could not be unpacked:\n${stderr}`)
 }
 writeFileSync(path.join(folder, 'program.cjs'), PROGRAM)
-const { status, signal } = spawnSync(process.execPath, ['program.cjs', main.version], { cwd: folder, stdio: 'inherit', env: { ...process.env, NODE_PATH: undefined } })
+const { status, signal } = spawnSync(process.execPath, ['program.cjs', main.version], {
+  cwd: folder,
+  stdio: 'inherit',
+  env: { ...process.env, NODE_PATH: undefined },
+})
 if (status !== 0) giveUp(`The packages do not work here (${status ?? signal}).`)

@@ -9,7 +9,9 @@ const LICENCE_FILE = /^(licen[cs]e|copying|notice|unlicense)/i
 
 function texts({ manifest_path }) {
   const folder = path.dirname(manifest_path)
-  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile() && LICENCE_FILE.test(entry.name))
+  const files = readdirSync(folder, { withFileTypes: true }).filter(
+    (entry) => entry.isFile() && LICENCE_FILE.test(entry.name),
+  )
   return files.map(({ name }) => readFileSync(path.join(folder, name), 'utf8').replace(/\r\n/g, '\n').trim())
 }
 

@@ -13,7 +13,11 @@ export function npm(...args) {
 
 /** How npm ended, and what it said. */
 export function attemptNpm(...args) {
-  return spawnSync('npm', [...args, '--loglevel=error'], { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' })
+  return spawnSync('npm', [...args, '--loglevel=error'], {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  })
 }
 
 /** Does `action` with npm options that log in with a token, where the environment has one. */

@@ -15,7 +15,8 @@ const stages = path.join(packages, 'stages')
 
 /** npm takes a provenance only of the repository that the package names. On GitHub a workflow knows which that is. */
 const { GITHUB_REPOSITORY } = process.env
-const repository = main.repository ?? (GITHUB_REPOSITORY && { type: 'git', url: `git+https://github.com/${GITHUB_REPOSITORY}.git` })
+const repository =
+  main.repository ?? (GITHUB_REPOSITORY && { type: 'git', url: `git+https://github.com/${GITHUB_REPOSITORY}.git` })
 
 /** Packs a folder of files; gives the tarball's path. */
 function pack(description, files) {
@@ -75,7 +76,8 @@ export function clear() {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const missing = targets.filter(({ file }) => !existsSync(path.join(root, file)))
-  if (process.argv.includes('--all') && missing.length > 0) giveUp(`Not built: ${missing.map(({ file }) => file).join(', ')}`)
+  if (process.argv.includes('--all') && missing.length > 0)
+    giveUp(`Not built: ${missing.map(({ file }) => file).join(', ')}`)
   clear()
   for (const target of targets.filter((target) => !missing.includes(target))) {
     const faults = faultsOf(readFileSync(path.join(root, target.file)), target)
@@ -83,5 +85,6 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
     console.log(path.relative(root, packPlatform(target)))
   }
   console.log(path.relative(root, packMain()))
-  if (missing.length > 0) console.log(`Not built here, so not packed: ${missing.map(({ platform }) => platform).join(', ')}`)
+  if (missing.length > 0)
+    console.log(`Not built here, so not packed: ${missing.map(({ platform }) => platform).join(', ')}`)
 }

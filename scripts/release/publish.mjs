@@ -9,7 +9,8 @@ import { main, packages, targets } from './targets.mjs'
 
 // The tag that is released says which version it is meant to be.
 const { GITHUB_REF_TYPE, GITHUB_REF_NAME } = process.env
-if (GITHUB_REF_TYPE === 'tag' && GITHUB_REF_NAME !== `v${main.version}`) giveUp(`The tag ${GITHUB_REF_NAME} is not that of version ${main.version}.`)
+if (GITHUB_REF_TYPE === 'tag' && GITHUB_REF_NAME !== `v${main.version}`)
+  giveUp(`The tag ${GITHUB_REF_NAME} is not that of version ${main.version}.`)
 
 const dryRun = process.argv.includes('--dry-run')
 const { version } = main
@@ -20,8 +21,11 @@ const names = [...targets.map(({ manifest }) => manifest.name), main.name]
 const tarballs = names.map((name) => [name, path.join(packages, `${name}-${version}.tgz`)])
 const missing = tarballs.filter(([, file]) => !existsSync(file)).map(([name]) => name)
 if (missing.length > 0 && !dryRun) giveUp(`Not packed, so nothing is published: ${missing.join(', ')}`)
-const unknown = existsSync(packages) ? readdirSync(packages).filter((file) => file.endsWith('.tgz')).length - (tarballs.length - missing.length) : 0
-if (unknown > 0) giveUp(`There are tarballs in ${path.relative(root, packages)} that belong to no package of version ${version}.`)
+const unknown = existsSync(packages)
+  ? readdirSync(packages).filter((file) => file.endsWith('.tgz')).length - (tarballs.length - missing.length)
+  : 0
+if (unknown > 0)
+  giveUp(`There are tarballs in ${path.relative(root, packages)} that belong to no package of version ${version}.`)
 
 const failure = withToken((login) => {
   for (const [name, file] of tarballs.filter(([name]) => !missing.includes(name))) {

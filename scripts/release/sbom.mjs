@@ -24,7 +24,11 @@ function serialNumber(text) {
 
 function document(component, components, dependencies) {
   const content = { metadata: { component }, components, dependencies }
-  const head = { $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json', bomFormat: 'CycloneDX', specVersion: '1.6' }
+  const head = {
+    $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+  }
   const numbered = { ...head, serialNumber: serialNumber(JSON.stringify(content)), version: 1, ...content }
   return `${JSON.stringify(numbered, null, 2)}\n`
 }

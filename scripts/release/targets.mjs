@@ -40,7 +40,8 @@ export const targets = main.napi.targets.map((triple) => {
 /** By its triple or its platform. */
 export function findTarget(name) {
   const found = targets.find(({ triple, platform }) => name === triple || name === platform)
-  if (!found) throw new Error(`There is no target ${name}; there are ${targets.map(({ triple }) => triple).join(', ')}.`)
+  if (!found)
+    throw new Error(`There is no target ${name}; there are ${targets.map(({ triple }) => triple).join(', ')}.`)
   return found
 }
 

@@ -14,5 +14,12 @@ const [, toolchain] = readFileSync(path.join(root, 'Cargo.toml'), 'utf8').match(
 await run('rustup', ['toolchain', 'install', toolchain, '--profile', 'minimal', '--target', target.triple])
 await run('rustup', ['default', toolchain])
 if (name && target.triple.includes('linux')) {
-  await run('python3', ['-m', 'pip', 'install', '--require-hashes', '--requirement', path.join('scripts', 'release', 'requirements.txt')])
+  await run('python3', [
+    '-m',
+    'pip',
+    'install',
+    '--require-hashes',
+    '--requirement',
+    path.join('scripts', 'release', 'requirements.txt'),
+  ])
 }

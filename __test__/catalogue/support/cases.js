@@ -62,17 +62,38 @@ function status(status, code, more) {
 /** A response of one's own, byte for byte. */
 function raw(response, more) {
   const pieces = Array.isArray(response) ? response : [response]
-  return { fault: 'raw', response: pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece)), ...more }
+  return {
+    fault: 'raw',
+    response: pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece)),
+    ...more,
+  }
 }
 
 /** The head and body of a response. */
 function response(statusLine, headers, body = '') {
   const lines = Object.entries({ 'content-length': Buffer.byteLength(body), ...headers })
-  return `HTTP/1.1 ${statusLine}\r\n${lines.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
+  return `HTTP/1.1 ${statusLine}\r\n${lines
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n${body}`
 }
 
 function s3Error(code, message = 'made by the test server') {
   return `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
 }
 
-module.exports = { NETWORK, PATIENT_MS, RETRY, TIMEOUT, response, final, passes, raw, retried, s3Error, stays, status, timesOut }
+module.exports = {
+  NETWORK,
+  PATIENT_MS,
+  RETRY,
+  TIMEOUT,
+  response,
+  final,
+  passes,
+  raw,
+  retried,
+  s3Error,
+  stays,
+  status,
+  timesOut,
+}

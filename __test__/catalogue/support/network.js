@@ -47,7 +47,9 @@ const filter = (...rules) => [
 ]
 
 function encodeName(name) {
-  const labels = name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')]))
+  const labels = name
+    .split('.')
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')]))
   return Buffer.concat([...labels, Buffer.from([0])])
 }
 

@@ -57,10 +57,13 @@ function control(lab, method, place, body) {
   return new Promise((resolve, reject) => {
     const request = http.request(`${lab.control}${place}`, { method, agent: false }, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (piece) => (text += piece)).on('end', () => {
-        if (response.statusCode === 200) resolve(JSON.parse(text))
-        else reject(new Error(`the test server responded ${response.statusCode}: ${text}`))
-      })
+      response
+        .setEncoding('utf8')
+        .on('data', (piece) => (text += piece))
+        .on('end', () => {
+          if (response.statusCode === 200) resolve(JSON.parse(text))
+          else reject(new Error(`the test server responded ${response.statusCode}: ${text}`))
+        })
     })
     request.on('error', reject).end(body && JSON.stringify(body))
   })
@@ -90,7 +93,8 @@ const SECRETS = [/CANARY/, /Signature=/, /AWS4-HMAC-SHA256 Credential/]
 /** The longest that the policy allows. */
 function bound(retry) {
   let timeouts = 0
-  for (let attempt = 0; attempt < retry.maxAttempts; attempt += 1) timeouts += retry.timeout * retry.timeoutGrowth ** attempt
+  for (let attempt = 0; attempt < retry.maxAttempts; attempt += 1)
+    timeouts += retry.timeout * retry.timeoutGrowth ** attempt
   const waits = (retry.maxAttempts - 1) * retry.maxDelayMs
   return Math.min(timeouts + waits, retry.deadlineMs ?? Infinity) + SLACK_MS
 }
@@ -115,7 +119,14 @@ let serial = 0
 /** Runs a case. Gives what came of it, and what was wrong with that. */
 async function runCase(row, test, lab) {
   serial += 1
-  const context = { lab, test, key: `${row.id}/${serial}.bin`, lines: [], events: [], control: (...a) => control(lab, ...a) }
+  const context = {
+    lab,
+    test,
+    key: `${row.id}/${serial}.bin`,
+    lines: [],
+    events: [],
+    control: (...a) => control(lab, ...a),
+  }
   const problems = []
   const check = (what, assertion) => {
     try {
@@ -159,7 +170,11 @@ async function runCase(row, test, lab) {
     const left = await until(() => leftOpen(before))
     if (left) problems.push(`left open: ${left}`)
     await judgeRequests(context, check)
-    const parts = await until(() => unfinished(lab).filter((name) => !openParts.includes(name)).join(', '))
+    const parts = await until(() =>
+      unfinished(lab)
+        .filter((name) => !openParts.includes(name))
+        .join(', '),
+    )
     if (parts) problems.push(`uploads in parts left at the server: ${parts}`)
     check('a secret was said', () => {
       const said = everythingSaid(context, outcome)
@@ -189,7 +204,9 @@ async function runCase(row, test, lab) {
 
 function leftOpen(before) {
   const surplus = descriptors().filter((what) => !before.descriptors.includes(what))
-  const grown = Object.entries(handles()).filter(([kind, count]) => count > (before.handles[kind] ?? 0) && kind !== 'Timeout')
+  const grown = Object.entries(handles()).filter(
+    ([kind, count]) => count > (before.handles[kind] ?? 0) && kind !== 'Timeout',
+  )
   // The timer of the waiting itself is one.
   const timers = (handles().Timeout ?? 0) - (before.handles.Timeout ?? 0)
   if (timers > 1) grown.push(['Timeout', timers])
@@ -226,7 +243,11 @@ async function perform(context) {
     for (const name of ['attempt', 'retry', 'success', 'failure', 'breaker', 'failover']) {
       storage.on(name, (event) => events.push({ name, ...event }))
     }
-    const options = { key: context.key, onRetry: test.onRetry && ((event) => test.onRetry(event, context)), ...test.options }
+    const options = {
+      key: context.key,
+      onRetry: test.onRetry && ((event) => test.onRetry(event, context)),
+      ...test.options,
+    }
     if (typeof test.call === 'function') value = await test.call(context, options)
     else if (test.call === 'head') value = await storage.head({ key: context.key })
     else if (test.source || test.call === 'downloadAndUpload') {
@@ -251,31 +272,45 @@ function judge(context, outcome, check) {
     if (expect.reason) check('reason', () => assert.equal(error, context.reason))
     else check('no StorageError', () => assert.ok(error instanceof StorageError, inspect(error)))
     const codes = [expect.code].flat()
-    if (expect.code) check('code', () => assert.ok(codes.includes(error.code), `${error.code} instead of ${codes}: ${error.message}`))
+    if (expect.code)
+      check('code', () => assert.ok(codes.includes(error.code), `${error.code} instead of ${codes}: ${error.message}`))
     for (const name of ['category', 'retryable', 'status', 'option', 'retryAfterMs']) {
       if (name in expect) check(name, () => assert.equal(error[name], expect[name]))
     }
     if (expect.message) check('message', () => assert.match(error.message, expect.message))
     if (error.category === 'timeout') check('message', () => assert.match(error.message, /timeout/))
-    if (error.category === 'network') check('message', () => assert.ok(error.message.includes(error.code), error.message))
+    if (error.category === 'network')
+      check('message', () => assert.ok(error.message.includes(error.code), error.message))
   }
   if (expect.attempts !== undefined) {
     const attempts = (value ?? error)?.attempts
     const [low, high] = [expect.attempts].flat()
-    check('attempts', () => assert.ok(attempts >= low && attempts <= (high ?? low), `${attempts} instead of ${expect.attempts}`))
+    check('attempts', () =>
+      assert.ok(attempts >= low && attempts <= (high ?? low), `${attempts} instead of ${expect.attempts}`),
+    )
   }
   if (expect.sourceRequests !== undefined) {
     const [low, high] = [expect.sourceRequests].flat()
     const count = context.source.seen.length
-    check('requests to the source', () => assert.ok(count >= low && count <= (high ?? low), `${count} instead of ${expect.sourceRequests}`))
+    check('requests to the source', () =>
+      assert.ok(count >= low && count <= (high ?? low), `${count} instead of ${expect.sourceRequests}`),
+    )
   }
   const stored = lab.stored(context.key)
   const kept = expect.stored ?? (expect.ok ? 'body' : 'nothing')
-  if (kept === 'body' && !test.either) check('stored', () => assert.ok(stored?.equals(context.body), `${stored?.length} bytes instead of ${context.body.length}`))
-  if (test.either) check('stored', () => assert.ok(value ? stored?.equals(context.body) : stored === undefined, 'neither whole nor nothing'))
+  if (kept === 'body' && !test.either)
+    check('stored', () =>
+      assert.ok(stored?.equals(context.body), `${stored?.length} bytes instead of ${context.body.length}`),
+    )
+  if (test.either)
+    check('stored', () =>
+      assert.ok(value ? stored?.equals(context.body) : stored === undefined, 'neither whole nor nothing'),
+    )
   else if (kept === 'nothing') check('stored', () => assert.equal(stored, undefined))
   const [atLeast, atMost] = expect.withinMs ?? [0, expect.attempts === 0 ? SLACK_MS : bound(context.retry)]
-  check('time', () => assert.ok(elapsedMs >= atLeast && elapsedMs <= atMost, `${Math.round(elapsedMs)} ms, not in ${[atLeast, atMost]}`))
+  check('time', () =>
+    assert.ok(elapsedMs >= atLeast && elapsedMs <= atMost, `${Math.round(elapsedMs)} ms, not in ${[atLeast, atMost]}`),
+  )
 }
 
 /** After the end, so that a request too many is seen, too. */
@@ -289,7 +324,9 @@ async function judgeRequests({ lab, test, key, body }, check) {
   // After the last attempt of an upload, a HEAD or three ask what came of it: docs/adr/0012.
   const looks = test.call ? [] : own.filter(({ method }) => method === 'HEAD')
   const attempts = own.filter((event) => !looks.includes(event))
-  check('requests that the server saw', () => assert.equal(attempts.length, wanted, own.map((event) => event.action).join()))
+  check('requests that the server saw', () =>
+    assert.equal(attempts.length, wanted, own.map((event) => event.action).join()),
+  )
   check('looks at what is stored', () => assert.ok(looks.length <= 3, `${looks.length}`))
 }
 

@@ -18,8 +18,10 @@ async function startServer() {
     if (reply === 'hang') return
     if (reply === 'reset') return request.socket.destroy()
     if (reply && reply !== 200) return response.writeHead(reply).end()
-    if (request.method === 'GET') return response.writeHead(200, { 'content-type': 'image/png' }).end(`got with ${request.headers.from}`)
-    if (request.method === 'PUT') objects.set(decodeURIComponent(request.url.split('?')[0]), { body, headers: request.headers })
+    if (request.method === 'GET')
+      return response.writeHead(200, { 'content-type': 'image/png' }).end(`got with ${request.headers.from}`)
+    if (request.method === 'PUT')
+      objects.set(decodeURIComponent(request.url.split('?')[0]), { body, headers: request.headers })
     response.writeHead(200, { etag: `"${createHash('md5').update(body).digest('hex')}"` }).end()
   })
   let connections = 0

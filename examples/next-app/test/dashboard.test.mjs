@@ -12,7 +12,14 @@ import { freePort, startNextApp } from '../../../scripts/lib/next-app.mjs'
 import { APP_URL, CHROMIUM, faults, formWith, here, post } from './support.mjs'
 
 const SCREENSHOTS = path.join(here, 'screenshots')
-const LAUNCH = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-dev-shm-usage']
+const LAUNCH = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-dev-shm-usage',
+]
 const TOKEN = randomBytes(16).toString('hex')
 const SEEN_WITHIN_MS = 60_000
 
@@ -33,7 +40,11 @@ async function newPage(url, options = {}) {
     complaints.push(`dialog ${dialog.message()}`)
     void dialog.dismiss()
   })
-  page.on('console', (message) => message.type() === 'error' && !/401|ERR_CONNECTION/.test(message.text()) && complaints.push(message.text()))
+  page.on(
+    'console',
+    (message) =>
+      message.type() === 'error' && !/401|ERR_CONNECTION/.test(message.text()) && complaints.push(message.text()),
+  )
   page.on('request', (request) => {
     const { origin, protocol } = new URL(request.url())
     if (protocol !== 'data:' && origin !== new URL(url).origin) complaints.push(request.url())
@@ -51,7 +62,11 @@ async function signIn(page) {
 const shot = (page, name) => page.screenshot({ path: path.join(SCREENSHOTS, `dashboard-${name}.png`), fullPage: true })
 const state = (page, name) => page.locator(`body[data-state=${name}]`).waitFor({ timeout: SEEN_WITHIN_MS })
 const number = (page, name) => page.locator('.number', { hasText: name }).locator('.value').innerText()
-const picture = (page, title) => page.locator('.chart', { hasText: title }).locator('canvas').evaluate((canvas) => canvas.toDataURL())
+const picture = (page, title) =>
+  page
+    .locator('.chart', { hasText: title })
+    .locator('canvas')
+    .evaluate((canvas) => canvas.toDataURL())
 
 describe('the dashboard', { timeout: 600_000 }, () => {
   let app
@@ -72,7 +87,10 @@ describe('the dashboard', { timeout: 600_000 }, () => {
 
   test('is not there in an app without a token', async () => {
     assert.equal((await fetch(`${APP_URL}/ops/storage`)).status, 404)
-    assert.equal((await fetch(`${APP_URL}/ops/storage?format=json`, { headers: { authorization: 'Bearer ' } })).status, 404)
+    assert.equal(
+      (await fetch(`${APP_URL}/ops/storage?format=json`, { headers: { authorization: 'Bearer ' } })).status,
+      404,
+    )
     assert.doesNotMatch(await (await fetch(APP_URL)).text(), /href="\/ops\/storage"/)
   })
 
@@ -87,7 +105,10 @@ describe('the dashboard', { timeout: 600_000 }, () => {
     await signIn(page)
     assert.equal(page.url(), url)
     const cookies = await page.context().cookies()
-    assert.deepEqual(cookies.map(({ httpOnly, sameSite, path: of }) => [httpOnly, sameSite, of]), [[true, 'Strict', '/ops/storage']])
+    assert.deepEqual(
+      cookies.map(({ httpOnly, sameSite, path: of }) => [httpOnly, sameSite, of]),
+      [[true, 'Strict', '/ops/storage']],
+    )
   })
 
   test('says what to do before anything was called', async () => {
@@ -107,7 +128,10 @@ describe('the dashboard', { timeout: 600_000 }, () => {
 
   test('shows retries, their causes, and charts that move', async () => {
     const before = await picture(page, 'Retries')
-    await faults({ fault: 'reset', method: 'PUT', times: 2 }, { fault: 'status', status: 503, code: 'SlowDown', method: 'PUT', times: 1 })
+    await faults(
+      { fault: 'reset', method: 'PUT', times: 2 },
+      { fault: 'status', status: 503, code: 'SlowDown', method: 'PUT', times: 1 },
+    )
     await draw()
     await page.locator('.cause', { hasText: 'SlowDown' }).waitFor({ timeout: SEEN_WITHIN_MS })
     assert.match(await page.locator('.cause', { hasText: 'ECONNRESET' }).innerText(), /ECONNRESET\s*2 ·/)
@@ -202,8 +226,14 @@ describe('the dashboard', { timeout: 600_000 }, () => {
 
 describe('hostile names', { timeout: 60_000 }, () => {
   const HOSTILE = [
-    '<img src=x onerror=alert(1)>', '</script><script>alert(2)</script>', '"><svg onload=alert(3)>', "javascript:alert('4')",
-    '{{constructor.constructor("alert(5)")()}}', '\u202egnp.exe', '<style>*{display:none}</style>', '__proto__',
+    '<img src=x onerror=alert(1)>',
+    '</script><script>alert(2)</script>',
+    '"><svg onload=alert(3)>',
+    "javascript:alert('4')",
+    '{{constructor.constructor("alert(5)")()}}',
+    '\u202egnp.exe',
+    '<style>*{display:none}</style>',
+    '__proto__',
   ]
   let server
   let url
@@ -212,8 +242,12 @@ describe('hostile names', { timeout: 60_000 }, () => {
     server = createServer(async (incoming, outgoing) => {
       const { method, headers } = incoming
       const body = method === 'POST' ? { body: incoming, duplex: 'half' } : {}
-      const response = await (method === 'POST' ? POST : GET)(new Request(`http://localhost${incoming.url}`, { method, headers, ...body }))
-      outgoing.writeHead(response.status, Object.fromEntries(response.headers)).end(Buffer.from(await response.arrayBuffer()))
+      const response = await (method === 'POST' ? POST : GET)(
+        new Request(`http://localhost${incoming.url}`, { method, headers, ...body }),
+      )
+      outgoing
+        .writeHead(response.status, Object.fromEntries(response.headers))
+        .end(Buffer.from(await response.arrayBuffer()))
     }).listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     url = `http://localhost:${server.address().port}/`
@@ -225,19 +259,58 @@ describe('hostile names', { timeout: 60_000 }, () => {
 
   /** Whatever may hold a text that a user or a server chose. */
   function hostileStorage() {
-    const none = { calls: 8, succeeded: 4, failed: 4, aborted: 0, attempts: 16, retries: 8, storedBytes: 0, successRate: 0.5, latencyMs: null }
+    const none = {
+      calls: 8,
+      succeeded: 4,
+      failed: 4,
+      aborted: 0,
+      attempts: 16,
+      retries: 8,
+      storedBytes: 0,
+      successRate: 0.5,
+      latencyMs: null,
+    }
     const codes = () => Object.fromEntries(HOSTILE.map((text) => [text, 1]))
-    const stats = { ...none, retriesByCode: codes(), failuresByCode: codes(), phasesMs: { attempt: null, wait: null, queue: null } }
-    const uploadFile = { total: stats, lastMinute: stats, lastFiveMinutes: stats, lastHour: stats, history: { lastFiveMinutes: [], lastHour: [] } }
+    const stats = {
+      ...none,
+      retriesByCode: codes(),
+      failuresByCode: codes(),
+      phasesMs: { attempt: null, wait: null, queue: null },
+    }
+    const uploadFile = {
+      total: stats,
+      lastMinute: stats,
+      lastFiveMinutes: stats,
+      lastHour: stats,
+      history: { lastFiveMinutes: [], lastHour: [] },
+    }
     const endpoint = {
-      role: 'primary', bucket: HOSTILE[1], endpoint: HOSTILE[0], inFlight: 0, queued: 0,
-      breaker: { state: 'open', retryAfterMs: 100, opened: 1 }, pacing: { limiting: true, requestsPerSecond: 1, concurrency: 1 },
+      role: 'primary',
+      bucket: HOSTILE[1],
+      endpoint: HOSTILE[0],
+      inFlight: 0,
+      queued: 0,
+      breaker: { state: 'open', retryAfterMs: 100, opened: 1 },
+      pacing: { limiting: true, requestsPerSecond: 1, concurrency: 1 },
     }
     const failures = HOSTILE.map((text, index) => ({
-      at: Date.now() - index, operation: text, key: text, code: text, category: text, host: text, requestId: text, attempts: 1,
-      elapsedMs: 1, message: text, userMessage: text, advice: { means: text, steps: [text] },
+      at: Date.now() - index,
+      operation: text,
+      key: text,
+      code: text,
+      category: text,
+      host: text,
+      requestId: text,
+      attempts: 1,
+      elapsedMs: 1,
+      message: text,
+      userMessage: text,
+      advice: { means: text, steps: [text] },
     }))
-    return { metrics: () => ({ ageMs: 1000, operations: { uploadFile }, endpoints: [endpoint] }), recentFailures: () => failures }
+    return {
+      metrics: () => ({ ageMs: 1000, operations: { uploadFile }, endpoints: [endpoint] }),
+      recentFailures: () => failures,
+    }
   }
 
   test('are shown as they are, and nothing of them runs', async () => {
@@ -247,7 +320,8 @@ describe('hostile names', { timeout: 60_000 }, () => {
     for (const summary of await page.locator('summary').all()) await summary.click()
     const text = await page.locator('#failures-list').innerText()
     for (const name of HOSTILE) assert.ok(text.includes(name), name)
-    for (const selector of ['img', 'svg', 'main script', 'main style']) assert.equal(await page.locator(selector).count(), 0, selector)
+    for (const selector of ['img', 'svg', 'main script', 'main style'])
+      assert.equal(await page.locator(selector).count(), 0, selector)
     assert.deepEqual(complaints, [])
     await page.context().close()
   })

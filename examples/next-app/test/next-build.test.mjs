@@ -37,7 +37,11 @@ const LAYOUT = 'export default function Layout({ children }) { return <html><bod
 
 function build(name, files, ...options) {
   const folder = path.join(fixtures, name)
-  for (const [file, text] of Object.entries({ 'package.json': '{"type":"module"}', 'app/layout.jsx': LAYOUT, ...files })) {
+  for (const [file, text] of Object.entries({
+    'package.json': '{"type":"module"}',
+    'app/layout.jsx': LAYOUT,
+    ...files,
+  })) {
     mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
     writeFileSync(path.join(folder, file), text)
   }

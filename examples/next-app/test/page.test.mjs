@@ -8,8 +8,14 @@ import { APP_URL, CHROMIUM, faults, here, isPng, sample } from './support.mjs'
 
 const SCREENSHOTS = path.join(here, 'screenshots')
 const LAUNCH = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-dev-shm-usage',
 ]
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const RESULT_WITHIN_MS = 90_000
@@ -65,8 +71,12 @@ describe('the page', { timeout: 600_000 }, () => {
 
   async function accessible() {
     await page.addScriptTag({ path: axe })
-    const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'] }))
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ''}`).join('\n  ')}`)
+    const { violations } = await page.evaluate(() =>
+      window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'] }),
+    )
+    const found = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ''}`).join('\n  ')}`,
+    )
     assert.deepEqual(found, [])
   }
 
@@ -92,9 +102,21 @@ describe('the page', { timeout: 600_000 }, () => {
   })
 
   const survived = {
-    resets: ['Connection resets', ['1 ECONNRESET', '2 ECONNRESET', '3 stored', '1 ECONNRESET', '2 ECONNRESET', '3 stored'], /connection reset in the middle/],
-    429: ['429 Too Many Requests', ['1 TooManyRequests', '2 stored', '1 TooManyRequests', '2 stored'], /turned away · 429/],
-    503: ['503 Slow Down', ['1 SlowDown', '2 SlowDown', '3 stored', '1 SlowDown', '2 SlowDown', '3 stored'], /turned away · 503/],
+    resets: [
+      'Connection resets',
+      ['1 ECONNRESET', '2 ECONNRESET', '3 stored', '1 ECONNRESET', '2 ECONNRESET', '3 stored'],
+      /connection reset in the middle/,
+    ],
+    429: [
+      '429 Too Many Requests',
+      ['1 TooManyRequests', '2 stored', '1 TooManyRequests', '2 stored'],
+      /turned away · 429/,
+    ],
+    503: [
+      '503 Slow Down',
+      ['1 SlowDown', '2 SlowDown', '3 stored', '1 SlowDown', '2 SlowDown', '3 stored'],
+      /turned away · 503/,
+    ],
     slow: ['Slow line', ['1 stored', '1 stored'], /slowly/],
   }
   for (const [name, [label, expected, seen]] of Object.entries(survived)) {
@@ -115,7 +137,12 @@ describe('the page', { timeout: 600_000 }, () => {
     await draw('TLS failures')
     await finish('tls')
     // Two handshakes fail; whether of one upload or of both depends on which is sent first.
-    assert.deepEqual((await attempts()).map((text) => text.slice(2)).sort(), ['ECONNRESET', 'ECONNRESET', 'stored', 'stored'])
+    assert.deepEqual((await attempts()).map((text) => text.slice(2)).sort(), [
+      'ECONNRESET',
+      'ECONNRESET',
+      'stored',
+      'stored',
+    ])
     assert.match((await log()).join('\n'), /TLS handshake cut off/)
   })
 
@@ -173,13 +200,17 @@ describe('the page', { timeout: 600_000 }, () => {
     await again.click()
     await page.locator('.stage[data-state=done]').waitFor()
     assert.ok(await again.isVisible(), 'it failed again')
-    assert.equal(await page.getByText('The storage refused access').count() > 0, true)
+    assert.equal((await page.getByText('The storage refused access').count()) > 0, true)
     await accessible()
     await faults()
     await again.focus()
     await page.keyboard.press('Enter')
     await page.getByText('Everything is on R2.').waitFor({ timeout: RESULT_WITHIN_MS })
-    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'cat.jpg', 'the focus stays at the card')
+    assert.equal(
+      await page.evaluate(() => document.activeElement?.textContent),
+      'cat.jpg',
+      'the focus stays at the card',
+    )
     const link = await page.getByRole('link', { name: 'Open on R2' }).getAttribute('href')
     const stored = Buffer.from(await (await fetch(link)).arrayBuffer())
     assert.ok(stored.equals(Buffer.from(drawn.split(',')[1], 'base64')))
@@ -187,7 +218,12 @@ describe('the page', { timeout: 600_000 }, () => {
 
   test('a card ends when the connection does', async () => {
     await open()
-    await page.route('**/api/gen-drawing', (route) => route.fulfill({ contentType: 'application/x-ndjson', body: '{"type":"drawing","picture":0,"state":"started"}\n' }))
+    await page.route('**/api/gen-drawing', (route) =>
+      route.fulfill({
+        contentType: 'application/x-ndjson',
+        body: '{"type":"drawing","picture":0,"state":"started"}\n',
+      }),
+    )
     await page.getByTitle('Sample: cat').click()
     await page.getByRole('button', { name: /^Draw/ }).click()
     await page.getByText('The connection ended early.').waitFor()
@@ -217,5 +253,9 @@ describe('the page', { timeout: 600_000 }, () => {
   })
 
   // Refused retries are reported by the browser itself.
-  test('nothing complained in the console', () => assert.deepEqual(complaints.filter((text) => !text.includes('status of 500')), []))
+  test('nothing complained in the console', () =>
+    assert.deepEqual(
+      complaints.filter((text) => !text.includes('status of 500')),
+      [],
+    ))
 })

@@ -36,7 +36,10 @@ describe('the HTTP provider', () => {
   }
 
   test('is asked with the picture, again after a 503, and its drawing is stored', async () => {
-    replies = [[503, {}], [200, { image: sample('coffee').toString('base64') }]]
+    replies = [
+      [503, {}],
+      [200, { image: sample('coffee').toString('base64') }],
+    ]
     const { status, body } = await draw()
     assert.equal(status, 200)
     assert.deepEqual(stored(body.results[0].drawing.key), sample('coffee'))

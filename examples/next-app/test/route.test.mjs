@@ -10,7 +10,10 @@ describe('/api/gen-drawing', () => {
     assert.equal(response.status, 200)
     const { results, partial } = await response.json()
     assert.equal(partial, false)
-    assert.deepEqual(results.map(({ name }) => name), ['cat.jpg', 'coffee.jpg'])
+    assert.deepEqual(
+      results.map(({ name }) => name),
+      ['cat.jpg', 'coffee.jpg'],
+    )
     for (const [index, name] of ['cat', 'coffee'].entries()) {
       const { input, drawing } = results[index]
       assert.deepEqual(stored(input.key), sample(name))
@@ -30,7 +33,10 @@ describe('/api/gen-drawing', () => {
   })
 
   test('survives resets in the middle of both uploads', async () => {
-    await faults({ fault: 'reset', keyContains: 'inputs/', times: 1 }, { fault: 'reset', keyContains: 'outputs/', times: 1 })
+    await faults(
+      { fault: 'reset', keyContains: 'inputs/', times: 1 },
+      { fault: 'reset', keyContains: 'outputs/', times: 1 },
+    )
     const { results, partial } = await (await post(formWith(['cat']))).json()
     assert.equal(partial, false)
     assert.equal(results[0].input.attempts, 2)
@@ -80,7 +86,10 @@ describe('/api/gen-drawing', () => {
     'too many pictures': [formWith(Array.from({ length: 9 }, () => 'cat')), /at most 8/],
     'an unknown respondWith': [formWith(['cat'], { respondWith: 'carrier pigeon' }), /respondWith/],
     'an empty file': [withFile(new File([], 'nothing.png')), /nothing\.png is empty/],
-    'a file that is no picture': [withFile(new File(['hello'], 'hello.png', { type: 'image/png' })), /hello\.png is not a picture/],
+    'a file that is no picture': [
+      withFile(new File(['hello'], 'hello.png', { type: 'image/png' })),
+      /hello\.png is not a picture/,
+    ],
     'text instead of a file': [withFile('hello'), /must be files/],
     'no form data': ['{}', /form data/],
   }

@@ -5,7 +5,6 @@ export const here = path.dirname(new URL(import.meta.url).pathname)
 export const { APP_URL, LAB_CONTROL_URL, LOCAL_R2_OBJECTS, CHROMIUM } = process.env
 if (!APP_URL) throw new Error('These tests need the running app: npm run task e2e')
 
-
 export const sample = (name) => readFileSync(path.join(here, '..', 'public', 'samples', `${name}.jpg`))
 
 /** What the local R2 holds. */
@@ -23,6 +22,7 @@ export function formWith(names, fields = {}) {
   return form
 }
 
-export const post = (form, init = {}) => fetch(`${init.url ?? APP_URL}/api/gen-drawing`, { method: 'POST', body: form, ...init })
+export const post = (form, init = {}) =>
+  fetch(`${init.url ?? APP_URL}/api/gen-drawing`, { method: 'POST', body: form, ...init })
 
 export const isPng = (bytes) => Buffer.from(bytes).subarray(0, 8).equals(Buffer.from('89504e470d0a1a0a', 'hex'))

@@ -14,7 +14,12 @@ export function showCauses(stats, meanings, window) {
     fill.style.width = `${(count / most) * 100}%`
     const rate = stats.calls ? ` · ${percent(count / stats.calls)} % of calls` : ''
     const line = h('div.line', h('span.mono', code), h('span', h('b', integer(count)), h('span.soft', rate)))
-    return h('li.cause', line, h('div.track', { 'aria-hidden': 'true' }, fill), meanings[code] && h('p', meanings[code]))
+    return h(
+      'li.cause',
+      line,
+      h('div.track', { 'aria-hidden': 'true' }, fill),
+      meanings[code] && h('p', meanings[code]),
+    )
   })
   byId('causes').replaceChildren(h('ul', ...rows))
 }

@@ -62,12 +62,20 @@ function makeChart({ title, series, extra, ...scale }) {
     })
     if (more) setText(more, (point?.counted && extra(point)) || '')
     const said = series.map((one, at) => `${one.name} ${values[at].textContent}`.trim()).join(', ')
-    const label = point ? `${title}, ${time(point.at)}: ${said}. Left and right arrow keys move through time.` : `${title}: nothing yet.`
+    const label = point
+      ? `${title}, ${time(point.at)}: ${said}. Left and right arrow keys move through time.`
+      : `${title}: nothing yet.`
     plot.setAttribute('aria-label', label)
   }
 
-  const u = new uPlot(optionsOf(series, () => bounds, scale, report), [[], ...series.map(() => [])], plot)
-  new ResizeObserver(([{ contentRect }]) => contentRect.width > 0 && u.setSize({ width: contentRect.width, height: HEIGHT })).observe(plot)
+  const u = new uPlot(
+    optionsOf(series, () => bounds, scale, report),
+    [[], ...series.map(() => [])],
+    plot,
+  )
+  new ResizeObserver(
+    ([{ contentRect }]) => contentRect.width > 0 && u.setSize({ width: contentRect.width, height: HEIGHT }),
+  ).observe(plot)
   plot.addEventListener('keydown', (event) => moveCursor(u, event))
   // Said aloud while somebody moves through it, and not every two seconds else.
   plot.addEventListener('focus', () => legend.setAttribute('aria-live', 'polite'))
@@ -84,7 +92,9 @@ function makeChart({ title, series, extra, ...scale }) {
       // To the end of the step that is under way: its bar is to be seen whole.
       const until = points.length > 0 ? points.at(-1).at + stepMs : now
       bounds = [(until - lengthMs) / 1000, until / 1000]
-      const columns = series.map((one) => points.map((point) => (point.counted ? one.of(point) : (one.whenNone ?? null))))
+      const columns = series.map((one) =>
+        points.map((point) => (point.counted ? one.of(point) : (one.whenNone ?? null))),
+      )
       u.setData([points.map(({ middle }) => middle / 1000), ...columns])
       report(u.cursor.idx ?? undefined)
     },
@@ -101,7 +111,12 @@ function legendItem(legend, { name, tone, dash, bars }) {
 }
 
 function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, report) {
-  const axis = { stroke: () => colour('soft'), font: FONT, grid: { stroke: () => colour('grid'), width: 1 }, ticks: { show: false } }
+  const axis = {
+    stroke: () => colour('soft'),
+    font: FONT,
+    grid: { stroke: () => colour('grid'), width: 1 },
+    ticks: { show: false },
+  }
   return {
     width: 300,
     height: HEIGHT,
@@ -112,18 +127,41 @@ function optionsOf(series, boundsOf, { range, tick, isLogarithmic = false }, rep
       y: { distr: isLogarithmic ? 3 : 1, range: (_, lowest, highest) => range(lowest ?? 100, highest ?? 100) },
     },
     axes: [
-      { ...axis, space: 42, size: 26, values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))) },
-      { ...axis, space: 34, size: 52, values: (_, splits) => splits.map(tick), ...(isLogarithmic && { splits: powersOf, filter: (_, splits) => splits }) },
+      {
+        ...axis,
+        space: 42,
+        size: 26,
+        values: (_, splits) => splits.map((at) => (isCut(at, boundsOf()) ? '' : shortTime(at))),
+      },
+      {
+        ...axis,
+        space: 34,
+        size: 52,
+        values: (_, splits) => splits.map(tick),
+        ...(isLogarithmic && { splits: powersOf, filter: (_, splits) => splits }),
+      },
     ],
     series: [{}, ...series.map(seriesOptions)],
-    cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' }, points: series.some(({ bars }) => bars) ? { show: false } : { size: 7 } },
+    cursor: {
+      y: false,
+      drag: { x: false, y: false },
+      sync: { key: 'time' },
+      points: series.some(({ bars }) => bars) ? { show: false } : { size: 7 },
+    },
     hooks: { setCursor: [(u) => report(u.cursor.idx ?? undefined)] },
   }
 }
 
 function seriesOptions({ tone, fill, dash, bars }) {
   const look = { stroke: () => colour(tone), width: 2 }
-  if (bars) return { ...look, width: 0, fill: () => colour(tone), paths: uPlot.paths.bars({ size: [0.6, 40], radius: 0.15 }), points: { show: false } }
+  if (bars)
+    return {
+      ...look,
+      width: 0,
+      fill: () => colour(tone),
+      paths: uPlot.paths.bars({ size: [0.6, 40], radius: 0.15 }),
+      points: { show: false },
+    }
   return {
     ...look,
     ...(dash && { dash }),

@@ -1,7 +1,13 @@
 import { byId, h } from './dom.mjs'
 
 const WINDOWS = {
-  lastFiveMinutes: { name: 'lastFiveMinutes', lengthMs: 300_000, stepMs: 15_000, says: 'in the last 5 minutes', short: 'in 5 min' },
+  lastFiveMinutes: {
+    name: 'lastFiveMinutes',
+    lengthMs: 300_000,
+    stepMs: 15_000,
+    says: 'in the last 5 minutes',
+    short: 'in 5 min',
+  },
   lastHour: { name: 'lastHour', lengthMs: 3_600_000, stepMs: 60_000, says: 'in the last hour', short: 'in 1 h' },
 }
 
@@ -21,7 +27,9 @@ export function offerOperations(stats) {
     if (wasChosen && names.includes(value)) operations.value = value
   }
   if (wasChosen || names.length === 0) return
-  operations.value = names.reduce((most, name) => (stats[name].lastHour.calls > stats[most].lastHour.calls ? name : most))
+  operations.value = names.reduce((most, name) =>
+    stats[name].lastHour.calls > stats[most].lastHour.calls ? name : most,
+  )
 }
 
 export function onChoice(listener) {

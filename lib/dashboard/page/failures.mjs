@@ -36,14 +36,34 @@ function idOf({ at, operation, key, code }, seen) {
   return id
 }
 
-function rowOf({ at, operation, key, code, category, status, host, requestId, attempts, elapsedMs, message, userMessage, advice }) {
+function rowOf({
+  at,
+  operation,
+  key,
+  code,
+  category,
+  status,
+  host,
+  requestId,
+  attempts,
+  elapsedMs,
+  message,
+  userMessage,
+  advice,
+}) {
   const when = h('span.when', { title: new Date(at).toLocaleString() })
   const effort = attempts > 0 ? `${plural(attempts, 'attempt')}, ${durationText(elapsedMs)}` : 'nothing was sent'
   const summary = h(
     'summary',
     when,
     h('span.code.mono', code),
-    h('span.key', { title: key ?? '' }, h('span.soft', operation), key === undefined ? '' : ' ', key !== undefined && h('span.mono', key)),
+    h(
+      'span.key',
+      { title: key ?? '' },
+      h('span.soft', operation),
+      key === undefined ? '' : ' ',
+      key !== undefined && h('span.mono', key),
+    ),
     h('span.effort', effort),
     h('span.turn', { 'aria-hidden': 'true' }, '›'),
   )

@@ -12,9 +12,11 @@ export function showFoot({ at, version, process, ageMs }) {
   seen.add(name)
   last = name
   setText(byId('as-of'), `as of ${time(at)}`)
-  byId('foot').replaceChildren(...[
-    h('span', `${name}, counting for ${age(ageMs)}`),
-    several && h('strong', 'Several processes respond here in turns, each with its own numbers.'),
-    h('span', `reliable-r2 ${version}`),
-  ].filter(Boolean))
+  byId('foot').replaceChildren(
+    ...[
+      h('span', `${name}, counting for ${age(ageMs)}`),
+      several && h('strong', 'Several processes respond here in turns, each with its own numbers.'),
+      h('span', `reliable-r2 ${version}`),
+    ].filter(Boolean),
+  )
 }

@@ -1,5 +1,10 @@
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+})
 
 export const integer = (value) => whole.format(value)
 

@@ -10,8 +10,18 @@ export function showNumbers(stats, endpoints, window) {
   const sum = (name) => endpoints.reduce((total, endpoint) => total + endpoint[name], 0)
 
   byId('numbers').replaceChildren(
-    number('Success rate', rate === null ? [] : [percent(rate), '%'], ended ? `${integer(stats.succeeded)} of ${plural(ended, 'call')} ${window.short}` : `no calls ${window.short}`, toneOf(rate)),
-    number('Retry rate', retryRate === null ? [] : [percent(retryRate), '%'], retryRate === null ? '' : plural(stats.retries, 'retry', 'retries'), retryRate >= 0.1 ? 'warn' : ''),
+    number(
+      'Success rate',
+      rate === null ? [] : [percent(rate), '%'],
+      ended ? `${integer(stats.succeeded)} of ${plural(ended, 'call')} ${window.short}` : `no calls ${window.short}`,
+      toneOf(rate),
+    ),
+    number(
+      'Retry rate',
+      retryRate === null ? [] : [percent(retryRate), '%'],
+      retryRate === null ? '' : plural(stats.retries, 'retry', 'retries'),
+      retryRate >= 0.1 ? 'warn' : '',
+    ),
     number('p50', latency ? duration(latency.p50) : [], 'half of the calls were faster'),
     number('p95', latency ? duration(latency.p95) : [], '1 in 20 was slower'),
     number('p99', latency ? duration(latency.p99) : [], latency ? `slowest ${duration(latency.max).join(' ')}` : ''),

@@ -20,13 +20,23 @@ export function PictureCard({ index, name, progress, outcome, isIdle, onRetry }:
   const heading = useRef<HTMLHeadingElement>(null)
   return (
     <article className="card">
-      <div className="drawing">{drawing ? <DrawingView name={name} drawing={drawing} /> : <Placeholder state={progress.drawing[index]} isIdle={isIdle} />}</div>
+      <div className="drawing">
+        {drawing ? (
+          <DrawingView name={name} drawing={drawing} />
+        ) : (
+          <Placeholder state={progress.drawing[index]} isIdle={isIdle} />
+        )}
+      </div>
       <div className="facts">
         <h2 ref={heading} tabIndex={-1}>
           {name}
         </h2>
         <UploadLane label="Input" lane={progress.lanes[laneOf({ picture: index, what: 'input' })]} isIdle={isIdle} />
-        <UploadLane label="Drawing" lane={progress.lanes[laneOf({ picture: index, what: 'drawing' })]} isIdle={isIdle} />
+        <UploadLane
+          label="Drawing"
+          lane={progress.lanes[laneOf({ picture: index, what: 'drawing' })]}
+          isIdle={isIdle}
+        />
         {drawing && <OutcomeOf name={name} drawing={drawing} />}
         {input?.uploadError && <p className="note">The input was not stored: {input.errorMessage}</p>}
         {isIdle && !isStored(outcome) && (
@@ -79,7 +89,8 @@ function OutcomeOf({ name, drawing }: { name: string; drawing: DrawingOutcome })
         Open on R2
       </a>
       <span className="note">
-        {Math.ceil(size / 1024)} KB, {attempts === 1 ? 'first attempt' : `${attempts} attempts`}, {elapsedMs < 1000 ? `${elapsedMs} ms` : `${(elapsedMs / 1000).toFixed(1)} s`}
+        {Math.ceil(size / 1024)} KB, {attempts === 1 ? 'first attempt' : `${attempts} attempts`},{' '}
+        {elapsedMs < 1000 ? `${elapsedMs} ms` : `${(elapsedMs / 1000).toFixed(1)} s`}
       </span>
     </p>
   )

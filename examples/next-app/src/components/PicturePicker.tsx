@@ -16,7 +16,8 @@ export function PicturePicker({ pictures, onChange }: Props) {
 
   async function toggle(sample: string) {
     const name = `${sample}.jpg`
-    if (pictures.some((picture) => picture.name === name)) return onChange(pictures.filter((picture) => picture.name !== name))
+    if (pictures.some((picture) => picture.name === name))
+      return onChange(pictures.filter((picture) => picture.name !== name))
     const bytes = await (await fetch(`/samples/${name}`)).blob()
     onChange([...pictures, new File([bytes], name, { type: 'image/jpeg' })])
   }
@@ -31,7 +32,13 @@ export function PicturePicker({ pictures, onChange }: Props) {
         {SAMPLES.map((sample) => {
           const chosen = pictures.some((picture) => picture.name === `${sample}.jpg`)
           return (
-            <button key={sample} type="button" aria-pressed={chosen} onClick={() => void toggle(sample)} title={`Sample: ${sample}`}>
+            <button
+              key={sample}
+              type="button"
+              aria-pressed={chosen}
+              onClick={() => void toggle(sample)}
+              title={`Sample: ${sample}`}
+            >
               <img src={`/samples/${sample}.jpg`} alt={sample} />
             </button>
           )

@@ -86,10 +86,20 @@ export function Studio({ hasLab, hasDashboard }: { hasLab: boolean; hasDashboard
         <section className="stage" aria-live="polite" data-state={running ? 'running' : isOver ? 'done' : 'idle'}>
           {(error ?? labError) && <p className="banner bad">{error ?? labError}</p>}
           {isWhole && <p className="banner good">Everything is on R2.</p>}
-          {isOver && !isWhole && !error && <p className="banner warn">Some of it did not get through. What was drawn is below.</p>}
+          {isOver && !isWhole && !error && (
+            <p className="banner warn">Some of it did not get through. What was drawn is below.</p>
+          )}
           {names.length === 0 && <p className="empty">Choose a picture and press Draw.</p>}
           {names.map((name, index) => (
-            <PictureCard key={`${index}-${name}`} index={index} name={name} progress={progress} outcome={outcomes[index]!} isIdle={!running} onRetry={retry} />
+            <PictureCard
+              key={`${index}-${name}`}
+              index={index}
+              name={name}
+              progress={progress}
+              outcome={outcomes[index]!}
+              isIdle={!running}
+              onRetry={retry}
+            />
           ))}
           {hasLab && names.length > 0 && <NetworkLog events={lab.events} />}
         </section>

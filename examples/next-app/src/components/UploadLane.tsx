@@ -6,7 +6,11 @@ export function UploadLane({ label, lane, isIdle }: { label: string; lane: Lane 
     <div className="lane" data-state={lane?.state ?? 'none'} data-attempts={lane?.attempts.length ?? 0}>
       <span className="label">{label}</span>
       <ol>
-        {lane ? lane.attempts.map((attempt) => <AttemptMark key={attempt.number} attempt={attempt} />) : <li className="later">{isIdle ? 'not sent' : 'later'}</li>}
+        {lane ? (
+          lane.attempts.map((attempt) => <AttemptMark key={attempt.number} attempt={attempt} />)
+        ) : (
+          <li className="later">{isIdle ? 'not sent' : 'later'}</li>
+        )}
       </ol>
     </div>
   )
@@ -17,9 +21,7 @@ function AttemptMark({ attempt }: { attempt: Attempt }) {
   return (
     <>
       {delayMs !== undefined && (
-        <li className={state === 'waiting' ? 'wait running' : 'wait'}>
-          {(delayMs / 1000).toFixed(1)} s
-        </li>
+        <li className={state === 'waiting' ? 'wait running' : 'wait'}>{(delayMs / 1000).toFixed(1)} s</li>
       )}
       <li className={`attempt ${state}`} title={message} style={{ '--percent': `${percent}%` } as React.CSSProperties}>
         <b>{number}</b> {words(state, percent, code)}

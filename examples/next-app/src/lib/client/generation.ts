@@ -57,4 +57,5 @@ function afterEvent(state: Generation, event: GenerationEvent): Generation {
   }
 }
 
-export const isStored = ({ input, drawing }: Outcome) => input?.uploadError === false && drawing !== undefined && !('drawingError' in drawing) && !drawing.uploadError
+export const isStored = ({ input, drawing }: Outcome) =>
+  input?.uploadError === false && drawing !== undefined && !('drawingError' in drawing) && !drawing.uploadError

@@ -39,13 +39,19 @@ export function follow(progress: Progress, event: GenerationEvent): Progress {
 
 /** Nothing is under way any more: what had not ended by itself was stopped. */
 export function ended({ drawing, lanes }: Progress): Progress {
-  const entries = Object.entries(lanes).map(([id, lane]): [string, Lane] => [id, lane.state === 'running' ? stopped(lane) : lane])
+  const entries = Object.entries(lanes).map(([id, lane]): [string, Lane] => [
+    id,
+    lane.state === 'running' ? stopped(lane) : lane,
+  ])
   return { drawing, lanes: Object.fromEntries(entries) }
 }
 
 function stopped({ attempts }: Lane): Lane {
   const last = attempts.at(-1)
-  return { state: 'stopped', attempts: last ? [...attempts.slice(0, -1), { ...last, state: 'stopped', delayMs: undefined }] : [] }
+  return {
+    state: 'stopped',
+    attempts: last ? [...attempts.slice(0, -1), { ...last, state: 'stopped', delayMs: undefined }] : [],
+  }
 }
 
 function next(lane: Lane | undefined, event: Extract<GenerationEvent, { type: 'upload' }>): Lane {
@@ -64,6 +70,9 @@ function next(lane: Lane | undefined, event: Extract<GenerationEvent, { type: 'u
     case 'stored':
       return { state: 'stored', attempts: [...attempts, { ...last, state: 'stored', percent: 100 }] }
     case 'failed':
-      return { state: 'failed', attempts: [...attempts, { ...last, state: 'failed', code: event.code, message: event.message }] }
+      return {
+        state: 'failed',
+        attempts: [...attempts, { ...last, state: 'failed', code: event.code, message: event.message }],
+      }
   }
 }

@@ -30,28 +30,37 @@ export function useGeneration() {
   }, [])
 
   /** Draws these pictures; `places` says which cards they have. */
-  const generate = useCallback(async ({ pictures, prompt, respondWith }: Request, places: number[], signal: AbortSignal) => {
-    const form = new FormData()
-    form.set('prompt', prompt)
-    form.set('respondWith', respondWith)
-    for (const place of places) form.append('pictures', pictures[place]!)
-    const headers = { accept: 'application/x-ndjson' }
-    const response = await fetch('/api/gen-drawing', { method: 'POST', body: form, headers, signal })
-    if (!response.ok) throw new Error(await errorOf(response))
-    let isWhole = false
-    for await (const line of linesOf(response)) {
-      const event: GenerationEvent = JSON.parse(line)
-      isWhole ||= event.type === 'result' || event.type === 'error'
-      dispatch({ type: 'event', event: 'picture' in event ? { ...event, picture: places[event.picture]! } : event })
-    }
-    if (!isWhole) throw new Error('The connection ended early. Please try again.')
-  }, [])
+  const generate = useCallback(
+    async ({ pictures, prompt, respondWith }: Request, places: number[], signal: AbortSignal) => {
+      const form = new FormData()
+      form.set('prompt', prompt)
+      form.set('respondWith', respondWith)
+      for (const place of places) form.append('pictures', pictures[place]!)
+      const headers = { accept: 'application/x-ndjson' }
+      const response = await fetch('/api/gen-drawing', { method: 'POST', body: form, headers, signal })
+      if (!response.ok) throw new Error(await errorOf(response))
+      let isWhole = false
+      for await (const line of linesOf(response)) {
+        const event: GenerationEvent = JSON.parse(line)
+        isWhole ||= event.type === 'result' || event.type === 'error'
+        dispatch({ type: 'event', event: 'picture' in event ? { ...event, picture: places[event.picture]! } : event })
+      }
+      if (!isWhole) throw new Error('The connection ended early. Please try again.')
+    },
+    [],
+  )
 
   const start = useCallback(
     (form: FormData, pictures: File[]) => {
       request.current = { pictures, prompt: String(form.get('prompt')), respondWith: String(form.get('respondWith')) }
       dispatch({ type: 'begin', names: pictures.map(({ name }) => name) })
-      return run((signal) => generate(request.current!, pictures.map((_, index) => index), signal))
+      return run((signal) =>
+        generate(
+          request.current!,
+          pictures.map((_, index) => index),
+          signal,
+        ),
+      )
     },
     [run, generate],
   )
@@ -71,7 +80,11 @@ export function useGeneration() {
       dispatch({ type: 'again', forget: [{ picture, outcome: uploads.length > 0 ? { input, drawing } : {} }] })
       return run(async (signal) => {
         if (uploads.length === 0) return generate(request.current!, [picture], signal)
-        await Promise.all(uploads.map(({ what, file }) => storeAgain({ picture, what }, file, signal, (event) => dispatch({ type: 'event', event }))))
+        await Promise.all(
+          uploads.map(({ what, file }) =>
+            storeAgain({ picture, what }, file, signal, (event) => dispatch({ type: 'event', event })),
+          ),
+        )
       })
     },
     [run, generate],
@@ -88,12 +101,18 @@ async function storeAgain(upload: Upload, file: Blob, signal: AbortSignal, repor
   form.set('picture', file, 'picture')
   const response = await fetch('/api/pictures', { method: 'POST', body: form, signal })
   if (!response.ok) {
-    const { code = `HTTP_${response.status}`, userMessage = `Response ${response.status}` } = await response.json().catch(() => ({}))
+    const { code = `HTTP_${response.status}`, userMessage = `Response ${response.status}` } = await response
+      .json()
+      .catch(() => ({}))
     return report({ type: 'upload', state: 'failed', code, message: userMessage, ...upload })
   }
   const stored: StoredPicture = await response.json()
   report({ type: 'upload', state: 'stored', percent: 100, attempt: stored.attempts, ...upload })
-  report(upload.what === 'input' ? { type: 'outcome', picture: upload.picture, input: stored } : { type: 'outcome', picture: upload.picture, drawing: stored })
+  report(
+    upload.what === 'input'
+      ? { type: 'outcome', picture: upload.picture, input: stored }
+      : { type: 'outcome', picture: upload.picture, drawing: stored },
+  )
 }
 
 function blobOf({ imageBase64, mimeType }: { imageBase64: string; mimeType: string }): Blob {

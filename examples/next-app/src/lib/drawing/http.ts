@@ -20,7 +20,8 @@ export function httpProvider(url: string, key: string | undefined): DrawingProvi
             signal: attempt.signal,
           })
           // An error with a status: whether another try can fix it is for retryWithBackoff to say.
-          if (!reply.ok) throw Object.assign(new Error(`the drawing service responded ${reply.status}`), { status: reply.status })
+          if (!reply.ok)
+            throw Object.assign(new Error(`the drawing service responded ${reply.status}`), { status: reply.status })
           return (await reply.json()) as unknown
         },
         { preset: 'standard', timeout: 120_000, signal },

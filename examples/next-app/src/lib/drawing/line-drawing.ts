@@ -38,6 +38,9 @@ export async function lineDrawing(picture: Buffer, prompt: string): Promise<Buff
 }
 
 function inkFor(prompt: string): string {
-  const named = prompt.toLowerCase().match(/\p{L}+/gu)?.find((word) => word in INKS)
+  const named = prompt
+    .toLowerCase()
+    .match(/\p{L}+/gu)
+    ?.find((word) => word in INKS)
   return named ? INKS[named]! : '#22252b'
 }

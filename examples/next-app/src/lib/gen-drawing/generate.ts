@@ -20,7 +20,11 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
   const draw = async (picture: number): Promise<Drawing | undefined> => {
     context.report({ type: 'drawing', picture, state: 'started' })
     try {
-      const drawing = await provider.draw({ picture: job.pictures[picture]!, prompt: job.prompt, signal: context.signal })
+      const drawing = await provider.draw({
+        picture: job.pictures[picture]!,
+        prompt: job.prompt,
+        signal: context.signal,
+      })
       context.report({ type: 'drawing', picture, state: 'finished' })
       return drawing
     } catch (error) {
@@ -64,7 +68,10 @@ export async function generate(job: DrawingJob, context: Context): Promise<Gener
     return outcome
   }
 
-  const [inputs, drawings] = await Promise.all([storeInputs(), Promise.all(job.pictures.map((_, picture) => drawAndStore(picture)))])
+  const [inputs, drawings] = await Promise.all([
+    storeInputs(),
+    Promise.all(job.pictures.map((_, picture) => drawAndStore(picture))),
+  ])
   const results = job.pictures.map(
     ({ name }, index): PictureResult => ({ name, input: inputs[index]!, drawing: drawings[index]! }),
   )

@@ -14,7 +14,11 @@ export function storedInput(outcome: UploadOutcome): InputOutcome {
 }
 
 /** A drawing that could not be stored goes to the user in the response itself. */
-export async function storedDrawing(outcome: UploadOutcome, drawing: Drawing, signal: AbortSignal): Promise<DrawingOutcome> {
+export async function storedDrawing(
+  outcome: UploadOutcome,
+  drawing: Drawing,
+  signal: AbortSignal,
+): Promise<DrawingOutcome> {
   if (!outcome.uploadError) return storedPicture(outcome)
   const bytes = await bytesOf(drawing, outcome.error, signal)
   if (!bytes) return { drawingError: true, errorMessage: outcome.errorMessage }
@@ -35,7 +39,8 @@ async function bytesOf(drawing: Drawing, error: unknown, signal: AbortSignal): P
     return await retryWithBackoff(
       async (attempt) => {
         const response = await fetch(drawing.url, { signal: attempt.signal, redirect: 'error' })
-        if (!response.ok) throw Object.assign(new Error('the drawing could not be fetched'), { status: response.status })
+        if (!response.ok)
+          throw Object.assign(new Error('the drawing could not be fetched'), { status: response.status })
         return Buffer.from(await response.arrayBuffer())
       },
       { preset: 'fast', signal },

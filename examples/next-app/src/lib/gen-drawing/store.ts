@@ -16,7 +16,8 @@ export async function store(
         signal,
         onProgress: (percent, { attempt }) =>
           report({ type: 'upload', state: percent === 100 ? 'stored' : 'progress', percent, attempt, ...upload }),
-        onRetry: ({ attempt, code, delayMs }) => report({ type: 'upload', state: 'retry', attempt, code, delayMs, ...upload }),
+        onRetry: ({ attempt, code, delayMs }) =>
+          report({ type: 'upload', state: 'retry', attempt, code, delayMs, ...upload }),
       } as UploadItem
     }),
   )

@@ -48,5 +48,10 @@ export const SCENARIOS: readonly Scenario[] = [
     says: 'Inputs are stored. The first drawing is refused until its attempts are used up.',
     faults: [{ fault: 'status', status: 503, code: 'ServiceUnavailable', method: 'PUT', keyContains: '/0.png' }],
   },
-  { id: 'down', name: 'Storage down', says: 'Nothing responds at all. No drawing may be lost.', faults: [{ fault: 'down' }] },
+  {
+    id: 'down',
+    name: 'Storage down',
+    says: 'Nothing responds at all. No drawing may be lost.',
+    faults: [{ fault: 'down' }],
+  },
 ]

@@ -14,11 +14,13 @@ export async function POST(request: Request): Promise<Response> {
   try {
     job = await readJob(request)
   } catch (error) {
-    if (error instanceof BadRequest) return Response.json({ error: error.message } satisfies RequestError, { status: 400 })
+    if (error instanceof BadRequest)
+      return Response.json({ error: error.message } satisfies RequestError, { status: 400 })
     throw error
   }
   const { signal } = request
-  if (request.headers.get('accept')?.includes(EVENT_STREAM)) return eventStream(signal, (report) => generate(job, { signal, report }))
+  if (request.headers.get('accept')?.includes(EVENT_STREAM))
+    return eventStream(signal, (report) => generate(job, { signal, report }))
 
   try {
     const result = await generate(job, { signal, report: () => {} })

@@ -11,7 +11,8 @@ export async function GET(request: Request): Promise<Response> {
   const base = control()
   if (!base) return absent()
   const after = Number(new URL(request.url).searchParams.get('after') ?? 0)
-  if (!Number.isSafeInteger(after) || after < 0) return Response.json({ error: '`after` must be a number.' }, { status: 400 })
+  if (!Number.isSafeInteger(after) || after < 0)
+    return Response.json({ error: '`after` must be a number.' }, { status: 400 })
   return relay(await fetch(`${base}/events?after=${after}`, { cache: 'no-store' }))
 }
 
@@ -26,5 +27,8 @@ export async function PUT(request: Request): Promise<Response> {
 }
 
 async function relay(response: Response): Promise<Response> {
-  return new Response(await response.text(), { status: response.status, headers: { 'content-type': 'application/json' } })
+  return new Response(await response.text(), {
+    status: response.status,
+    headers: { 'content-type': 'application/json' },
+  })
 }

@@ -14,7 +14,8 @@ export async function POST(request: Request): Promise<Response> {
     const result = await storage.uploadFile({ key, body: bytes, contentType: mimeType, signal: request.signal })
     return Response.json(storedPicture(result))
   } catch (error) {
-    if (error instanceof BadRequest) return Response.json({ code: 'BAD_REQUEST', userMessage: error.message }, { status: 400 })
+    if (error instanceof BadRequest)
+      return Response.json({ code: 'BAD_REQUEST', userMessage: error.message }, { status: 400 })
     return errorResponse(error)
   }
 }
