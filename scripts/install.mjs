@@ -155,7 +155,7 @@ ${table(['Next.js', ...STEPS], lines)}
 
 Each step passed, in that time. In \`dev\`, \`start\` and \`standalone\`, a route handler and a route of the Pages Router each
 store ${SIZES[0]} bytes (one request) and ${SIZES[1]} bytes (in parts) of a streamed body, which are compared on the server's disk, and the
-dashboard replies. \`standalone\` is \`server.js\` in a copy of \`.next/standalone\`, with the app and its \`node_modules\` removed.
+dashboard responds. \`standalone\` is \`server.js\` in a copy of \`.next/standalone\`, with the app and its \`node_modules\` removed.
 Bundlers are the defaults: Turbopack for 16 and webpack before.
 
 \`npm run task install\`, reliable-r2 ${main.version}, ${machine()}.
