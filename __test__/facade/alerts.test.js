@@ -252,6 +252,30 @@ describe('watch', () => {
     assert.equal(warnings.filter((text) => text.startsWith('onAlert threw')).length, 1)
   })
 
+  test('what a rule returns and is no finding costs a warning that says what one is', (t) => {
+    const one = { alert: 'Mine', message: 'x' }
+    const wrong = [
+      42,
+      'x',
+      true,
+      {},
+      [{ alert: 'Mine' }],
+      [{ message: 'x' }],
+      [{ ...one, alert: 1 }],
+      [one, { ...one, message: null }],
+    ]
+    for (const value of wrong) {
+      const warnings = []
+      const warn = t.mock.method(process, 'emitWarning', (warning) => warnings.push(String(warning)))
+      const watching = watch(fake(), { rules: [() => value], onAlert: () => assert.fail('it is no alert') })
+      assert.deepEqual(watching.check(), [])
+      watching.stop()
+      warn.mock.restore()
+      assert.equal(warnings.length, 1)
+      assert.match(warnings[0], /findings, each with an alert and a message/, JSON.stringify(value))
+    }
+  })
+
   test('a rule that fails neither begins nor ends an alert', (t) => {
     reported.length = 0
     let findings = [{ alert: 'Mine', message: 'x' }]

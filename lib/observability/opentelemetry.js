@@ -212,7 +212,7 @@ function aborted(reason) {
 }
 
 function serverOf(endpoint) {
-  if (endpoint === undefined || !URL.canParse(endpoint)) return {}
+  if (!URL.canParse(endpoint)) return {}
   const { hostname, port, protocol } = new URL(endpoint)
   return { 'server.address': hostname, 'server.port': Number(port || (protocol === 'http:' ? 80 : 443)) }
 }
