@@ -352,6 +352,11 @@ describe('a call is refused by a rejection', () => {
       )
     }
   }
+  test('a message names the type that was given', async () => {
+    for (const [name, value] of Object.entries({ 'an array': [], 'a number': 1, 'a string': 'x' })) {
+      await assert.rejects(storage.uploadFile({ body, key, metadata: value }), { message: new RegExp(`not ${name}$`) })
+    }
+  })
   test('a metadata value', refused({ body, key, metadata: { a: 1 } }, 'ERR_INVALID_OPTION', 'metadata["a"]'))
   test(
     'a metadata line break',
