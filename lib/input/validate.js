@@ -67,8 +67,9 @@ function textList(value, path, call) {
 function textRecord(value, path, call) {
   const isList = typeof value === 'object' && typeof property(value, 'entries') === 'function' && !Array.isArray(value)
   // What a class keeps elsewhere would be left out, and nothing would say so: a Date, or Headers of a polyfill.
-  const isOpaque = typeof value === 'object' && !isPlain(value) && Object.keys(value).length === 0
-  if (typeof value !== 'object' || Array.isArray(value) || isList || isOpaque) {
+  const isArray = Array.isArray(value)
+  const isOpaque = typeof value === 'object' && !isArray && !isPlain(value) && Object.keys(value).length === 0
+  if (typeof value !== 'object' || isArray || isList || isOpaque) {
     const hint = isList ? ': pass Object.fromEntries(...) of it' : ''
     throw invalid(
       path,
