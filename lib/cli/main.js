@@ -4,6 +4,7 @@ const { parseArgs } = require('node:util')
 const { StorageError } = require('../errors.js')
 const { newStorage } = require('../storage.js')
 const { VERSION } = require('../native/index.js')
+const { presetNames } = require('../presets.js')
 const { commands } = require('./commands.js')
 const { loadEnvironment } = require('./environment.js')
 const { makeOutput } = require('./output.js')
@@ -20,7 +21,7 @@ const HELP = `reliable-r2 ${VERSION}: uploads to Cloudflare R2 that succeed
 
   --type T            content type                --cache C       Cache-Control, or immutable
   --compress MODE     gzip, br or auto            --if-absent     only where there is no such object
-  --checkpoint FILE   continue after a crash         --retry PRESET  fast, standard, fileUpload, aggressive, persistent
+  --checkpoint FILE   continue after a crash      --retry PRESET  ${presetNames.join(', ')}
   --concurrency N     files at a time (4)         --force         rm: what is not there is no failure
   --endpoint URL      --region R      --bucket B  instead of STORAGE_ENDPOINT, _REGION, _BUCKET
   --env FILE          instead of .env.local and .env
