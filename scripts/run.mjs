@@ -36,6 +36,7 @@ const TASKS = {
   },
   'Generated files': {
     dashboard: ['dashboard-page.mjs', 'lib/dashboard/page.generated.js from lib/dashboard/page'],
+    errors: ['error-codes.mjs', 'docs/errors.md from lib/observability/remediation.js'],
     alerts: ['alerts-yml.mjs', 'docs/operations/alerts.yml from lib/alerts/standard.js'],
   },
   Release: {

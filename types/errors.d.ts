@@ -102,8 +102,9 @@ export type StorageErrorCode =
   | (string & {})
 
 /**
- * A call that failed. `instanceof` holds for errors of another copy of the package, too. The message of a timeout contains "timeout", that of a network failure its code. No
- * error ever holds a secret, a signature or a URL's query.
+ * A call that failed. `instanceof` holds for errors of another copy of the package, too. The message of a timeout contains
+ * "timeout", that of a network failure its code. No error ever holds a secret, a signature or a URL's query. What each code
+ * means, and what to do: `docs/errors.md`.
  */
 export declare class StorageError extends Error {
   protected constructor()

@@ -289,6 +289,51 @@ const BY_CODE = {
       'If the source is yours, name its host in allowedHosts.',
     ],
   },
+  ERR_ABORTED: {
+    means: 'The caller’s signal fired, or close() ended the call.',
+    steps: ['Nothing needs to be done. An object whose upload had been acknowledged before the abort stays stored.'],
+  },
+  ERR_CLOSED: {
+    means: 'The storage was closed before the call, or while it ran.',
+    steps: ['Make one storage for the whole process, and close it only at the end of the process.'],
+  },
+  ERR_INTERNAL: {
+    means: 'Something failed inside reliable-r2.',
+    steps: [
+      'Please report it, with the message and the log lines around it.',
+      'Does restarting this process help? Then its memory or descriptors had run out.',
+    ],
+  },
+  ERR_INVALID_BODY: {
+    means: 'The body is nothing that can be stored as it is: of another type, read before, or of another length.',
+    steps: [
+      'The message names what was given and what is taken. Of a form, pass the file: formData.get(name), not the request.',
+    ],
+  },
+  ERR_INVALID_KEY: {
+    means: 'The key cannot be written: it is empty, too long, or has parts that URLs and servers read differently.',
+    steps: [
+      'A key has 1 to 1024 bytes of UTF-8, no control characters, and no part that is `.` or `..`. Name objects yourself (a UUID), and keep the user’s name as metadata.',
+    ],
+  },
+  ERR_INVALID_METADATA: {
+    means: 'A name or a value of the metadata cannot be sent as a header, or all together are too long.',
+    steps: ['Names are letters, digits, - and _; values have no line breaks; all together have at most 8192 bytes.'],
+  },
+  ERR_INVALID_OPTION: {
+    means: 'An option has a value that is not allowed, or a name that does not exist.',
+    steps: ['The error’s `option` names it, and the message says what is allowed.'],
+  },
+  ERR_INVALID_URL: {
+    means: 'The URL to download is none that can be fetched.',
+    steps: ['It is an absolute http or https URL, without a user name or password, of at most 8 KiB.'],
+  },
+  ERR_UNSUPPORTED: {
+    means: 'The addon could not be loaded in this runtime or on this system.',
+    steps: [
+      'Follow the list in the message: install on the system where the code runs, and set serverExternalPackages in next.config.',
+    ],
+  },
   ERR_TOO_LARGE: {
     means: 'What was to be stored is larger than maxBytes.',
     steps: ['Raise maxBytes if such sizes are wanted.'],
@@ -330,13 +375,7 @@ const BY_CATEGORY = {
   input: refused,
   source,
   service: trouble,
-  internal: {
-    means: 'Something failed inside reliable-r2.',
-    steps: [
-      'Please report it, with the message and the log lines around it.',
-      'Does restarting this process help? Then its memory or descriptors had run out.',
-    ],
-  },
+  internal: BY_CODE.ERR_INTERNAL,
 }
 
 /** What a failure means and what to do: by its code where that is known, else by its status, else by its category. */
@@ -366,4 +405,4 @@ function meaningOf(code) {
   return Object.hasOwn(BY_CODE, code) ? BY_CODE[code].means : undefined
 }
 
-module.exports = { adviceFor, meaningOf }
+module.exports = { BY_CODE, adviceFor, meaningOf }
