@@ -395,6 +395,14 @@ const rows = [
       expect: { code: 'ERR_INVALID_BODY', category: 'input', attempts: 0, retryable: false },
     })),
   },
+  {
+    id: 'B-31',
+    what: 'ETags that look like MD5s and are not, as of objects that the server encrypts (SSE-KMS)',
+    covered: {
+      file: '__test__/faults/protocol.test.js',
+      test: 'verifyIntegrity: false accepts ETags of encrypted objects, which look like MD5s, in one request and in parts',
+    },
+  },
 ]
 
 module.exports = { title: 'B: bodies', rows }
