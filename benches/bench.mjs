@@ -9,11 +9,12 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, rmSync, writeFileSync } from 'node:fs'
+import { createWriteStream, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { giveUp, install, installPackage, requireTools, root, run } from '../scripts/lib/prepare.mjs'
+import { writeReport } from '../scripts/lib/report.mjs'
 import { page } from './support/benchmark-page.mjs'
 import { buildRig, baseline, baselineAddon, startSink } from './support/null-sink.mjs'
 import { scenarios } from './support/scenarios.mjs'
@@ -137,9 +138,5 @@ try {
   md5.stop()
   if (file) rmSync(file)
 }
-if (options['as-built'] || options.only) console.log('\ndocs/benchmarks.md is left as it is.')
-else
-  writeFileSync(
-    path.join(root, 'docs', 'reports', 'benchmarks.md'),
-    page(results, { rounds, seconds, full: options.full }),
-  )
+if (options['as-built'] || options.only) console.log('\ndocs/reports/benchmarks.md is left as it is.')
+else writeReport('benchmarks', { rounds, seconds, full: options.full, results }, page)

@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import path from 'node:path'
@@ -13,6 +13,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { install, installPackage, requireTools, root, run } from '../scripts/lib/prepare.mjs'
+import { writeReport } from '../scripts/lib/report.mjs'
 import { machine } from '../scripts/lib/verification.mjs'
 import { buildRig, startSink } from './support/null-sink.mjs'
 import { median } from './support/statistics.mjs'
@@ -201,7 +202,7 @@ async function main() {
       large: await inProcess('large', sink.tls),
     }
     for (const concurrency of CONCURRENCIES) results.many.push(await inProcess('many', sink.plain, String(concurrency)))
-    if (!asBuilt) writeFileSync(path.join(root, 'docs', 'reports', 'footprint.md'), page(results))
+    if (!asBuilt) writeReport('footprint', results, page)
   } finally {
     sink.stop()
     silence.stop()

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { createRequire } from 'node:module'
@@ -12,6 +12,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
+import { writeReport } from '../scripts/lib/report.mjs'
 import { machine } from '../scripts/lib/verification.mjs'
 import { buildRig, startSink } from './support/null-sink.mjs'
 import { median } from './support/statistics.mjs'
@@ -114,7 +115,7 @@ async function main() {
       seconds: of('seconds'),
     }
   })
-  writeFileSync(path.join(root, 'docs', 'reports', 'memory.md'), page(rows))
+  writeReport('memory', rows, page)
 }
 
 function page(rows) {

@@ -15,6 +15,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { giveUp, prepareAll, root } from '../scripts/lib/prepare.mjs'
+import { writeReport } from '../scripts/lib/report.mjs'
 import { clients } from './support/peers-clients.mjs'
 import { page } from './support/peers-page.mjs'
 import { CHANCE, SEED, WITHIN_MS, bodyOf, faultClasses, keyOf, loads } from './support/peers-plan.mjs'
@@ -228,7 +229,7 @@ try {
 }
 console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`)
 if (options.only || options.client) console.log('Not all of it: docs/reports/comparison.md is left as it is.')
-else writeFileSync(path.join(root, 'docs', 'reports', 'comparison.md'), page(rows))
+else writeReport('comparison', rows, page)
 
 const broken = rows.filter(
   ({ client, broken, falseSuccesses, corrupted, leaked }) =>

@@ -1,10 +1,9 @@
 // How many uploads survive the standard mixed faults: our presets and the AWS SDK, beside what theory gives. Writes
 // docs/reports/fault-tolerance.md.
 
-import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import path from 'node:path'
-import { giveUp, prepareAll, root } from '../scripts/lib/prepare.mjs'
+import { giveUp, prepareAll } from '../scripts/lib/prepare.mjs'
+import { writeReport } from '../scripts/lib/report.mjs'
 import { page } from './support/survival-page.mjs'
 
 const TIMEOUT_MS = 300
@@ -69,11 +68,10 @@ for (const plan of plans) {
   }
 }
 if (quick) console.log('A quick run: docs/reports/fault-tolerance.md is left as it is.')
-else
-  writeFileSync(
-    path.join(root, 'docs', 'reports', 'fault-tolerance.md'),
-    page(rows, { concurrency: CONCURRENCY, timeoutMs: TIMEOUT_MS }),
-  )
+else {
+  const numbers = rows.map(({ errors, ...row }) => ({ ...row, reasons: countByReason(errors) }))
+  writeReport('fault-tolerance', { concurrency: CONCURRENCY, timeoutMs: TIMEOUT_MS, rows: numbers }, page)
+}
 
 const promised = rows.filter(({ name }) => name.includes('persistent'))
 const broken = promised.filter(({ lost, falseSuccesses }) => lost > 0 || falseSuccesses > 0)
@@ -83,4 +81,14 @@ if (
 ) {
   for (const { errors } of broken) for (const error of errors.slice(0, 5)) console.error(error)
   giveUp('reliable-r2 broke its promise: an upload was lost, or said to be stored and is not.')
+}
+
+/** How often each code, or name, is the reason of a failure. */
+function countByReason(errors) {
+  const counts = {}
+  for (const { code, Code, name } of errors) {
+    const reason = code ?? Code ?? name
+    counts[reason] = (counts[reason] ?? 0) + 1
+  }
+  return counts
 }

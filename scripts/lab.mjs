@@ -7,9 +7,10 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pickRows, verifyCovered } from './lib/catalogue.mjs'
-import { report, writePage } from './lib/fault-matrix-page.mjs'
+import { page, report } from './lib/fault-matrix-page.mjs'
 import { findNetwork } from './lib/network.mjs'
 import { giveUp, prepareAll, root } from './lib/prepare.mjs'
+import { writeReport } from './lib/report.mjs'
 
 /** Rows wait more than they compute. */
 const WORKERS = 8
@@ -90,5 +91,5 @@ const covered = await verifyCovered(rows, { run: !quick })
 for (const [id, problem] of covered) console.log(`FAILED ${id}: ${problem}`)
 const outcome = report({ families, rows, results, covered, network, quick })
 console.log(`\n${outcome.summary} In ${Math.round((Date.now() - began) / 1000)} s.`)
-if (!quick && named.length === 0) writePage(outcome.page)
-process.exit(outcome.failed > 0 ? 1 : 0)
+if (!quick && named.length === 0) writeReport('fault-matrix', outcome, page)
+process.exit(outcome.totals.failed ? 1 : 0)

@@ -41,7 +41,7 @@ function details({ scenario, rows, failed }) {
   return `### ${scenario.title}\n\n${table(head, lines)}${without}`
 }
 
-export function page(results, { rounds, seconds, full }) {
+export function page({ results, rounds, seconds, full }) {
   return `# Benchmarks
 
 Uploads to a server on the same machine that takes everything and keeps nothing, so that what is measured is the client.

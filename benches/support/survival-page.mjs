@@ -31,20 +31,15 @@ function row(outcome) {
 /** Why uploads were lost, most frequent first. */
 function losses(rows) {
   const lines = rows
-    .filter(({ errors }) => errors.length > 0)
-    .map(({ rate, name, errors }) => {
-      const counts = new Map()
-      for (const { code, Code, name } of errors) {
-        const reason = code ?? Code ?? name
-        counts.set(reason, (counts.get(reason) ?? 0) + 1)
-      }
-      const reasons = [...counts].sort(([, a], [, b]) => b - a).map(([reason, times]) => `${reason} ${times}`)
-      return `- ${percent(rate)}, ${name}: ${reasons.join(', ')}`
+    .filter(({ reasons }) => Object.keys(reasons).length > 0)
+    .map(({ rate, name, reasons }) => {
+      const sorted = Object.entries(reasons).sort(([, a], [, b]) => b - a)
+      return `- ${percent(rate)}, ${name}: ${sorted.map(([reason, times]) => `${reason} ${times}`).join(', ')}`
     })
   return lines.length === 0 ? 'None was lost.' : lines.join('\n')
 }
 
-export function page(rows, { concurrency, timeoutMs }) {
+export function page({ rows, concurrency, timeoutMs }) {
   const seeds = [...new Map(rows.map(({ rate, seed }) => [rate, seed]))]
   const aws = versionOf('benches/node_modules/@aws-sdk/client-s3')
   return `# What survives

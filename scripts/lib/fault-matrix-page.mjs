@@ -1,9 +1,5 @@
 // What came of the catalogue, as a summary and as docs/reports/fault-matrix.md.
 
-import { writeFileSync } from 'node:fs'
-import path from 'node:path'
-import { root } from './prepare.mjs'
-
 const escaped = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 /** What a row came to: its state, and a cell for it. */
@@ -41,27 +37,28 @@ function outcomesOf(done) {
   return [...counts].map(([what, count]) => `${count} × ${what}`).join('; ')
 }
 
+/** What every row came to: `families` of rows with their states, and how many there are of each. */
 export function report({ families, rows, ...facts }) {
   const totals = {}
   let cases = 0
   let skippedCases = 0
-  const lines = []
-  for (const family of families) {
-    const own = family.rows.filter((row) => rows.includes(row))
-    if (own.length === 0) continue
-    lines.push('', `## ${family.title}`, '', '| row | fault | what came of it |', '|---|---|---|')
-    for (const row of own) {
-      const { state, cell, skipped = 0 } = judge(row, facts)
-      totals[state] = (totals[state] ?? 0) + 1
-      cases += facts.results.get(row.id).length
-      skippedCases += skipped
-      lines.push(`| ${row.id} | ${escaped(row.what)} | ${escaped(cell)} |`)
+  const judged = families.map(({ title, rows: all }) => {
+    const own = all.filter((row) => rows.includes(row))
+    return {
+      title,
+      rows: own.map((row) => {
+        const { state, cell, skipped = 0 } = judge(row, facts)
+        totals[state] = (totals[state] ?? 0) + 1
+        cases += facts.results.get(row.id).length
+        skippedCases += skipped
+        return { id: row.id, what: row.what, state, cell }
+      }),
     }
-  }
+  })
   const order = ['passed', 'failed', 'covered', 'skipped', 'not covered', 'not applicable']
   const counts = order.filter((state) => totals[state]).map((state) => `${totals[state]} ${state}`)
   const summary = `${rows.length} rows: ${counts.join(', ')}; ${cases} cases run${skippedCases ? `, ${skippedCases} left out` : ''}.`
-  return { failed: totals.failed ?? 0, summary, page: [...HEAD, '', summary, ...lines, ''].join('\n') }
+  return { summary, totals, families: judged.filter(({ rows }) => rows.length > 0) }
 }
 
 const HEAD = [
@@ -84,7 +81,11 @@ const HEAD = [
   '- **not applicable**: has no meaning for this package, with the reason.',
 ]
 
-export function writePage(page) {
-  writeFileSync(path.join(root, 'docs', 'reports', 'fault-matrix.md'), page)
-  console.log('Written: docs/reports/fault-matrix.md')
+/** @param data what `report` gives */
+export function page({ summary, families }) {
+  const sections = families.map(({ title, rows }) => {
+    const lines = rows.map(({ id, what, cell }) => `| ${id} | ${escaped(what)} | ${escaped(cell)} |`)
+    return [`## ${title}`, '', '| row | fault | what came of it |', '|---|---|---|', ...lines].join('\n')
+  })
+  return [HEAD.join('\n'), summary, ...sections].join('\n\n').trimEnd() + '\n'
 }
