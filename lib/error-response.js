@@ -16,12 +16,17 @@ const OPTIONS = {
   onError: reader('a function', (value) => typeof value === 'function', asIs),
 }
 
+/** As under jsdom, which hides Node's own. */
+const NO_RESPONSE =
+  'errorResponse needs the global Response, which this environment does not have: run tests of routes in Node’s own (Jest: `@jest-environment node`)'
+
 /** A `Response` for whatever was thrown, as a browser may see it. */
 function errorResponse(error, init) {
   const given = readObject(OPTIONS, init ?? {}, 'init', call)
   const { headers: added, onError = log } = given
   if (isControlFlow(error)) throw error
 
+  if (typeof Response !== 'function') throw new TypeError(NO_RESPONSE)
   const { code, userMessage, httpStatus, retryAfterMs } = publicError(error)
   if (isUnreported(error, httpStatus)) guarded(onError, 'onError')(error)
   const status = given.status ?? httpStatus

@@ -235,3 +235,10 @@ describe('errorResponse', () => {
     }
   })
 })
+
+test('says what to do where there is no Response, as under jsdom', (t) => {
+  const { Response } = globalThis
+  t.after(() => Object.assign(globalThis, { Response }))
+  delete globalThis.Response
+  assert.throws(() => api.errorResponse(new Error('x')), { name: 'TypeError', message: /@jest-environment node/ })
+})
