@@ -20,16 +20,7 @@ async function remove({ operands, values, output, open, signal }) {
     if (values.force) return undefined
     throw new MissingObject(await explain(key, storage, signal), key)
   }
-  const report = (deleted) => deleted && reportRemoved(deleted, output)
-  return runBatch(operands, {
-    work,
-    report,
-    nameOf: (key) => key,
-    done: 'removed',
-    concurrency: CONCURRENCY,
-    output,
-    signal,
-  })
+  return runAll(operands, work, { output, signal })
 }
 
 /** What a key that does not exist may have been meant to be. */
@@ -54,8 +45,12 @@ async function removePrefixes(prefixes, { storage, output, signal }) {
     if (keys.length === before)
       throw new MissingObject(`there is no object below ${printable(prefix)}, and nothing was removed`, prefix)
   }
-  const work = (key) => storage.delete({ key, signal })
-  const report = (deleted) => reportRemoved(deleted, output)
+  return runAll(keys, (key) => storage.delete({ key, signal }), { output, signal })
+}
+
+/** `work` gives what it deleted, if anything. */
+function runAll(keys, work, { output, signal }) {
+  const report = (deleted) => deleted && output.result(deleted, `removed ${printable(deleted.key)}`)
   return runBatch(keys, {
     work,
     report,
@@ -65,10 +60,6 @@ async function removePrefixes(prefixes, { storage, output, signal }) {
     output,
     signal,
   })
-}
-
-function reportRemoved(deleted, output) {
-  output.result(deleted, `removed ${printable(deleted.key)}`)
 }
 
 /** The request went well; what it was to remove was not there. */
