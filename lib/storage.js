@@ -134,7 +134,7 @@ class Storage {
     if (source.contentEncoding) object.declaredEncoding = source.contentEncoding
     const start = () =>
       this.#store(call, observers, object, (storage, ...given) => storage.uploadSource(...given, sink))
-    return await pushDuring(start, source, sink, call)
+    return await pushDuring(start, source, sink, call, observers.signal)
   }
 
   downloadAndUpload(options) {

@@ -55,11 +55,11 @@ function blobSource(blob, call) {
 }
 
 /** Runs an upload, which `start` begins, while its source is pushed into `sink`; then frees the source, whatever came of it. */
-async function pushDuring(start, source, sink, call) {
+async function pushDuring(start, source, sink, call, signal) {
   let failed
   // Where not even that can be said, nobody else would end the call.
   const brokenOff = new Promise((_, reject) => {
-    const failing = pump(source, sink, call).catch((error) => {
+    const failing = pump(source, sink, call, signal).catch((error) => {
       failed = { error }
       sink.fail()
     })
@@ -79,10 +79,14 @@ async function pushDuring(start, source, sink, call) {
   }
 }
 
-/** Pushes all of a source; ends early once nobody reads. */
-async function pump(source, sink, call) {
+/**
+ * Pushes all of a source; ends early once nobody reads, or after an abort: a body whose end the addon has not seen cannot be
+ * stored, however late its thread learns of the abort.
+ */
+async function pump(source, sink, call, signal) {
   for (let chunks = 1; ; chunks += 1) {
     const { done, value } = await source.next()
+    if (signal?.aborted) return
     if (done) break
     if (!(await pushChunk(chunkBytes(value, source, call), sink))) return
     if (chunks % CHUNKS_PER_TURN === 0) await nextTurn()
