@@ -290,7 +290,7 @@ const BY_CODE = {
     ],
   },
   ERR_ABORTED: {
-    means: 'The caller’s signal fired, or close() ended the call.',
+    means: 'The caller’s signal fired.',
     steps: ['Nothing needs to be done. An object whose upload had been acknowledged before the abort stays stored.'],
   },
   ERR_CLOSED: {
